@@ -1,0 +1,1 @@
+"""enrich: which gene sets the explanations form, against an honest null."""

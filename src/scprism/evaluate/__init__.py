@@ -1,0 +1,1 @@
+"""evaluate: measures of transfer, reconstruction and the experiments of the paper."""

@@ -1,0 +1,1 @@
+"""integrate: batch correction that returns corrected expression."""

@@ -1,0 +1,1 @@
+"""model: configuration, presets, the autoencoder, its losses and its folder on disk."""

@@ -1,0 +1,1 @@
+"""prepare: genes, orthologs, normalisation and the recipe that travels with a model."""

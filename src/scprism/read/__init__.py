@@ -1,0 +1,1 @@
+"""read: files, bundled data and synthetic cells as checked AnnData."""

@@ -1,0 +1,1 @@
+"""report: figures and the self-contained page."""

@@ -1,0 +1,1 @@
+"""train: batches, the training loop and the search for settings."""

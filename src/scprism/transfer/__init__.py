@@ -1,0 +1,1 @@
+"""transfer: a foreign query through an unchanged model: alignment, embedding, labels."""
