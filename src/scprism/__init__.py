@@ -1,5 +1,90 @@
-"""scprism: interpretable autoencoders that transfer to cells they have never seen."""
+"""scprism: interpretable autoencoders that transfer to cells they have never seen.
+
+The path of the data, a folder a step:
+
+    read → prepare → integrate → model → train → transfer → explain → enrich → evaluate → report
+
+Importing scprism loads none of them; each public name loads its own step when it is first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from scprism._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from scprism.annotate import annotate
+    from scprism.enrich.genesets import gene_sets
+    from scprism.enrich.gsea import gsea
+    from scprism.enrich.ora import ora
+    from scprism.enrich.pathways import count_significant, enrich
+    from scprism.errors import BundleError, InputError, PrismError, PrismWarning, TrainingError
+    from scprism.estimator import Prism, load
+    from scprism.explain.explanation import Explanation
+    from scprism.explain.saliency import attribute
+    from scprism.model.config import Config
+    from scprism.model.weights import Weights
+    from scprism.read.datasets import load_dataset
+    from scprism.read.files import read_cells
+    from scprism.read.synthetic import make_cells
+    from scprism.report.page import write_report
+
+_HOME = {
+    "BundleError": "errors",
+    "Config": "model.config",
+    "Explanation": "explain.explanation",
+    "InputError": "errors",
+    "Prism": "estimator",
+    "PrismError": "errors",
+    "PrismWarning": "errors",
+    "TrainingError": "errors",
+    "Weights": "model.weights",
+    "annotate": "annotate",
+    "attribute": "explain.saliency",
+    "count_significant": "enrich.pathways",
+    "enrich": "enrich.pathways",
+    "gene_sets": "enrich.genesets",
+    "gsea": "enrich.gsea",
+    "load": "estimator",
+    "load_dataset": "read.datasets",
+    "make_cells": "read.synthetic",
+    "ora": "enrich.ora",
+    "read_cells": "read.files",
+    "write_report": "report.page",
+}
+
+__all__ = [
+    "BundleError",
+    "Config",
+    "Explanation",
+    "InputError",
+    "Prism",
+    "PrismError",
+    "PrismWarning",
+    "TrainingError",
+    "Weights",
+    "__version__",
+    "annotate",
+    "attribute",
+    "count_significant",
+    "enrich",
+    "gene_sets",
+    "gsea",
+    "load",
+    "load_dataset",
+    "make_cells",
+    "ora",
+    "read_cells",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        msg = f"module 'scprism' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(importlib.import_module(f"scprism.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

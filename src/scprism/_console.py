@@ -1,0 +1,65 @@
+"""What the command line says on stderr: steps, progress, warnings, errors."""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from scprism.train.loop import EpochRecord
+
+__all__ = ["say", "show_warnings", "training_progress"]
+
+
+def say(text: str) -> None:
+    """Write one line on stderr."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def show_warnings() -> None:
+    """Show each warning of scprism as one line on stderr, once, and leave out those of other packages."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,  # noqa: ARG001
+        lineno: int,  # noqa: ARG001
+        file: TextIO | None = None,  # noqa: ARG001
+        line: str | None = None,  # noqa: ARG001
+    ) -> None:
+        if category.__module__.startswith("scprism"):
+            say(f"warning: {message}")
+
+    warnings.showwarning = show
+
+
+@contextmanager
+def training_progress(max_epochs: int) -> Iterator[Callable[["EpochRecord"], None]]:
+    """Yield what to call after each epoch: a bar with loss and time left on a terminal, otherwise a few lines."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )
+    last: list[EpochRecord] = []
+    every = max(1, max_epochs // 5)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("training", total=max_epochs, loss="")
+
+        def on_epoch(record: "EpochRecord") -> None:
+            last[:] = [record]
+            progress.update(task, completed=record.epoch, loss=f"validation loss {record.validation_loss:.5g}")
+            if not console.is_terminal and record.epoch % every == 0:
+                say(f"  epoch {record.epoch}: validation loss {record.validation_loss:.5g}")
+
+        yield on_epoch
+    if last:
+        say(f"  trained {last[0].epoch} epochs in {last[0].seconds:.1f} s")

@@ -1,0 +1,134 @@
+"""Options that several commands share, and how a command opens what it was given."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+
+import typer
+
+from scprism._check import check_choice
+from scprism._console import say
+from scprism.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+    from scprism.estimator import Prism
+    from scprism.types import AttributionMethod, Organism
+
+__all__ = [
+    "ConfigFile",
+    "Coverage",
+    "Device",
+    "Genes",
+    "Labels",
+    "Layer",
+    "ModelFolder",
+    "OrganismName",
+    "Out",
+    "PresetName",
+    "QueryFile",
+    "QueryLayer",
+    "Reference",
+    "Seed",
+    "Threads",
+    "groups",
+    "method",
+    "new_model",
+    "organism",
+    "read",
+    "use_threads",
+]
+
+Reference = Annotated[Path, typer.Argument(help="Reference: h5ad, zarr, loom, 10x h5 or mtx folder, csv or tsv (.gz).")]
+QueryFile = Annotated[Path, typer.Argument(help="Query, in any format that a reference may have.")]
+ModelFolder = Annotated[Path, typer.Argument(help="Model folder that `scprism fit` wrote.")]
+Out = Annotated[Path, typer.Option(help="Where to write the result.")]
+Seed = Annotated[int, typer.Option("--rng", metavar="SEED", help="Seed of all randomness.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads to use. [default: all cores]")]
+Layer = Annotated[str | None, typer.Option(help="Layer of raw counts, or 'raw'. [default: X]")]
+QueryLayer = Annotated[str | None, typer.Option(help="Layer of the query's raw counts, or 'raw'. [default: X]")]
+OrganismName = Annotated[str | None, typer.Option(help="human or mouse. [default: detected from the gene symbols]")]
+Coverage = Annotated[float | None, typer.Option(help="Least share of the model's genes that a query must have.")]
+PresetName = Annotated[str, typer.Option(help="default, paper or as_released.")]
+Genes = Annotated[str | None, typer.Option(help="hallmark, variable:N, all, or a file with one gene a line.")]
+ConfigFile = Annotated[Path | None, typer.Option(help="TOML file of settings that replace the preset's.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.")]
+Labels = Annotated[str, typer.Option(help="Column of the reference's obs that holds the labels.")]
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def use_threads(threads: int | None) -> None:
+    """Set the number of threads of the numerical libraries, which are not loaded yet."""
+    if threads is not None:
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+
+
+def read(path: Path, *, layer: str | None) -> "AnnData":
+    """Return the cells in a file, and say how many there are; their counts are checked where they are used."""
+    from scprism.read.files import read_cells
+
+    cells = read_cells(path, layer=layer, check=False)
+    say(f"read {path}: {cells.n_obs:,} cells × {cells.n_vars:,} genes")
+    return cells
+
+
+def organism(name: str | None) -> "Organism | None":
+    """Return the organism that was told, if any."""
+    if name is not None:
+        check_choice("organism", name, ("human", "mouse"))
+    return cast("Organism | None", name)
+
+
+def method(name: str | None) -> "AttributionMethod | None":
+    """Return the attribution method that was told, if any."""
+    from scprism.types import AttributionMethod
+
+    if name is not None:
+        check_choice("method", name, get_args(AttributionMethod))
+    return cast("AttributionMethod | None", name)
+
+
+def groups(key: str | None) -> "str | pd.Series[str] | None":
+    """Return a column's name as it is, or the labels in a labels.csv."""
+    if key is None or not Path(key).is_file():
+        return key
+    from scprism.transfer.files import read_labels
+
+    return read_labels(Path(key))["label"]
+
+
+def new_model(
+    preset: str,
+    *,
+    config: Path | None,
+    genes: str | None,
+    organism: str | None,
+    layer: str | None,
+    device: str,
+    rng: int,
+) -> "Prism":
+    """Return an untrained model; its settings are those of the preset, then of the file, then of the options."""
+    from scprism.estimator import Prism
+    from scprism.model.config import Config
+    from scprism.model.presets import preset_config
+
+    settings = preset_config(preset)
+    if config is None:
+        return Prism(
+            cast("Any", preset), genes=genes, organism=cast("Any", organism), layer=layer, device=device, rng=rng
+        )
+    settings = Config.from_json({**settings.to_json(), **read_settings(config)})
+    return Prism(settings, genes=genes, organism=cast("Any", organism), layer=layer, device=device, rng=rng)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return the settings in a TOML file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"The settings in {str(path)!r} cannot be read: {error}. A line looks like: bottleneck_size = 40"
+        raise InputError(msg) from error

@@ -1,0 +1,313 @@
+"""Prism: the one user-facing class."""
+
+from collections.abc import Callable, Sequence
+from typing import Self, cast
+
+import pandas as pd
+from anndata import AnnData
+
+from scprism._check import check_choice
+from scprism.errors import PrismError
+from scprism.explain.explanation import Explanation
+from scprism.explain.grouping import explain_query
+from scprism.model.bundle import Bundle, load_bundle, save_bundle
+from scprism.model.config import Config
+from scprism.model.describe import describe_model
+from scprism.model.presets import Preset, resolve_config
+from scprism.read.counts import checked_counts, find_counts
+from scprism.train.fit import fit_network, prepare_training
+from scprism.train.loop import EpochRecord
+from scprism.transfer.align import Alignment, align_genes
+from scprism.transfer.embed import denoised, embed_cells
+from scprism.transfer.labels import known_labels, label_query
+from scprism.transfer.query import Query, open_query
+from scprism.types import AttributionMethod, FloatArray, Organism, PathLike, RNGLike
+
+__all__ = ["Prism", "load"]
+
+
+class Prism:
+    """An interpretable autoencoder: learned on one data set, applied unchanged to others.
+
+    Parameters
+    ----------
+    preset
+        ``"default"``, ``"paper"`` (as the paper describes), ``"as_released"`` (as its code does), or a `Config`.
+    genes
+        ``"hallmark"``, ``"variable:N"``, ``"all"``, a file with one gene a line, or a list of genes. This and what
+        follows: anything not given comes from the preset.
+    organism
+        ``"human"`` or ``"mouse"``; detected from the gene symbols if not given.
+    layer
+        Where the raw counts of the reference are: a layer, ``"raw"``, or ``X`` if not given.
+    hidden_size, bottleneck_size
+        Widths of the hidden layers and of the bottleneck.
+    max_epochs
+        Epochs after which training ends at the latest.
+    min_coverage
+        Least share of the model's genes that a query must have.
+    device
+        Where to train: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"`` for the best there is.
+    rng
+        Seed or generator. Same seed, same data, same machine and threads: same weights, bit for bit.
+
+    Attributes
+    ----------
+    config_, recipe_, weights_
+        What `fit` settled: settings, preparation of cells, network.
+    log_
+        One row an epoch: ``epoch train_loss validation_loss penalty seconds``.
+    summary_
+        Seeds, versions, fingerprints, numbers of cells, losses.
+
+    Examples
+    --------
+    >>> import scprism
+    >>> ref = scprism.load_dataset("tm_droplet_immune")
+    >>> model = scprism.Prism(bottleneck_size=10, max_epochs=1, rng=0).fit(ref)
+    >>> model.embed(ref).shape
+    (1000, 10)
+    """
+
+    def __init__(
+        self,
+        preset: Preset | Config = "default",
+        *,
+        genes: str | Sequence[str] | None = None,
+        organism: Organism | None = None,
+        layer: str | None = None,
+        hidden_size: int | None = None,
+        bottleneck_size: int | None = None,
+        max_epochs: int | None = None,
+        min_coverage: float | None = None,
+        device: str = "auto",
+        rng: RNGLike = None,
+    ) -> None:
+        self.preset = preset
+        self.genes = genes
+        self.organism = organism
+        self.layer = layer
+        self.hidden_size = hidden_size
+        self.bottleneck_size = bottleneck_size
+        self.max_epochs = max_epochs
+        self.min_coverage = min_coverage
+        self.device = device
+        self.rng = rng
+
+    def fit(self, cells: AnnData, *, on_epoch: Callable[[EpochRecord], None] | None = None) -> Self:
+        """Return the model, trained on the raw counts of `cells`, which stay as they are.
+
+        Parameters
+        ----------
+        cells
+            The reference, cells by genes.
+        on_epoch
+            Called with the record of each epoch, for a progress display.
+
+        Raises
+        ------
+        InputError
+            If the values are not raw counts or the genes cannot be used.
+        TrainingError
+            If the loss becomes infinite or NaN.
+        """
+        config = self.config
+        if self.organism is not None:
+            check_choice("organism", self.organism, ("human", "mouse"))
+        matrix, names = checked_counts(cells, layer=self.layer, integers=config.normalise != "none")
+        recipe, training = prepare_training(matrix, list(names), config=config, organism=self.organism)
+        fitted = fit_network(recipe, training, config=config, rng=self.rng, device=self.device, on_epoch=on_epoch)
+        self.config_, self.recipe_, self.weights_ = config, fitted.recipe, fitted.weights
+        self.log_, self.summary_ = fitted.log, fitted.summary
+        return self
+
+    def embed(
+        self,
+        cells: AnnData,
+        *,
+        layer: str | None = None,
+        organism: Organism | None = None,
+        min_coverage: float | None = None,
+    ) -> FloatArray:
+        """Return the latent, float32 (cells, units), in the order of `cells`.
+
+        Parameters
+        ----------
+        cells
+            Raw counts of any cells; genes may come in any order.
+        layer
+            Where the counts are; that of the model if not given.
+        organism
+            Organism of `cells`; detected if not given. Another than the model's goes through orthologs.
+        min_coverage
+            Least share of the model's genes that `cells` must have; that of the model's settings if not given.
+
+        Raises
+        ------
+        InputError
+            If the values are not raw counts, or too few genes are there.
+        """
+        query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
+        return embed_cells(self.weights_, query.chunks(), fill=query.fill)
+
+    def denoise(
+        self,
+        cells: AnnData,
+        *,
+        layer: str | None = None,
+        organism: Organism | None = None,
+        min_coverage: float | None = None,
+    ) -> FloatArray:
+        """Return decoded expression, log1p counts per million, float32 (cells, genes of the recipe).
+
+        Arguments are those of `embed`. The genes are ``recipe_.genes``.
+        """
+        latent = self.embed(cells, layer=layer, organism=organism, min_coverage=min_coverage)
+        return denoised(self.weights_, latent, recipe=self.recipe_, config=self.config_)
+
+    def label(
+        self,
+        cells: AnnData,
+        *,
+        reference: AnnData,
+        labels: str,
+        layer: str | None = None,
+        reference_layer: str | None = None,
+        organism: Organism | None = None,
+        min_coverage: float | None = None,
+    ) -> pd.DataFrame:
+        """Return each cell's label by its nearest reference cells in the latent space.
+
+        Parameters
+        ----------
+        cells
+            The query.
+        reference
+            Labelled cells; those without a label (NaN, "NA", empty) do not vote.
+        labels
+            Column of ``reference.obs``.
+        reference_layer
+            Where the reference's counts are; that of the model if not given.
+
+        Returns
+        -------
+        DataFrame
+            Index: cell. ``label``; ``confidence``, the share of neighbours that have it; ``distance``, the mean
+            distance to the neighbours; ``novel``, whether this is beyond the 99th percentile among reference cells.
+        """
+        known = known_labels(reference, labels)
+        latent = self.embed(reference, layer=reference_layer)
+        query = self.embed(cells, layer=layer, organism=organism, min_coverage=min_coverage)
+        return label_query(query, latent, known, names=cells.obs_names, config=self.config_)
+
+    def explain(
+        self,
+        cells: AnnData,
+        *,
+        groupby: "str | pd.Series[str] | None" = None,
+        method: AttributionMethod | None = None,
+        reference: AnnData | None = None,
+        layer: str | None = None,
+        organism: Organism | None = None,
+        min_coverage: float | None = None,
+    ) -> Explanation:
+        """Return which genes drive each unit, per group of cells and for all of them.
+
+        Parameters
+        ----------
+        cells
+            Raw counts of any cells.
+        groupby
+            Column of ``cells.obs``, or a Series of groups indexed by cell; without it there is only the group
+            ``"all"``.
+        method
+            Attribution method; that of the preset if not given. Those with a baseline are relative to the mean of the
+            cells that the model was trained on: how do these cells differ from what it has seen?
+        reference
+            For ``"expected_gradients"``: the data whose cells are the baselines; 100 of them are used.
+        """
+        query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
+        known = None if reference is None else self._open(reference, layer=None, organism=None, min_coverage=None)
+        return explain_query(
+            query,
+            cells,
+            weights=self.weights_,
+            config=self.config_,
+            groupby=groupby,
+            method=method or self.config_.attribution,
+            reference=known,
+        )
+
+    def align(self, cells: AnnData, *, layer: str | None = None, organism: Organism | None = None) -> Alignment:
+        """Return how the genes of `cells` meet the model's: the coverage table and its shares, however low."""
+        self._check_fitted()
+        _, names = find_counts(cells, layer=self.layer if layer is None else layer)
+        return align_genes(list(names), self.recipe_, organism=organism)
+
+    def save(self, folder: PathLike) -> None:
+        """Write the model folder: ``weights.safetensors``, ``model.json``, ``log.csv``."""
+        self._check_fitted()
+        save_bundle(
+            Bundle(self.preset_name, self.config_, self.recipe_, self.weights_, self.log_, self.summary_), folder
+        )
+
+    def describe(self) -> str:
+        """Return in words what the model was trained on, with which settings, and how well."""
+        self._check_fitted()
+        return describe_model(self.preset_name, self.config_, self.recipe_, self.weights_, self.summary_)
+
+    @property
+    def preset_name(self) -> str:
+        """The name of the preset, or ``"custom"``."""
+        return self.preset if isinstance(self.preset, str) else "custom"
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of the weights."""
+        self._check_fitted()
+        return self.weights_.fingerprint()
+
+    @property
+    def config(self) -> Config:
+        """The settings: those of the preset, with what was given in their place."""
+        given = {
+            "genes": self.genes if self.genes is None or isinstance(self.genes, str) else tuple(self.genes),
+            "hidden_size": self.hidden_size,
+            "bottleneck_size": self.bottleneck_size,
+            "max_epochs": self.max_epochs,
+            "min_coverage": self.min_coverage,
+        }
+        return resolve_config(self.preset, given)
+
+    def _open(
+        self, cells: AnnData, *, layer: str | None, organism: Organism | None, min_coverage: float | None
+    ) -> Query:
+        self._check_fitted()
+        return open_query(
+            cells,
+            self.recipe_,
+            self.config_,
+            layer=self.layer if layer is None else layer,
+            organism=organism,
+            min_coverage=min_coverage,
+        )
+
+    def _check_fitted(self) -> None:
+        if "weights_" not in vars(self):
+            msg = "This model is not trained yet. Call `fit(reference)`, or load one with scprism.load(folder)."
+            raise PrismError(msg)
+
+
+def load(folder: PathLike) -> Prism:
+    """Return the model that `Prism.save` or `scprism fit` wrote into a folder.
+
+    Raises
+    ------
+    BundleError
+        If the folder is not a model, or is truncated, edited or from a newer scprism.
+    """
+    bundle = load_bundle(folder)
+    model = Prism(bundle.config if bundle.preset == "custom" else cast("Preset", bundle.preset))
+    model.config_, model.recipe_, model.weights_ = bundle.config, bundle.recipe, bundle.weights
+    model.log_, model.summary_ = bundle.log, bundle.summary
+    return model

@@ -1,0 +1,116 @@
+"""Explaining a query: which group each cell is in, and what the attributions are relative to."""
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from scprism._check import closest
+from scprism.errors import InputError
+from scprism.explain.attribution import GRADIENTS, Attribution
+from scprism.explain.explanation import Explanation
+from scprism.explain.groups import explain_groups
+from scprism.model.config import Config
+from scprism.model.weights import Weights
+from scprism.transfer.query import Query
+from scprism.types import AttributionMethod, IntArray
+
+__all__ = ["explain_query", "group_codes"]
+
+N_BASELINES = 100
+"""Cells that stand for the training data in expected gradients."""
+
+
+def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple[tuple[str, ...], IntArray]:
+    """Return the groups' names in order, and each cell's place among them, −1 for a cell without a group.
+
+    Parameters
+    ----------
+    cells
+        The cells.
+    groupby
+        A column of ``cells.obs``, a Series of groups indexed by cell, or None for no groups.
+
+    Raises
+    ------
+    InputError
+        If there is no such column, or the Series is not of these cells.
+    """
+    if groupby is None:
+        return (), np.full(cells.n_obs, -1, dtype=np.int64)
+    if isinstance(groupby, str):
+        if groupby not in cells.obs:
+            msg = f"`groupby` must be a column of `.obs`, got {groupby!r}. Closest: {closest(groupby, cells.obs)}."
+            raise InputError(msg)
+        values = cells.obs[groupby]
+    else:
+        values = groupby
+        if not values.index.equals(pd.Index(cells.obs_names)):
+            msg = "`groupby` must hold one group a cell, in the order of the cells: its index differs from `obs_names`."
+            raise InputError(msg)
+    groups = pd.Categorical(values.astype("object").map(str, na_action="ignore"))
+    return tuple(groups.categories), groups.codes.astype(np.int64)
+
+
+def explain_query(
+    query: Query,
+    cells: AnnData,
+    *,
+    weights: Weights,
+    config: Config,
+    groupby: "str | pd.Series[str] | None",
+    method: AttributionMethod,
+    reference: Query | None,
+) -> Explanation:
+    """Return which genes drive each unit, in each group of a query's cells and in all of them.
+
+    Parameters
+    ----------
+    query, cells
+        The query as the model sees it, and as the user gave it.
+    weights, config
+        The model.
+    groupby
+        As in `group_codes`.
+    method
+        Methods with a baseline are relative to the mean of the cells that the model was trained on.
+    reference
+        For ``"expected_gradients"``: the data whose cells are the baselines.
+
+    Raises
+    ------
+    InputError
+        If the groups cannot be had, or the method needs a reference and there is none.
+    """
+    groups, codes = group_codes(cells, groupby)
+    baseline: np.ndarray | sparse.csr_matrix | None = None
+    if method == "expected_gradients":
+        if reference is None:
+            msg = "method='expected_gradients' needs the cells that it averages over: explain(cells, reference=…)."
+            raise InputError(msg)
+        baseline = _baseline_cells(reference)
+    elif method not in GRADIENTS:
+        baseline = query.recipe.mean.astype(np.float32)
+    attribution = Attribution(
+        method=method, baseline=baseline, first_unit_plain=config.first_unit_plain and method == "guided"
+    )
+    return explain_groups(
+        weights,
+        ((chunk.inputs, codes[chunk.rows]) for chunk in query.chunks()),
+        genes=query.recipe.genes,
+        groups=groups,
+        attribution=attribution,
+        fill=query.fill,
+    )
+
+
+def _baseline_cells(query: Query) -> sparse.csr_matrix:
+    """Return up to 100 cells, evenly spaced over the data set, normalised, csr (cells, genes)."""
+    n_cells = query.matrix.shape[0]
+    chosen = np.unique(np.linspace(0, n_cells - 1, min(N_BASELINES, n_cells)).round().astype(np.int64))
+    parts = []
+    for chunk in query.chunks():
+        rows = chosen[(chosen >= chunk.rows.start) & (chosen < chunk.rows.stop)] - chunk.rows.start
+        parts.append(chunk.inputs[rows])
+    baselines = sparse.vstack(parts, format="csr")
+    return sparse.csr_matrix(baselines.toarray() + query.fill) if query.fill.any() else baselines

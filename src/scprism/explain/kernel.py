@@ -1,0 +1,65 @@
+"""How the kernels of this step are compiled, and shared between threads."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+__all__ = ["available_cores", "compiled", "one_thread_products", "spread", "worker_pool"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+_PARTS = 16  # more parts than threads, so that a slow core does not hold up the others
+
+
+def compiled(function: F) -> F:
+    """Return `function` compiled by numba, without the interpreter's lock, and kept on disk where that is possible."""
+    try:
+        kernel: F = numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # nowhere to keep it: a read-only package folder and no home
+        kernel = numba.njit(nogil=True)(function)
+    return kernel
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@contextmanager
+def one_thread_products() -> Iterator[None]:
+    """Keep each matrix product in this block on one thread: the tasks around the products run in parallel."""
+    with ThreadpoolController().limit(limits=1, user_api="blas"):
+        yield
+
+
+@contextmanager
+def worker_pool(threads: int | None) -> Iterator[Executor | None]:
+    """Yield a pool of `threads` threads (None: one a core), or no pool where one thread is enough."""
+    n_threads = available_cores() if threads is None else threads
+    if n_threads == 1:
+        yield None
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        yield pool
+
+
+def spread(kernel: Callable[..., object], arguments: tuple[Any, ...], *, n_tasks: int, pool: Executor | None) -> None:
+    """Call ``kernel(*arguments, start, stop)`` on parts of ``range(n_tasks)``; without a pool, in this thread.
+
+    No two tasks write to the same place, so the result does not depend on the number of threads.
+    """
+    if pool is None or n_tasks < 2:
+        kernel(*arguments, 0, n_tasks)
+        return
+    edges = np.linspace(0, n_tasks, min(_PARTS, n_tasks) + 1).astype(int)
+    futures = [pool.submit(kernel, *arguments, int(a), int(b)) for a, b in pairwise(edges)]
+    for future in futures:
+        future.result()

@@ -1,0 +1,160 @@
+"""The settings of a model, from its genes to its neighbours, as one frozen record."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self
+
+from scprism._check import closest
+from scprism.errors import InputError
+from scprism.types import AttributionMethod
+
+__all__ = ["Config"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that decides how a model is prepared, built, trained, transferred and explained.
+
+    The defaults are those of the preset ``default``; `presets` holds the others. Rows refer to the table in
+    `docs/method.md` of the differences between the paper's text and its released code.
+
+    Attributes
+    ----------
+    genes
+        ``"hallmark"``, ``"variable:N"``, ``"all"``, the path of a file with one gene a line, or the genes themselves.
+    min_max_count
+        A gene is kept if any cell has more than this many counts.
+    normalise
+        ``"per_cell"``: counts of a cell to `target_sum`; ``"per_gene"``: counts of a gene over the whole data set to
+        `target_sum` (row 7); ``"none"``: values are used as they are, for corrected expression.
+    library
+        What a cell's counts are divided by: all its counts, or those of the recipe's genes, scaled by the share of a
+        library that these genes hold in the reference. The second does not change with the genes a file happens to
+        hold.
+    negative_values
+        For ``normalise="none"``: refuse them, set them to zero, or keep them (row 16).
+    missing_genes
+        A recipe gene that the query lacks gets the reference's mean, or the released code's random two values.
+    softplus_beta
+        Beta of every softplus; ``"width"`` sets it to the width of its layer (row 5).
+    bottleneck
+        Activation of the bottleneck.
+    input_dropout
+        Share of the input values that are set to zero in each training step, the rest scaled up.
+    likelihood
+        ``"multinomial"`` on counts; ``"poisson"``: y − x log(y + 1e-8) on log values, as the paper writes;
+        ``"poisson_log_input"``: exp(y) − x y, as the released code has it (row 6).
+    penalty, penalty_weight, penalty_gradient
+        Norm of I − W Wᵀ (``"rows"``) or of I − Wᵀ W (``"columns"``, row 2) of the last encoding layer, its weight, and
+        whether it has a gradient (row 1).
+    l1_weight, l1_gradient
+        Weight of the mean absolute weight, and whether it has a gradient (row 3).
+    split
+        Shares of the cells for training, early stopping and the final report.
+    patience
+        Checks without improvement before training stops; a check comes every `check_every` epochs.
+    search_trials, search_epochs, final_epochs
+        Trials of the search, epochs a trial, and further epochs of the best one (rows 8 and 9).
+    metric, standardise_latent, n_neighbours
+        Distance, scaling and number of neighbours of the label transfer.
+    knn_neighbours
+        Numbers of neighbours of the paper's kNN experiment (row 10).
+    foreign_loss
+        Cells that the loss of unseen data is taken over (row 12).
+    gene_count
+        How the genes of a data set are counted in the paper's Table 1 (row 13).
+    projection
+        What draws the latent space in two dimensions (row 14).
+    attribution
+        The attribution method.
+    first_unit_plain
+        Give the first unit the plain gradient under the guided rule (row 11).
+    """
+
+    genes: str | tuple[str, ...] = "hallmark"
+    min_max_count: float = 2.0
+    normalise: Literal["per_cell", "per_gene", "none"] = "per_cell"
+    target_sum: float = 1e4
+    library: Literal["all", "recipe"] = "recipe"
+    negative_values: Literal["refuse", "clip", "keep"] = "refuse"
+    missing_genes: Literal["mean", "random"] = "mean"
+    min_coverage: float = 0.5
+
+    hidden_size: int = 128
+    bottleneck_size: int = 50
+    softplus_beta: float | Literal["width"] = 1.0
+    bottleneck: Literal["linear", "softplus"] = "linear"
+    input_dropout: float = 0.5
+
+    likelihood: Literal["multinomial", "poisson", "poisson_log_input"] = "multinomial"
+    penalty: Literal["rows", "columns"] = "rows"
+    penalty_weight: float = 1.0
+    penalty_gradient: bool = True
+    l1_weight: float = 0.0
+    l1_gradient: bool = True
+    weight_decay: float = 0.0
+
+    optimiser: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = 1e-3
+    momentum: float = 0.9
+    batch_size: int = 128
+    reshuffle: bool = True
+    split: tuple[float, float, float] = (0.9, 0.05, 0.05)
+    max_epochs: int = 200
+    check_every: int = 1
+    patience: int = 20
+
+    search_trials: int = 40
+    search_epochs: int = 100
+    final_epochs: int = 400
+
+    metric: Literal["cosine", "euclidean"] = "cosine"
+    standardise_latent: bool = False
+    n_neighbours: int = 15
+    knn_neighbours: tuple[int, ...] = tuple(range(2, 26))
+    foreign_loss: Literal["all_cells", "one_cell"] = "all_cells"
+    gene_count: Literal["after_filter", "as_released"] = "after_filter"
+    projection: Literal["umap", "tsne"] = "umap"
+    attribution: AttributionMethod = "deeplift"
+    first_unit_plain: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values that no step could use."""
+        at_least_one = ("hidden_size", "bottleneck_size", "batch_size", "max_epochs", "check_every", "patience")
+        for name in (*at_least_one, "n_neighbours", "search_trials", "search_epochs"):
+            _check_number(name, getattr(self, name), at_least=1)
+        for name in ("penalty_weight", "l1_weight", "weight_decay", "momentum", "min_max_count", "final_epochs"):
+            _check_number(name, getattr(self, name), at_least=0)
+        for name in ("learning_rate", "target_sum"):
+            if not getattr(self, name) > 0:
+                msg = f"`{name}` must be above 0, got {getattr(self, name)!r}."
+                raise InputError(msg)
+        for name in ("input_dropout", "min_coverage"):
+            if not 0 <= getattr(self, name) <= 1:
+                msg = f"`{name}` must lie between 0 and 1, got {getattr(self, name)!r}."
+                raise InputError(msg)
+        if self.likelihood == "multinomial" and self.normalise == "none":
+            msg = "`likelihood='multinomial'` needs counts, but `normalise='none'` says that values are not counts."
+            raise InputError(f"{msg} Choose likelihood='poisson'.")
+        if len(self.split) != 3 or min(self.split) < 0 or abs(sum(self.split) - 1) > 1e-9 or self.split[0] == 0:
+            msg = f"`split` must be three shares that add up to 1, the first above 0, got {self.split!r}."
+            raise InputError(msg)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as a dictionary that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Return the settings in `values`; names that are not settings are refused."""
+        known = {f.name for f in fields(cls)}
+        for name in values:
+            if name not in known:
+                msg = f"{name!r} is not a setting of a model. Closest: {closest(name, known)}."
+                raise InputError(msg)
+        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+
+
+def _check_number(name: str, value: float, *, at_least: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= at_least:
+        msg = f"`{name}` must be a number of at least {at_least}, got {value!r}."
+        raise InputError(msg)

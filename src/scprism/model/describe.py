@@ -1,0 +1,32 @@
+"""A model in words."""
+
+from typing import Any
+
+from scprism.model.config import Config
+from scprism.model.weights import Weights
+from scprism.prepare.recipe import Recipe
+
+__all__ = ["describe_model"]
+
+
+def describe_model(preset: str, config: Config, recipe: Recipe, weights: Weights, summary: dict[str, Any]) -> str:
+    """Return one line a fact: data, network, training, versions, then every setting."""
+    hidden, units = weights.latent_weight.shape[1], weights.n_units
+    facts = {
+        "preset": preset,
+        "trained on": f"{summary['n_cells']:,} cells ({summary['n_train']:,} for training, "
+        f"{summary['n_validation']:,} for early "
+        f"stopping, {summary['n_test']:,} for the report)",
+        "genes": f"{len(recipe.genes):,} ({config.genes if isinstance(config.genes, str) else 'a list'})",
+        "organism": recipe.organism or "unknown",
+        "network": f"{weights.n_genes:,} genes → {hidden} hidden → {units} units → {hidden} hidden → "
+        f"{weights.n_genes:,} genes",
+        "training": f"best epoch {summary['best_epoch']} of {summary['n_epochs']}, {summary['seconds']:.1f} s",
+        "loss": f"test {summary['test_loss']:.6g}, validation {summary['validation_loss']:.6g} ({config.likelihood})",
+        "seed": summary["seed"],
+        "fingerprints": f"weights {weights.fingerprint()}, data {summary['data_fingerprint']}",
+        "versions": ", ".join(f"{name} {v}" for name, v in summary["versions"].items()),
+    }
+    lines = [f"{name + ':':<14} {value}" for name, value in facts.items()]
+    settings = [f"  {name} = {value!r}" for name, value in config.to_json().items() if name != "genes"]
+    return "\n".join([*lines, "settings:", *settings])

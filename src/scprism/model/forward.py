@@ -1,0 +1,39 @@
+"""The trained network on plain arrays: encode and decode without torch."""
+
+import numpy as np
+from scipy import sparse
+
+from scprism.model.weights import Weights
+from scprism.types import FloatArray
+
+__all__ = ["decode", "encode", "softplus_array"]
+
+
+def softplus_array(z: FloatArray, beta: float | None) -> FloatArray:
+    """Return log(1 + exp(beta z)) / beta without overflow, or z itself where beta is None."""
+    return z if beta is None else (np.logaddexp(np.float32(0), np.float32(beta) * z) / np.float32(beta))
+
+
+def encode(weights: Weights, inputs: FloatArray | sparse.csr_matrix, *, fill: FloatArray | None = None) -> FloatArray:
+    """Return the latent, float32 (cells, units).
+
+    Parameters
+    ----------
+    weights
+        The network.
+    inputs
+        Normalised expression, (cells, genes), dense or csr.
+    fill
+        Values added to every cell, (genes,): those of genes that the query lacks.
+    """
+    bias = weights.hidden_bias if fill is None else weights.hidden_bias + weights.hidden_weight @ fill
+    h = softplus_array(np.asarray(inputs @ weights.hidden_weight.T, dtype=np.float32) + bias, weights.hidden_beta)
+    z = h @ weights.latent_weight.T + weights.latent_bias  # (cells, units)
+    return softplus_array(z, weights.latent_beta).astype(np.float32, copy=False)
+
+
+def decode(weights: Weights, latent: FloatArray) -> FloatArray:
+    """Return the network's output, float32 (cells, genes), for a latent (cells, units)."""
+    h = softplus_array(latent @ weights.decoder_weight.T + weights.decoder_bias, weights.decoder_beta)
+    y = h @ weights.output_weight.T + weights.output_bias
+    return softplus_array(y, weights.output_beta).astype(np.float32, copy=False)

@@ -1,0 +1,50 @@
+"""Which organism gene symbols belong to."""
+
+from collections.abc import Iterable
+from functools import cache
+
+from scprism.errors import InputError
+from scprism.read.symbols import read_orthologs
+from scprism.types import Organism
+
+__all__ = ["detect_organism", "looks_like_ensembl"]
+
+MIN_KNOWN = 20
+"""Fewer symbols than this in the tables of both organisms say nothing about the organism."""
+
+
+@cache
+def _known_symbols() -> dict[Organism, frozenset[str]]:
+    table = read_orthologs()
+    return {"human": frozenset(table["human"]), "mouse": frozenset(table["mouse"])}
+
+
+def looks_like_ensembl(genes: Iterable[str]) -> bool:
+    """Return whether most of the names are Ensembl gene ids."""
+    names = list(genes)
+    return sum(n.startswith(("ENSG0", "ENSMUSG0")) for n in names) > len(names) / 2
+
+
+def detect_organism(genes: Iterable[str]) -> Organism | None:
+    """Return the organism that most symbols belong to, or None where too few of them are known.
+
+    Human and mouse symbols differ in case (CD3E, Cd3e). Mouse symbols in capitals cannot be told from human ones and
+    count as human, which the ortholog table then maps.
+
+    Raises
+    ------
+    InputError
+        If the names are Ensembl ids.
+    """
+    names = list(genes)
+    if names and looks_like_ensembl(names):
+        msg = (
+            f"Genes must be symbols such as 'CD3E' or 'Cd3e', got Ensembl ids such as {names[0]!r}. "
+            "Name the column of `.var` that holds the symbols: read_cells(path, gene_symbols='gene_name')."
+        )
+        raise InputError(msg)
+    known = _known_symbols()
+    n_human, n_mouse = (len(known[organism].intersection(names)) for organism in ("human", "mouse"))
+    if max(n_human, n_mouse) < MIN_KNOWN:
+        return None
+    return "human" if n_human >= n_mouse else "mouse"

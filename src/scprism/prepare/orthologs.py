@@ -1,0 +1,23 @@
+"""Human–mouse orthologs: which query genes stand for a gene of the model."""
+
+from collections.abc import Iterable
+
+from scprism.read.symbols import read_orthologs
+from scprism.types import Organism
+
+__all__ = ["ortholog_sources"]
+
+
+def ortholog_sources(genes: Iterable[str], *, of: Organism, source: Organism) -> dict[str, tuple[str, ...]]:
+    """Return, for each gene of organism `of`, its orthologs in organism `source`; genes without one are left out.
+
+    A pair is used if the source gene has no other partner, so that no count is used twice. A source gene with several
+    partners goes to the one of the same name, letters' case aside, and is left out if there is none. Several source
+    genes of one gene are all returned: their counts are to be added.
+    """
+    pairs = read_orthologs()[[of, source]].drop_duplicates()
+    n_partners = pairs.groupby(source)[of].transform("size")
+    same_name = pairs[of].str.upper() == pairs[source].str.upper()
+    pairs = pairs[(n_partners == 1) | same_name]
+    sources = pairs.groupby(of)[source].agg(lambda names: tuple(sorted(names))).to_dict()
+    return {gene: sources[gene] for gene in genes if gene in sources}

@@ -1,0 +1,113 @@
+"""From a reference's counts to a trained network: recipe, training cells, training, record."""
+
+import dataclasses
+import hashlib
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from scprism._version import __version__
+from scprism.model.autoencoder import build_autoencoder, to_weights
+from scprism.model.config import Config
+from scprism.model.weights import Weights
+from scprism.prepare.genes import requested_genes
+from scprism.prepare.learn import learn_recipe, map_by_name
+from scprism.prepare.recipe import Recipe
+from scprism.prepare.stream import prepared_chunks
+from scprism.train.batches import TrainingCells, collect_cells
+from scprism.train.loop import EpochRecord, TrainingResult, train_model
+from scprism.types import Matrix, Organism, RNGLike
+
+__all__ = ["Fitted", "fit_network", "prepare_training", "resolve_device"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network with its recipe, its log and the record of how it came about."""
+
+    recipe: Recipe
+    weights: Weights
+    log: pd.DataFrame
+    summary: dict[str, Any]
+
+
+def prepare_training(
+    matrix: Matrix, names: Sequence[str], *, config: Config, organism: Organism | None
+) -> tuple[Recipe, TrainingCells]:
+    """Return the recipe learned from a reference, and its cells in the recipe's genes, sparse."""
+    genes, found = requested_genes(config.genes, matrix=matrix, names=names, organism=organism)
+    unknown = np.zeros(len(genes))
+    draft = Recipe(
+        genes=genes,
+        organism=found,
+        normalise=config.normalise,
+        target_sum=config.target_sum,
+        library=config.library,
+        negative_values=config.negative_values,
+        mean=unknown,
+        spread=unknown,
+        share=unknown,
+        n_cells=0,
+    )
+    recipe = learn_recipe(matrix, names, draft=draft, min_max_count=config.min_max_count)
+    chunks = prepared_chunks(matrix, map_by_name(names, recipe.genes), recipe)
+    return recipe, collect_cells(chunks, counts_as_targets=config.likelihood == "multinomial")
+
+
+def fit_network(
+    recipe: Recipe,
+    cells: TrainingCells,
+    *,
+    config: Config,
+    rng: RNGLike,
+    device: str = "auto",
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> Fitted:
+    """Return a network trained on prepared cells; same seed, same machine and threads: same weights, bit for bit."""
+    generator = np.random.default_rng(rng)
+    network = build_autoencoder(config, n_genes=len(recipe.genes), rng=generator)
+    result = train_model(network, cells, config=config, rng=generator, device=resolve_device(device), on_epoch=on_epoch)
+    log = pd.DataFrame([dataclasses.asdict(record) for record in result.log])
+    seed = int(rng) if isinstance(rng, int | np.integer) else None
+    return Fitted(recipe, to_weights(network), log, _summary(result, recipe, cells, seed=seed))
+
+
+def resolve_device(device: str) -> str:
+    """Return a device that torch has: the one told, or for ``"auto"`` CUDA, then MPS, then the CPU."""
+    if device != "auto":
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _summary(result: TrainingResult, recipe: Recipe, cells: TrainingCells, *, seed: int | None) -> dict[str, Any]:
+    record = {f.name: getattr(result, f.name) for f in dataclasses.fields(result) if f.name != "log"}
+    packages = ("torch", "numpy", "scipy", "anndata")
+    return {
+        "seed": seed,
+        "n_cells": recipe.n_cells,
+        **record,
+        "n_epochs": len(result.log),
+        "seconds": result.log[-1].seconds,
+        "data_fingerprint": _data_fingerprint(recipe, cells),
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "scprism": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in packages},
+        },
+    }
+
+
+def _data_fingerprint(recipe: Recipe, cells: TrainingCells) -> str:
+    digest = hashlib.sha256("\n".join(recipe.genes).encode())
+    for part in (cells.targets.indptr, cells.targets.indices, cells.targets.data):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()[:16]

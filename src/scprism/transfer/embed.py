@@ -1,0 +1,36 @@
+"""Cells through the unchanged network: the latent, and the expression it decodes to."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from scprism.model.config import Config
+from scprism.model.forward import decode, encode
+from scprism.model.weights import Weights
+from scprism.prepare.normalise import to_log_cpm
+from scprism.prepare.recipe import Recipe
+from scprism.prepare.stream import PreparedChunk
+from scprism.types import FloatArray
+
+__all__ = ["denoised", "embed_cells"]
+
+
+def embed_cells(weights: Weights, chunks: Iterable[PreparedChunk], *, fill: FloatArray) -> FloatArray:
+    """Return the latent of all cells, float32 (cells, units), in the order of the chunks."""
+    parts = [encode(weights, chunk.inputs, fill=fill) for chunk in chunks]
+    return np.concatenate(parts) if parts else np.zeros((0, weights.n_units), dtype=np.float32)
+
+
+def denoised(weights: Weights, latent: FloatArray, *, recipe: Recipe, config: Config) -> FloatArray:
+    """Return decoded expression as log1p counts per million, float32 (cells, genes of the recipe).
+
+    Models of corrected expression or of the released code's per-gene scale have no counts per million: theirs come back
+    on the scale that they were trained on.
+    """
+    output = decode(weights, latent)
+    if config.likelihood == "multinomial":
+        shifted = np.exp(output - output.max(axis=1, keepdims=True))
+        proportions = shifted / shifted.sum(axis=1, keepdims=True)
+        return np.log1p(proportions * np.float32(1e6 * recipe.share.sum())).astype(np.float32)
+    values = np.exp(output) if config.likelihood == "poisson_log_input" else output
+    return values if recipe.normalise != "per_cell" else to_log_cpm(values, target_sum=recipe.target_sum)

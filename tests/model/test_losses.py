@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import poisson_nll_loss
+
+from scprism.model.losses import l1_penalty, orthogonality_penalty, reconstruction_loss
+
+
+@pytest.fixture
+def target() -> torch.Tensor:
+    return torch.tensor([[0.0, 2.0, 1.0], [3.0, 0.0, 0.5]])
+
+
+@pytest.fixture
+def output() -> torch.Tensor:
+    return torch.tensor([[0.5, 1.5, 2.0], [2.0, 0.1, 0.7]])
+
+
+def test_paper_loss_is_torchs_poisson_loss_with_the_reconstruction_as_input(output, target):
+    # row 15: PyTorch calls the prediction "input", which is how x and y came to change places in the paper's formula
+    expected = poisson_nll_loss(output, target, log_input=False, full=False, eps=1e-8, reduction="none").mean(dim=1)
+    torch.testing.assert_close(reconstruction_loss(output, target, likelihood="poisson"), expected)
+
+
+def test_paper_loss_by_hand():
+    y, x = torch.tensor([[2.0, 1.0]]), torch.tensor([[3.0, 0.0]])
+    by_hand = ((2 - 3 * np.log(2 + 1e-8)) + 1) / 2
+    assert float(reconstruction_loss(y, x, likelihood="poisson")) == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_released_loss_is_torchs_poisson_loss_of_a_logarithm(output, target):
+    expected = poisson_nll_loss(output, target, log_input=True, full=False, reduction="none").mean(dim=1)
+    torch.testing.assert_close(reconstruction_loss(output, target, likelihood="poisson_log_input"), expected)
+
+
+@pytest.mark.parametrize(
+    ("x", "best", "loss"), [(0.3, 0.0, 1.0), (1.0, 0.0, 1.0), (1.5, 0.405, 0.892), (3.0, 1.099, -0.296)]
+)
+def test_released_loss_has_a_dead_zone_up_to_one(x, best, loss):
+    # row 6 and method.md 3.5: with y >= 0 the best output for any x <= 1 is 0, with a loss of exactly 1
+    grid = torch.linspace(0, 3, 30001).unsqueeze(1)
+    losses = reconstruction_loss(grid, torch.full_like(grid, x), likelihood="poisson_log_input")
+    assert float(grid[losses.argmin()]) == pytest.approx(best, abs=1e-3)
+    assert float(losses.min()) == pytest.approx(loss, abs=1e-3)
+
+
+def test_multinomial_loss_is_the_cross_entropy_of_the_counts(output):
+    counts = torch.tensor([[4.0, 1.0, 0.0], [0.0, 2.0, 2.0]])
+    p = np.exp(output.numpy()) / np.exp(output.numpy()).sum(axis=1, keepdims=True)
+    by_hand = -(counts.numpy() * np.log(p)).sum(axis=1) / counts.numpy().sum(axis=1)
+    np.testing.assert_allclose(
+        reconstruction_loss(output, counts, likelihood="multinomial").numpy(), by_hand, rtol=1e-6
+    )
+
+
+def test_a_cell_without_counts_has_no_multinomial_loss(output):
+    assert reconstruction_loss(output, torch.zeros(2, 3), likelihood="multinomial").tolist() == [0.0, 0.0]
+
+
+def test_row_penalty_is_zero_for_orthonormal_rows():
+    rows = torch.linalg.qr(torch.randn(6, 3, generator=torch.Generator().manual_seed(0)))[0].T
+    assert float(orthogonality_penalty(rows, form="rows", has_gradient=True)) < 1e-6
+
+
+def test_column_penalty_cannot_fall_below_the_root_of_the_missing_rank():
+    # row 2: W^T W has rank 3 at most, so its distance from the identity of size 6 is at least sqrt(6 - 3)
+    rows = torch.linalg.qr(torch.randn(6, 3, generator=torch.Generator().manual_seed(0)))[0].T
+    assert float(orthogonality_penalty(rows, form="columns", has_gradient=True)) == pytest.approx(3**0.5, rel=1e-5)
+
+
+def test_penalty_is_the_unsquared_frobenius_norm():
+    weight = torch.tensor([[1.0, 1.0], [0.0, 2.0]])
+    by_hand = np.linalg.norm(np.eye(2) - weight.numpy() @ weight.numpy().T, ord="fro")
+    assert float(orthogonality_penalty(weight, form="rows", has_gradient=True)) == pytest.approx(by_hand, rel=1e-6)
+
+
+@pytest.mark.parametrize("has_gradient", [True, False])
+def test_switch_decides_whether_penalties_have_a_gradient(has_gradient):
+    weight = torch.tensor([[1.0, 1.0], [0.0, 2.0]], requires_grad=True)
+    penalty = orthogonality_penalty(weight, form="rows", has_gradient=has_gradient)
+    l1 = l1_penalty([weight], has_gradient=has_gradient)
+    assert (penalty.requires_grad, l1.requires_grad) == (has_gradient, has_gradient)
+    assert l1.item() == 4.0

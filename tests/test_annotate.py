@@ -1,0 +1,37 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from scprism.annotate import annotate
+from scprism.errors import InputError
+
+
+@pytest.fixture
+def labels(small_cells):
+    n = small_cells.n_obs
+    table = {"label": ["B", "T"] * (n // 2), "confidence": np.linspace(0, 1, n), "distance": np.ones(n)}
+    novel = np.arange(n) == 3
+    return pd.DataFrame({**table, "novel": novel}, index=pd.Index(small_cells.obs_names, name="cell"))
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of matplotlib, for scanpy
+def test_scanpy_finds_what_it_expects(small_cells, labels, rng):
+    import scanpy
+
+    annotate(small_cells, embedding=rng.normal(size=(small_cells.n_obs, 4)), labels=labels)
+    scanpy.pp.neighbors(small_cells, use_rep="X_prism", n_neighbors=5)
+    axes = scanpy.pl.embedding(
+        small_cells, basis="X_prism", color=["prism_label", "prism_confidence", "prism_novel"], show=False
+    )
+    assert [axis.get_title() for axis in axes] == ["prism_label", "prism_confidence", "prism_novel"]
+    assert small_cells.obs["prism_label"].tolist() == labels["label"].tolist()
+    assert small_cells.obs["prism_label"].dtype == "category"
+
+
+def test_results_of_other_cells_are_refused_and_nothing_is_written(small_cells, labels, rng):
+    before = list(small_cells.obs)
+    with pytest.raises(InputError, match="must have one row a cell: 300 cells, got 7 rows"):
+        annotate(small_cells, embedding=rng.normal(size=(7, 4)), labels=labels)
+    with pytest.raises(InputError, match="its index differs from `cells.obs_names`"):
+        annotate(small_cells, embedding=rng.normal(size=(300, 4)), labels=labels.iloc[::-1])
+    assert (list(small_cells.obs), list(small_cells.obsm)) == (before, ["program_activity"])

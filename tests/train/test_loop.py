@@ -1,0 +1,193 @@
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from scprism.errors import InputError, TrainingError
+from scprism.model.autoencoder import build_autoencoder, to_weights
+from scprism.model.config import Config
+from scprism.model.presets import PRESETS
+from scprism.model.weights import Weights
+from scprism.train.batches import TrainingCells, batches, split_cells
+from scprism.train.loop import TrainingResult, mean_loss, train_model
+
+N_GENES = 20
+
+
+@pytest.fixture(scope="module")
+def cells() -> TrainingCells:
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(rng.gamma(1.0, size=(60, 3)) @ rng.gamma(1.0, size=(3, N_GENES))).astype(np.float32)
+    inputs = sparse.csr_matrix(np.log1p(counts))
+    return TrainingCells(inputs, inputs)
+
+
+def settings(**changes: Any) -> Config:
+    small = {"hidden_size": 10, "bottleneck_size": 4, "max_epochs": 3, "batch_size": 8, "patience": 100}
+    return dataclasses.replace(PRESETS["paper"], **{**small, "check_every": 1, **changes})
+
+
+def trained(cells: TrainingCells, config: Config, *, seed: int = 0, **options: Any) -> tuple[Weights, TrainingResult]:
+    rng = np.random.default_rng(seed)
+    network = build_autoencoder(config, n_genes=N_GENES, rng=rng)
+    result = train_model(network, cells, config=config, rng=rng, **options)
+    return to_weights(network), result
+
+
+@pytest.mark.parametrize("weight", [1e-25, 1e-5, 5.0, 1e3])
+@pytest.mark.parametrize("form", ["rows", "columns"])
+def test_detached_penalty_leaves_weights_bit_identical_for_every_lambda(cells, weight, form):
+    # row 1: what both released versions do, and why their penalty never acted
+    without, _ = trained(cells, settings(penalty_weight=0.0))
+    detached, _ = trained(cells, settings(penalty_weight=weight, penalty_gradient=False, penalty=form))
+    assert detached.fingerprint() == without.fingerprint()
+
+
+def test_live_penalty_makes_the_rows_orthonormal(cells):
+    # method.md 4.3: at lambda = 1 the norm falls to nearly nothing, at 1e-5 it stays where it was
+    def norm(weights):
+        return np.linalg.norm(np.eye(4) - weights.latent_weight @ weights.latent_weight.T)
+
+    strong, _ = trained(cells, settings(penalty_weight=1.0, max_epochs=100))
+    weak, _ = trained(cells, settings(penalty_weight=1e-5, max_epochs=100))
+    assert norm(strong) < 0.02
+    assert norm(weak) > 20 * norm(strong)
+
+
+@pytest.mark.parametrize("weight", [1e-5, 1.0])
+def test_detached_l1_leaves_weights_bit_identical(cells, weight):
+    # row 3
+    without, _ = trained(cells, settings(l1_weight=0.0))
+    detached, _ = trained(cells, settings(l1_weight=weight, l1_gradient=False))
+    assert detached.fingerprint() == without.fingerprint()
+
+
+def test_live_l1_shrinks_the_weights(cells):
+    free, _ = trained(cells, settings(max_epochs=30))
+    shrunk, _ = trained(cells, settings(max_epochs=30, l1_weight=0.05))
+    assert np.abs(shrunk.hidden_weight).mean() < 0.9 * np.abs(free.hidden_weight).mean()
+
+
+def test_weight_decay_acts_as_the_released_code_has_it(cells):
+    # row 4: one SGD step without momentum is w - lr (gradient + decay w)
+    base = settings(max_epochs=1, batch_size=100, momentum=0.0, reshuffle=False, split=(0.95, 0.05, 0.0))
+    network = build_autoencoder(base, n_genes=N_GENES, rng=np.random.default_rng(0))
+    start = to_weights(network).hidden_weight
+    plain, _ = trained(cells, base)
+    decayed, _ = trained(cells, dataclasses.replace(base, weight_decay=0.1))
+    moved = plain.hidden_weight - decayed.hidden_weight
+    np.testing.assert_allclose(moved, base.learning_rate * 0.1 * start, atol=1e-7)
+
+
+def test_same_seed_same_weights_bit_for_bit_and_another_seed_others(cells):
+    config = settings(input_dropout=0.3, optimiser="adam")
+    first, _ = trained(cells, config, seed=3)
+    second, _ = trained(cells, config, seed=3)
+    other, _ = trained(cells, config, seed=4)
+    assert first.fingerprint() == second.fingerprint() != other.fingerprint()
+
+
+def test_best_weights_are_restored(cells):
+    config = settings(optimiser="adam", learning_rate=0.05, max_epochs=60, patience=60)
+    rng = np.random.default_rng(0)
+    network = build_autoencoder(config, n_genes=N_GENES, rng=rng)
+    state = rng.bit_generator.state
+    result = train_model(network, cells, config=config, rng=rng)
+    losses = [record.validation_loss for record in result.log]
+    assert result.best_epoch == 1 + int(np.argmin(losses)) < len(losses)
+    again = np.random.default_rng()
+    again.bit_generator.state = state
+    _, validation, _ = split_cells(cells.n_cells, config.split, again)
+    assert mean_loss(network, cells, validation, config=config) == pytest.approx(min(losses), rel=1e-6)
+
+
+def test_training_stops_after_the_patience(cells):
+    config = settings(optimiser="adam", learning_rate=0.05, max_epochs=500, patience=4, check_every=2)
+    _, result = trained(cells, config)
+    assert len(result.log) == result.best_epoch + 4 * 2
+
+
+def test_without_cells_for_the_report_those_of_early_stopping_are_reported(cells):
+    # the released code selects and reports on the same 5 % (method.md 3.3)
+    _, result = trained(cells, settings())
+    assert result.n_test == 0
+    assert result.test_loss == pytest.approx(result.validation_loss, rel=1e-6)
+
+
+def test_split_uses_every_cell_once(rng):
+    parts = split_cells(101, (0.9, 0.05, 0.05), rng)
+    assert [len(p) for p in parts] == [91, 5, 5]
+    assert sorted(np.concatenate(parts)) == list(range(101))
+
+
+def test_a_loss_that_explodes_stops_with_an_explanation(cells):
+    with pytest.raises(
+        TrainingError, match=r"Training stopped in epoch \d+: the loss became .*learning rate \(1e\+30\)"
+    ):
+        trained(cells, settings(learning_rate=1e30, max_epochs=20))
+
+
+def test_one_cell_cannot_be_split():
+    inputs = sparse.csr_matrix(np.ones((1, N_GENES), dtype=np.float32))
+    with pytest.raises(InputError, match="Training needs at least 2 cells"):
+        trained(TrainingCells(inputs, inputs), settings())
+
+
+def test_each_epoch_is_reported_as_it_ends(cells):
+    seen: list[int] = []
+    _, result = trained(cells, settings(), on_epoch=lambda record: seen.append(record.epoch))
+    assert seen == [1, 2, 3] == [record.epoch for record in result.log]
+
+
+def test_dropout_removes_its_share_and_keeps_the_mean(rng):
+    inputs = sparse.csr_matrix(np.ones((200, 100), dtype=np.float32))
+    dropped = torch.cat(
+        [x for x, _ in batches(TrainingCells(inputs, inputs), np.arange(200), batch_size=64, dropout=0.25, rng=rng)]
+    )
+    assert float((dropped == 0).float().mean()) == pytest.approx(0.25, abs=0.01)
+    assert dropped.unique().tolist() == pytest.approx([0.0, 4 / 3])
+    assert inputs.data.min() == 1.0
+
+
+def test_without_reshuffling_every_epoch_sees_the_cells_in_one_order(cells, monkeypatch):
+    orders: list[list[int]] = []
+
+    def recorded(cells, rows, **options):
+        if options.get("rng") is not None:
+            orders.append(list(rows))
+        return batches(cells, rows, **options)
+
+    monkeypatch.setattr("scprism.train.loop.batches", recorded)
+    trained(cells, settings(reshuffle=False))
+    trained(cells, settings(reshuffle=True))
+    assert orders[0] == orders[1] == orders[2]
+    assert orders[3] != orders[4]
+    assert sorted(orders[3]) == sorted(orders[4])
+
+
+def test_training_on_planted_programs_beats_the_mean_of_each_gene(rng):
+    activity = rng.gamma(0.5, size=(400, 3))
+    programs = np.kron(np.eye(3), np.ones((1, 10)))
+    counts = sparse.csr_matrix(rng.poisson(2 * activity @ programs + 0.1).astype(np.float32))
+    config = dataclasses.replace(
+        Config(),
+        hidden_size=20,
+        bottleneck_size=3,
+        max_epochs=80,
+        batch_size=32,
+        input_dropout=0.0,
+        penalty_weight=0.0,
+        learning_rate=1e-2,
+    )
+    generator = np.random.default_rng(0)
+    network = build_autoencoder(config, n_genes=30, rng=generator)
+    cells = TrainingCells(counts.log1p(), counts)
+    result = train_model(network, cells, config=config, rng=generator)
+    constant = np.asarray(counts.sum(axis=0)).ravel() / counts.sum()
+    total = np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1)
+    loss_of_constant = float((-(counts @ np.log(constant)) / total).mean())
+    # three independent programs: what the constant cannot know is which of the three a molecule comes from
+    assert result.test_loss < loss_of_constant - 0.3

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from scprism.errors import InputError
+from scprism.prepare.recipe import Recipe
+from scprism.transfer.align import align_genes, check_coverage, coverage_summary
+
+
+def recipe(genes, organism="mouse", share=None):
+    unknown = np.zeros(len(genes))
+    share = np.full(len(genes), 1 / len(genes)) if share is None else np.asarray(share)
+    settings = {"normalise": "per_cell", "target_sum": 1e4, "library": "all", "negative_values": "refuse"}
+    return Recipe(
+        genes=tuple(genes), organism=organism, mean=unknown, spread=unknown, share=share, n_cells=1, **settings
+    )
+
+
+def sources(alignment):
+    return dict(zip(alignment.coverage["gene"], alignment.coverage["sources"], strict=True))
+
+
+def test_genes_are_found_by_name_in_any_order():
+    alignment = align_genes(["Myc", "other", "Cd3e"], recipe(["Cd3e", "Myc"]))
+    counts = np.array([[1, 2, 3]])
+    np.testing.assert_array_equal(counts @ alignment.gene_map.selection.toarray(), [[3, 1]])
+
+
+def test_letters_case_is_ignored_where_no_name_fits_exactly():
+    assert sources(align_genes(["CD3E", "Myc"], recipe(["Cd3e", "Myc"]), organism="mouse")) == {
+        "Cd3e": "CD3E",
+        "Myc": "Myc",
+    }
+
+
+def test_two_names_that_differ_in_case_only_match_only_exactly():
+    genes = ["Cd3e", "Myc"]
+    assert sources(align_genes(["CD3E", "cd3E", "MYC", "Myc"], recipe(genes), organism="mouse")) == {
+        "Cd3e": "",
+        "Myc": "Myc",
+    }
+
+
+def test_a_human_query_meets_a_mouse_model_through_orthologs():
+    # H2-D1 has no human gene of its name; Trp53 is TP53 in human, which no rule of case could find
+    alignment = align_genes(["TP53", "CD3E", "MYC"], recipe(["Cd3e", "Myc", "Trp53"]), organism="human")
+    assert sources(alignment) == {"Cd3e": "CD3E", "Myc": "MYC", "Trp53": "TP53"}
+    assert set(alignment.coverage["found"]) == {"ortholog"}
+
+
+def test_counts_of_several_orthologs_of_one_gene_are_added(monkeypatch):
+    monkeypatch.setattr("scprism.transfer.align.ortholog_sources", lambda *_, **__: {"Defa-a": ("DEFA1", "DEFA3")})
+    alignment = align_genes(["DEFA3", "x", "DEFA1"], recipe(["Defa-a"]), organism="human")
+    np.testing.assert_array_equal(np.array([[5, 9, 2]]) @ alignment.gene_map.selection.toarray(), [[7]])
+
+
+def test_coverage_by_hand():
+    alignment = align_genes(["Cd3e"], recipe(["Cd3e", "Myc", "Xist"], share=[0.1, 0.2, 0.1]), organism="mouse")
+    assert alignment.share_of_genes == pytest.approx(1 / 3)
+    assert alignment.share_of_expression == pytest.approx(0.25)
+    assert coverage_summary(alignment) == (
+        "1 of 3 genes found by name, 0 by ortholog, 2 missing; the genes found hold 25.0% of the reference's "
+        "expression."
+    )
+
+
+def test_low_coverage_is_refused_with_what_is_missing_and_how_to_go_on():
+    alignment = align_genes(["Cd3e"], recipe(["Cd3e", "Myc", "Xist"], share=[0.1, 0.2, 0.1]), organism="mouse")
+    with pytest.raises(
+        InputError,
+        match=r"has 1 of the model's 3 genes \(33%.*Missing, highest first: 'Myc', 'Xist'.*--min-coverage 0.33",
+    ):
+        check_coverage(alignment, min_coverage=0.5)
+    check_coverage(alignment, min_coverage=0.33)
+
+
+def test_spike_ins_are_left_out_of_the_library():
+    assert align_genes(["Cd3e", "ERCC-00002"], recipe(["Cd3e"])).gene_map.in_library.tolist() == [1.0, 0.0]
