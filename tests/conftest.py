@@ -1,7 +1,10 @@
 """What several tests share: simulated cells, every kind of storage, the real data."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side; set before a numerical library is loaded
 
 import anndata
 import numpy as np

@@ -6,17 +6,18 @@ from typing import Self, cast
 import pandas as pd
 from anndata import AnnData
 
-from scprism._check import check_choice
 from scprism.errors import PrismError
 from scprism.explain.explanation import Explanation
 from scprism.explain.grouping import explain_query
 from scprism.model.bundle import Bundle, load_bundle, save_bundle
 from scprism.model.config import Config
-from scprism.model.describe import describe_model
 from scprism.model.presets import Preset, resolve_config
+from scprism.prepare.recipe import Recipe
 from scprism.read.counts import checked_counts, find_counts
-from scprism.train.fit import fit_network, prepare_training
+from scprism.train.batches import TrainingCells
+from scprism.train.fit import Fitted, fit_network, prepare_training
 from scprism.train.loop import EpochRecord
+from scprism.train.tune import Search, tune_network
 from scprism.transfer.align import Alignment, align_genes
 from scprism.transfer.embed import denoised, embed_cells
 from scprism.transfer.labels import known_labels, label_query
@@ -59,14 +60,6 @@ class Prism:
         One row an epoch: ``epoch train_loss validation_loss penalty seconds``.
     summary_
         Seeds, versions, fingerprints, numbers of cells, losses.
-
-    Examples
-    --------
-    >>> import scprism
-    >>> ref = scprism.load_dataset("tm_droplet_immune")
-    >>> model = scprism.Prism(bottleneck_size=10, max_epochs=1, rng=0).fit(ref)
-    >>> model.embed(ref).shape
-    (1000, 10)
     """
 
     def __init__(
@@ -97,29 +90,32 @@ class Prism:
     def fit(self, cells: AnnData, *, on_epoch: Callable[[EpochRecord], None] | None = None) -> Self:
         """Return the model, trained on the raw counts of `cells`, which stay as they are.
 
-        Parameters
-        ----------
-        cells
-            The reference, cells by genes.
-        on_epoch
-            Called with the record of each epoch, for a progress display.
+        `on_epoch` is called with the record of each epoch, for a progress display.
 
         Raises
         ------
-        InputError
-            If the values are not raw counts or the genes cannot be used.
-        TrainingError
-            If the loss becomes infinite or NaN.
+        InputError, TrainingError
+            If the values are not raw counts, the genes cannot be used, or the loss becomes infinite.
         """
-        config = self.config
-        if self.organism is not None:
-            check_choice("organism", self.organism, ("human", "mouse"))
-        matrix, names = checked_counts(cells, layer=self.layer, integers=config.normalise != "none")
-        recipe, training = prepare_training(matrix, list(names), config=config, organism=self.organism)
-        fitted = fit_network(recipe, training, config=config, rng=self.rng, device=self.device, on_epoch=on_epoch)
-        self.config_, self.recipe_, self.weights_ = config, fitted.recipe, fitted.weights
-        self.log_, self.summary_ = fitted.log, fitted.summary
-        return self
+        recipe, training = self._prepare(cells)
+        return self._learned(
+            fit_network(recipe, training, config=self.config, rng=self.rng, device=self.device, on_epoch=on_epoch),
+            self.config,
+        )
+
+    def tune(
+        self, cells: AnnData, *, search: Search, on_trial: Callable[[int, float], None] = lambda *_: None
+    ) -> pd.DataFrame:
+        """Return a table of the trials of a search for settings; the model is trained with the best of them.
+
+        Arguments are those of `scprism.train.tune.tune_network`.
+        """
+        recipe, training = self._prepare(cells)
+        fitted, config, trials = tune_network(
+            recipe, training, config=self.config, search=search, seed=self.rng, device=self.device, on_trial=on_trial
+        )
+        self._learned(fitted, config)
+        return trials
 
     def embed(
         self,
@@ -129,12 +125,10 @@ class Prism:
         organism: Organism | None = None,
         min_coverage: float | None = None,
     ) -> FloatArray:
-        """Return the latent, float32 (cells, units), in the order of `cells`.
+        """Return the latent, float32 (cells, units), in the order of `cells`; their genes may come in any order.
 
         Parameters
         ----------
-        cells
-            Raw counts of any cells; genes may come in any order.
         layer
             Where the counts are; that of the model if not given.
         organism
@@ -180,8 +174,6 @@ class Prism:
 
         Parameters
         ----------
-        cells
-            The query.
         reference
             Labelled cells; those without a label (NaN, "NA", empty) do not vote.
         labels
@@ -215,8 +207,6 @@ class Prism:
 
         Parameters
         ----------
-        cells
-            Raw counts of any cells.
         groupby
             Column of ``cells.obs``, or a Series of groups indexed by cell; without it there is only the group
             ``"all"``.
@@ -240,26 +230,14 @@ class Prism:
 
     def align(self, cells: AnnData, *, layer: str | None = None, organism: Organism | None = None) -> Alignment:
         """Return how the genes of `cells` meet the model's: the coverage table and its shares, however low."""
-        self._check_fitted()
         _, names = find_counts(cells, layer=self.layer if layer is None else layer)
         return align_genes(list(names), self.recipe_, organism=organism)
 
     def save(self, folder: PathLike) -> None:
         """Write the model folder: ``weights.safetensors``, ``model.json``, ``log.csv``."""
         self._check_fitted()
-        save_bundle(
-            Bundle(self.preset_name, self.config_, self.recipe_, self.weights_, self.log_, self.summary_), folder
-        )
-
-    def describe(self) -> str:
-        """Return in words what the model was trained on, with which settings, and how well."""
-        self._check_fitted()
-        return describe_model(self.preset_name, self.config_, self.recipe_, self.weights_, self.summary_)
-
-    @property
-    def preset_name(self) -> str:
-        """The name of the preset, or ``"custom"``."""
-        return self.preset if isinstance(self.preset, str) else "custom"
+        preset = self.preset if isinstance(self.preset, str) else "custom"
+        save_bundle(Bundle(preset, self.config_, self.recipe_, self.weights_, self.log_, self.summary_), folder)
 
     @property
     def fingerprint(self) -> str:
@@ -279,6 +257,16 @@ class Prism:
         }
         return resolve_config(self.preset, given)
 
+    def _prepare(self, cells: AnnData) -> tuple[Recipe, TrainingCells]:
+        config = self.config
+        matrix, names = checked_counts(cells, layer=self.layer, integers=config.normalise != "none")
+        return prepare_training(matrix, list(names), config=config, organism=self.organism)
+
+    def _learned(self, fitted: Fitted, config: Config) -> Self:
+        self.config_, self.recipe_, self.weights_ = config, fitted.recipe, fitted.weights
+        self.log_, self.summary_ = fitted.log, fitted.summary
+        return self
+
     def _open(
         self, cells: AnnData, *, layer: str | None, organism: Organism | None, min_coverage: float | None
     ) -> Query:
@@ -289,7 +277,7 @@ class Prism:
             self.config_,
             layer=self.layer if layer is None else layer,
             organism=organism,
-            min_coverage=min_coverage,
+            min_coverage=self.min_coverage if min_coverage is None else min_coverage,
         )
 
     def _check_fitted(self) -> None:
@@ -308,6 +296,4 @@ def load(folder: PathLike) -> Prism:
     """
     bundle = load_bundle(folder)
     model = Prism(bundle.config if bundle.preset == "custom" else cast("Preset", bundle.preset))
-    model.config_, model.recipe_, model.weights_ = bundle.config, bundle.recipe, bundle.weights
-    model.log_, model.summary_ = bundle.log, bundle.summary
-    return model
+    return model._learned(Fitted(bundle.recipe, bundle.weights, bundle.log, bundle.summary), bundle.config)

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from scprism.errors import InputError
 from scprism.transfer.labels import neighbour_labels
@@ -55,14 +55,15 @@ def knn_scores(
     truth, cells = truth[shared], query[shared]
     majority = float((truth == names[np.bincount(codes).argmax()]).mean())
     rows = []
+    types = np.unique(truth)
     for k in neighbours:
         calls = names[neighbour_labels(reference, codes, cells, n_neighbours=k, metric=metric).label]
         rows.append(
             {
                 "neighbours": k,
                 "accuracy": accuracy_score(truth, calls),
-                "macro_f1": f1_score(truth, calls, labels=np.unique(truth), average="macro", zero_division=0.0),
-                "balanced_accuracy": balanced_accuracy_score(truth, calls),
+                "macro_f1": f1_score(truth, calls, labels=types, average="macro", zero_division=0.0),
+                "balanced_accuracy": recall_score(truth, calls, labels=types, average="macro"),
                 "majority": majority,
             }
         )

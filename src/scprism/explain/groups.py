@@ -13,18 +13,18 @@ from scprism._check import some
 from scprism.errors import InputError, PrismWarning
 from scprism.explain.attribution import GRADIENTS, SUMMING, Attribution
 from scprism.explain.coefficients import Gates, expand, secant_gates, slope_gates, sum_expanded
-from scprism.explain.dense_sums import add_absolute_maps
+from scprism.explain.dense_sums import add_absolute_maps, add_dense_maps
 from scprism.explain.encoder import as_rows
 from scprism.explain.explanation import ALL, Explanation
 from scprism.explain.kernel import one_thread_products, worker_pool
-from scprism.explain.plan import Plan, cell_coefficients, differences, gaps, hidden_of, make_plan
+from scprism.explain.plan import Plan, cell_coefficients, differences, flows, gains, hidden_of, make_plan
 from scprism.explain.sparse_sums import add_outer_products, add_scaled_differences, add_scaled_maps
 from scprism.model.weights import Weights
 from scprism.types import FloatArray, IntArray, Matrix
 
 __all__ = ["explain_groups"]
 
-_CELLS = 512  # whose coefficients are held at a time
+_CELLS = 1024  # whose coefficients are held at a time
 _CELLS_SIGNED = 4096
 _COEFFICIENTS = 4_000_000  # held at a time for expected gradients, where each cell has one set a baseline
 
@@ -68,8 +68,10 @@ def explain_groups(
         for x, codes in chunks:
             rows = as_rows(x, n_genes=plan.encoder.n_genes, name="chunks")
             bins = _bins(codes, n_cells=rows.shape[0], n_groups=len(groups))
-            hidden = hidden_of(plan, rows, pool=pool)
             sums.n_cells += np.bincount(bins, minlength=len(sums.n_cells))
+            order = np.argsort(bins, kind="stable")  # one group after the other: its totals stay in the cache
+            hidden, bins = hidden_of(plan, rows, pool=pool)[order], bins[order]
+            rows = rows if plan.method in GRADIENTS else rows[order]
             with one_thread_products():
                 for block in _blocks(plan, sums, n_cells=len(bins)):
                     if plan.method in GRADIENTS:
@@ -136,30 +138,49 @@ def _add_scaled(
     bins: IntArray,
     pool: Executor | None,
 ) -> None:
-    change, by_gene = differences(plan, rows), plan.encoder.by_gene
     if sums.way == "outer products":
-        is_slope = plan.method == "gradient_x_input"
-        gates = slope_gates(plan.encoder, hidden) if is_slope else secant_gates(plan.encoder, hidden, plan.start)
-        add_outer_products(sums.outer, gates.hidden.astype(np.float32), codes=bins, rows=change, pool=pool)
-        coefficients = expand(gates, plan.head)
+        flow = _add_outer(sums, plan, rows, hidden=hidden, bins=bins, pool=pool)
     else:
-        coefficients = cell_coefficients(plan, hidden, pool=pool)
-        if plan.others is None:
-            add_scaled_maps(sums.maps, coefficients, by_gene, codes=bins, rows=change, pool=pool)
-        else:
+        coefficients, change = cell_coefficients(plan, hidden, pool=pool), differences(plan, rows)
+        flow = flows(plan, hidden, coefficients) if plan.method in SUMMING else np.empty(0)
+        if plan.others is not None:
+            cells = sparse.csr_matrix(change)
             add_scaled_differences(
-                sums.maps, coefficients, by_gene, codes=bins, rows=change, others=plan.others, pool=pool
+                sums.maps, coefficients, plan.encoder.by_gene, codes=bins, rows=cells, others=plan.others, pool=pool
             )
+        elif isinstance(change, np.ndarray):
+            add_dense_maps(sums.maps, coefficients, plan.encoder.by_hidden, codes=bins, rows=change, pool=pool)
+        else:
+            add_scaled_maps(sums.maps, coefficients, plan.encoder.by_gene, codes=bins, rows=change, pool=pool)
     if plan.method in SUMMING:
-        gap, gain = gaps(plan, hidden, coefficients)
-        sums.worst_gap = max(sums.worst_gap, float(gap.max()))
+        gain = gains(plan, hidden)
+        sums.worst_gap = max(sums.worst_gap, float(np.abs(flow - gain).max()))
         sums.largest_gain = max(sums.largest_gain, float(np.abs(gain).max()))
         np.add.at(sums.gain, bins, gain)
 
 
+def _add_outer(
+    sums: _Sums,
+    plan: Plan,
+    rows: FloatArray | sparse.csr_matrix,
+    *,
+    hidden: FloatArray,
+    bins: IntArray,
+    pool: Executor | None,
+) -> FloatArray:
+    """Add outer products of cells with their gates, and return what flows to the directions, (cells, directions)."""
+    is_slope = plan.method == "gradient_x_input"
+    gates = (slope_gates(plan.encoder, hidden) if is_slope else secant_gates(plan.encoder, hidden, plan.start)).hidden
+    cells = sparse.csr_matrix(rows)
+    add_outer_products(sums.outer, gates.astype(np.float32), codes=bins, rows=cells, pool=pool)
+    if plan.offset is not None:  # the part that all cells share needs their summed gates only
+        for group in np.unique(bins):
+            sums.outer[group] += np.outer(plan.offset, gates[bins == group].sum(axis=0))
+    return np.asarray((gates * (hidden - plan.start)) @ plan.head.factor.T)
+
+
 def _add_slopes(sums: _Sums, plan: Plan, hidden: FloatArray, *, bins: IntArray, pool: Executor | None) -> None:
-    order = np.argsort(bins, kind="stable")
-    bins, gates = bins[order], slope_gates(plan.encoder, hidden[order])
+    gates = slope_gates(plan.encoder, hidden)
     edges = np.searchsorted(bins, np.arange(len(sums.n_cells) + 1))
     for group in np.unique(bins):
         run = slice(edges[group], edges[group + 1])
@@ -176,7 +197,7 @@ def _total_maps(sums: _Sums, plan: Plan) -> tuple[FloatArray, FloatArray]:
     if sums.way == "outer products":
         by_hidden = (sums.outer * plan.encoder.by_gene).transpose(0, 2, 1)
         return np.asarray(plan.head.factor @ by_hidden), sums.absolute
-    return sums.coefficients @ plan.encoder.by_hidden.astype(np.float64), sums.absolute
+    return sums.coefficients.astype(np.float32) @ plan.encoder.by_hidden, sums.absolute
 
 
 def _explanation(

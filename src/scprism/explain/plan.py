@@ -13,7 +13,9 @@ from scprism.explain.encoder import Encoder, as_rows, hidden_input, latents, pre
 from scprism.model.weights import Weights
 from scprism.types import AttributionMethod, FloatArray
 
-__all__ = ["Plan", "cell_coefficients", "differences", "gaps", "hidden_of", "make_plan"]
+__all__ = ["Plan", "cell_coefficients", "differences", "flows", "gains", "hidden_of", "make_plan"]
+
+_SPARSE_BELOW = 0.4  # share of stored values up to which skipping the others is faster than whole tiles
 
 
 @dataclass(frozen=True)
@@ -89,28 +91,33 @@ def cell_coefficients(plan: Plan, hidden: FloatArray, *, pool: Executor | None =
     return pairs if plan.others is None else pairs.reshape(n_cells, n_starts, *pairs.shape[1:])
 
 
-def differences(plan: Plan, rows: FloatArray | sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return what each map is multiplied by: cells minus baseline, or cells for expected gradients."""
-    if plan.offset is None:
-        return sparse.csr_matrix(rows)
-    dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
-    return sparse.csr_matrix(dense + plan.offset)
+def differences(plan: Plan, rows: FloatArray | sparse.csr_matrix) -> FloatArray | sparse.csr_matrix:
+    """Return what each map is multiplied by: cells minus baseline, or cells for expected gradients.
 
-
-def gaps(plan: Plan, hidden: FloatArray, coefficients: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return how far each cell's attributions are from their sum, and that sum: two float64 (cells, directions).
-
-    The sum is what the directions differ from the baseline. The attributions are added up behind the first weights,
-    where a sum over genes is a difference of the hidden layer's input.
+    CSR where that is worth it, else dense.
     """
-    gain = latents(plan.encoder, hidden) - latents(plan.encoder, plan.start).mean(axis=0)
-    gain = gain if plan.head.directions is None else gain @ plan.head.directions.T
+    if plan.offset is not None:
+        return np.asarray((rows if isinstance(rows, np.ndarray) else rows.toarray()) + plan.offset)
+    cells = sparse.csr_matrix(rows)
+    return cells if cells.nnz <= _SPARSE_BELOW * np.prod(cells.shape) else np.asarray(cells.toarray())
+
+
+def flows(plan: Plan, hidden: FloatArray, coefficients: FloatArray) -> FloatArray:
+    """Return the sum over genes of each cell's attributions, (cells, directions), from `cell_coefficients`.
+
+    It is taken behind the first weights, where a sum over genes is a difference of the hidden layer's input.
+    """
     if plan.others is None:
-        total = coefficients @ (hidden - plan.start).astype(np.float32)[:, :, None]
-        return np.abs(total[:, :, 0] - gain), gain
-    step = (hidden[:, None, :] - plan.start).astype(np.float32)  # (cells, baselines, hidden)
-    total = (coefficients @ step[..., None]).mean(axis=1)
-    return np.abs(total[:, :, 0] - gain), gain
+        step = (hidden - plan.start).astype(np.float32)
+        return np.asarray((coefficients @ step[:, :, None])[:, :, 0])
+    steps = (hidden[:, None, :] - plan.start).astype(np.float32)  # (cells, baselines, hidden)
+    return np.asarray((coefficients @ steps[..., None]).mean(axis=1)[:, :, 0])
+
+
+def gains(plan: Plan, hidden: FloatArray) -> FloatArray:
+    """Return what each cell's directions differ from the baseline, float64 (cells, directions)."""
+    change = latents(plan.encoder, hidden) - latents(plan.encoder, plan.start).mean(axis=0)
+    return change if plan.head.directions is None else np.asarray(change @ plan.head.directions.T)
 
 
 def hidden_of(plan: Plan, rows: FloatArray | sparse.csr_matrix, *, pool: Executor | None = None) -> FloatArray:

@@ -51,7 +51,8 @@ def attribute(
     coefficients = cell_coefficients(plan, hidden_of(plan, rows))
     if method in GRADIENTS:
         return np.asarray(coefficients @ plan.encoder.by_hidden)
-    change: FloatArray = differences(plan, rows).toarray()
+    change = differences(plan, rows)
+    change = change if isinstance(change, np.ndarray) else np.asarray(change.toarray())
     if plan.others is None:
         return np.asarray(coefficients @ plan.encoder.by_hidden * change[:, None, :])
     maps = np.zeros((len(change), coefficients.shape[2], change.shape[1]), dtype=np.float64)

@@ -109,7 +109,8 @@ def load_bundle(folder: PathLike) -> Bundle:
         msg = f"{str(source / WEIGHTS_FILE)!r} is truncated or was edited: its checksum is not the one in {MODEL_FILE}."
         raise BundleError(f"{msg} Copy the whole folder again, or train the model again.")
     try:
-        weights = Weights(**safetensors.numpy.load(payload), **record["betas"])
+        arrays: dict[str, Any] = safetensors.numpy.load(payload)
+        weights = Weights(**arrays, **record["betas"])
         config, recipe = Config.from_json(record["config"]), Recipe.from_json(record["recipe"])
         log = pd.read_csv(source / LOG_FILE, float_precision="round_trip")
     except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:

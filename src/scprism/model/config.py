@@ -1,13 +1,26 @@
 """The settings of a model, from its genes to its neighbours, as one frozen record."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
-from scprism._check import closest
+from scprism._check import check_choice, closest
 from scprism.errors import InputError
 from scprism.types import AttributionMethod
 
 __all__ = ["Config"]
+
+AT_LEAST_ONE = (
+    "hidden_size",
+    "bottleneck_size",
+    "batch_size",
+    "max_epochs",
+    "check_every",
+    "patience",
+    "n_neighbours",
+    "search_trials",
+    "search_epochs",
+)
+NOT_NEGATIVE = ("penalty_weight", "l1_weight", "weight_decay", "momentum", "min_max_count", "final_epochs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,15 +132,18 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse values that no step could use."""
-        at_least_one = ("hidden_size", "bottleneck_size", "batch_size", "max_epochs", "check_every", "patience")
-        for name in (*at_least_one, "n_neighbours", "search_trials", "search_epochs"):
-            _check_number(name, getattr(self, name), at_least=1)
-        for name in ("penalty_weight", "l1_weight", "weight_decay", "momentum", "min_max_count", "final_epochs"):
-            _check_number(name, getattr(self, name), at_least=0)
-        for name in ("learning_rate", "target_sum"):
-            if not getattr(self, name) > 0:
-                msg = f"`{name}` must be above 0, got {getattr(self, name)!r}."
-                raise InputError(msg)
+        for name, hint in get_type_hints(Config).items():
+            value = getattr(self, name)
+            if get_origin(hint) is Literal:
+                check_choice(name, value, get_args(hint))
+            if hint in (bool, int, float):
+                _check_type(name, value, hint)
+        for name in AT_LEAST_ONE:
+            _check_range(name, getattr(self, name), above=1 - 1e-9)
+        for name in NOT_NEGATIVE:
+            _check_range(name, getattr(self, name), above=-1e-300)
+        for name in ("learning_rate", "target_sum", *(["softplus_beta"] if self.softplus_beta != "width" else [])):
+            _check_range(name, getattr(self, name), above=0)
         for name in ("input_dropout", "min_coverage"):
             if not 0 <= getattr(self, name) <= 1:
                 msg = f"`{name}` must lie between 0 and 1, got {getattr(self, name)!r}."
@@ -151,10 +167,20 @@ class Config:
             if name not in known:
                 msg = f"{name!r} is not a setting of a model. Closest: {closest(name, known)}."
                 raise InputError(msg)
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**settings)
 
 
-def _check_number(name: str, value: float, *, at_least: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= at_least:
-        msg = f"`{name}` must be a number of at least {at_least}, got {value!r}."
+def _check_type(name: str, value: Any, kind: type) -> None:
+    allowed = (int, float) if kind is float else (kind,)
+    if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
+        words = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        msg = f"`{name}` must be {words}, got {value!r}."
+        raise InputError(msg)
+
+
+def _check_range(name: str, value: float, *, above: float) -> None:
+    if not value > above:
+        least = "above 0" if above == 0 else f"at least {round(above):g}"
+        msg = f"`{name}` must be {least}, got {value!r}."
         raise InputError(msg)

@@ -1,19 +1,16 @@
 """A model in words."""
 
-from typing import Any
-
-from scprism.model.config import Config
-from scprism.model.weights import Weights
-from scprism.prepare.recipe import Recipe
+from scprism.model.bundle import Bundle
 
 __all__ = ["describe_model"]
 
 
-def describe_model(preset: str, config: Config, recipe: Recipe, weights: Weights, summary: dict[str, Any]) -> str:
+def describe_model(bundle: Bundle) -> str:
     """Return one line a fact: data, network, training, versions, then every setting."""
+    config, recipe, weights, summary = bundle.config, bundle.recipe, bundle.weights, bundle.summary
     hidden, units = weights.latent_weight.shape[1], weights.n_units
     facts = {
-        "preset": preset,
+        "preset": bundle.preset,
         "trained on": f"{summary['n_cells']:,} cells ({summary['n_train']:,} for training, "
         f"{summary['n_validation']:,} for early "
         f"stopping, {summary['n_test']:,} for the report)",

@@ -51,7 +51,8 @@ def orthogonality_penalty(
     """
     w = weight if has_gradient else weight.detach()
     gram = w @ w.T if form == "rows" else w.T @ w
-    return torch.linalg.matrix_norm(torch.eye(len(gram), dtype=w.dtype, device=w.device) - gram)
+    norm: torch.Tensor = torch.linalg.matrix_norm(torch.eye(len(gram), dtype=w.dtype, device=w.device) - gram)
+    return norm
 
 
 def l1_penalty(parameters: Iterable[torch.Tensor], *, has_gradient: bool) -> torch.Tensor:

@@ -19,5 +19,7 @@ def ortholog_sources(genes: Iterable[str], *, of: Organism, source: Organism) ->
     n_partners = pairs.groupby(source)[of].transform("size")
     same_name = pairs[of].str.upper() == pairs[source].str.upper()
     pairs = pairs[(n_partners == 1) | same_name]
-    sources = pairs.groupby(of)[source].agg(lambda names: tuple(sorted(names))).to_dict()
-    return {gene: sources[gene] for gene in genes if gene in sources}
+    sources: dict[str, list[str]] = {}
+    for gene, partner in zip(pairs[of], pairs[source], strict=True):
+        sources.setdefault(gene, []).append(partner)
+    return {gene: tuple(sorted(sources[gene])) for gene in genes if gene in sources}

@@ -48,11 +48,7 @@ def row_chunks(
     n_rows = rows.shape[0]
     for start in range(0, n_rows, size):
         span = slice(start, min(start + size, n_rows))
-        block = (
-            _dense_block(rows, span, dtype)
-            if _is_dense(rows)
-            else sparse.csr_matrix(rows[span], dtype=dtype, copy=True)
-        )
+        block = _dense_block(rows, span, dtype) if _is_dense(rows) else sparse.csr_matrix(rows[span], dtype=dtype)
         block.sum_duplicates()
         block.eliminate_zeros()
         yield span, block

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from scprism._check import check_choice
 from scprism._version import __version__
 from scprism.model.autoencoder import build_autoencoder, to_weights
 from scprism.model.config import Config
@@ -41,6 +42,8 @@ def prepare_training(
     matrix: Matrix, names: Sequence[str], *, config: Config, organism: Organism | None
 ) -> tuple[Recipe, TrainingCells]:
     """Return the recipe learned from a reference, and its cells in the recipe's genes, sparse."""
+    if organism is not None:
+        check_choice("organism", organism, ("human", "mouse"))
     genes, found = requested_genes(config.genes, matrix=matrix, names=names, organism=organism)
     unknown = np.zeros(len(genes))
     draft = Recipe(

@@ -146,7 +146,7 @@ def _train_epoch(
         loss = reconstruction_loss(output, target.to(device), likelihood=config.likelihood).mean()
         penalty = _penalty(model, config)
         optimiser.zero_grad()
-        (loss + penalty).backward()
+        torch.autograd.backward(loss + penalty)
         optimiser.step()
         total += float(loss.detach()) * len(x)
         total_penalty += float(penalty.detach()) * len(x)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
+from scipy.special import softmax
 
 from scprism.model.config import Config
 from scprism.model.forward import decode, encode
@@ -29,8 +30,8 @@ def denoised(weights: Weights, latent: FloatArray, *, recipe: Recipe, config: Co
     """
     output = decode(weights, latent)
     if config.likelihood == "multinomial":
-        shifted = np.exp(output - output.max(axis=1, keepdims=True))
-        proportions = shifted / shifted.sum(axis=1, keepdims=True)
-        return np.log1p(proportions * np.float32(1e6 * recipe.share.sum())).astype(np.float32)
+        proportions: FloatArray = softmax(output, axis=1)
+        per_million: FloatArray = np.log1p(proportions * np.float32(1e6 * recipe.share.sum()))
+        return per_million
     values = np.exp(output) if config.likelihood == "poisson_log_input" else output
     return values if recipe.normalise != "per_cell" else to_log_cpm(values, target_sum=recipe.target_sum)

@@ -127,7 +127,7 @@ def known_labels(reference: AnnData, column: str) -> pd.Series:
         raise InputError(msg)
     values = reference.obs[column].astype("object")
     text = values.map(str, na_action="ignore")
-    known = text.where(~text.str.strip().str.lower().isin(UNLABELLED))
+    known: pd.Series[str] = text.where(~text.str.strip().str.lower().isin(UNLABELLED))
     if known.isna().all():
         msg = f"No reference cell has a label in {column!r}. Choose a column of `.obs` that holds cell types."
         raise InputError(msg)

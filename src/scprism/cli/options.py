@@ -3,12 +3,12 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 import typer
 
 from scprism._check import check_choice
-from scprism._console import say
+from scprism.cli.console import say
 from scprism.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ __all__ = [
     "new_model",
     "organism",
     "read",
+    "space",
     "use_threads",
 ]
 
@@ -62,7 +63,11 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 
 def use_threads(threads: int | None) -> None:
-    """Set the number of threads of the numerical libraries, which are not loaded yet."""
+    """Set the number of threads of the numerical libraries, which are not loaded yet.
+
+    Threads that wait for work do so asleep: on a machine that others use too, spinning ones slow training fourfold.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if threads is not None:
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
 
@@ -90,6 +95,12 @@ def method(name: str | None) -> "AttributionMethod | None":
     if name is not None:
         check_choice("method", name, get_args(AttributionMethod))
     return cast("AttributionMethod | None", name)
+
+
+def space(name: str) -> "Literal['simple', 'complex']":
+    """Return the search space that was told."""
+    check_choice("space", name, ("simple", "complex"))
+    return cast("Literal['simple', 'complex']", name)
 
 
 def groups(key: str | None) -> "str | pd.Series[str] | None":

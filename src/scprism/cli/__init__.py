@@ -1,0 +1,23 @@
+"""The command line: one command a step, no logic of its own."""
+
+import sys
+
+from scprism.cli import whole, model, transfer, results  # isort: skip  the order in which --help lists the commands
+from scprism.cli.app import app
+from scprism.cli.console import say, show_warnings
+from scprism.errors import PrismError
+
+__all__ = ["app", "main", "model", "results", "transfer", "whole"]
+
+
+def main() -> None:
+    """Run the command line; an error of scprism or of a file is one message on stderr and exit status 2."""
+    show_warnings()
+    try:
+        app()
+    except PrismError as error:
+        say(f"scprism: {error}")
+        sys.exit(2)
+    except OSError as error:
+        say(f"scprism: {error.filename or 'a file'}: {error.strerror or error}")
+        sys.exit(2)

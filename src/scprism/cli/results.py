@@ -1,0 +1,117 @@
+"""The commands that explain, test and report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scprism.cli import options as o
+from scprism.cli.app import app, datasets_app
+from scprism.cli.console import say
+
+__all__ = ["enrich", "explain", "list_datasets", "report"]
+
+
+@app.command(epilog="Example: scprism explain model query.h5ad --groupby cell_type --out explanation.h5ad")
+def explain(
+    model: o.ModelFolder,
+    query: o.QueryFile,
+    out: o.Out,
+    groupby: Annotated[
+        str | None, typer.Option(help="Column of the query's obs, or a labels.csv that `scprism label` wrote.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="plain, guided, deeplift, gradient_x_input, … [default: the preset's]")
+    ] = None,
+    layer: o.Layer = None,
+    organism: o.OrganismName = None,
+    min_coverage: o.Coverage = None,
+    threads: o.Threads = None,
+) -> None:
+    """Say which genes drive each unit, in each group of cells and in all."""
+    o.use_threads(threads)
+    from scprism.estimator import load
+    from scprism.explain.explanation import write_explanation
+
+    prism, cells = load(model), o.read(query, layer=layer)
+    explanation = prism.explain(
+        cells,
+        groupby=o.groups(groupby),
+        method=o.method(method),
+        layer=layer,
+        organism=o.organism(organism),
+        min_coverage=min_coverage,
+    )
+    write_explanation(explanation, out)
+    say(f"explanation: {out}, {len(explanation.groups)} groups × {len(explanation.units)} units")
+
+
+@app.command(epilog="Example: scprism enrich explanation.h5ad --gene-sets hallmark --out enrichment.tsv")
+def enrich(
+    explanation: Annotated[Path, typer.Argument(help="File that `scprism explain` wrote.")],
+    out: o.Out,
+    gene_sets: Annotated[str, typer.Option(help="hallmark, or a GMT file.")] = "hallmark",
+    organism: o.OrganismName = None,
+    rng: o.Seed = 0,
+    threads: o.Threads = None,
+) -> None:
+    """Test which gene sets each unit's genes form."""
+    o.use_threads(threads)
+    from scprism.enrich.genesets import gene_sets as load_sets
+    from scprism.enrich.pathways import enrich as test_sets
+    from scprism.enrich.pathways import write_enrichment
+    from scprism.explain.explanation import read_explanation
+    from scprism.prepare.organism import detect_organism
+
+    record = read_explanation(explanation)
+    sets = load_sets(gene_sets, organism=o.organism(organism) or detect_organism(record.genes))
+    table = test_sets(record, sets, rng=rng)
+    write_enrichment(table, out)
+    say(f"enrichment: {out}, {len(table):,} tests, {(table['q_value'] < 0.05).sum():,} with q < 0.05")
+
+
+@app.command(epilog="Example: scprism report --model results/model --query query.h5ad --out report.html …")
+def report(
+    model: Annotated[Path, typer.Option(help="Model folder.")],
+    query: Annotated[Path, typer.Option(help="The query's cells.")],
+    explanation: Annotated[Path, typer.Option(help="File that `scprism explain` wrote.")],
+    enrichment: Annotated[Path, typer.Option(help="File that `scprism enrich` wrote.")],
+    out: o.Out,
+    labels_file: Annotated[Path | None, typer.Option(help="File that `scprism label` wrote.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="The reference's cells, to draw beside the query.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Column of the reference's obs with its labels.")] = None,
+    layer: o.Layer = None,
+    query_layer: o.QueryLayer = None,
+    min_coverage: o.Coverage = None,
+    threads: o.Threads = None,
+) -> None:
+    """Write the report of results on disk as one HTML page."""
+    o.use_threads(threads)
+    from scprism.enrich.pathways import read_enrichment
+    from scprism.estimator import load
+    from scprism.explain.explanation import read_explanation
+    from scprism.report.page import write_report
+    from scprism.transfer.files import read_labels
+
+    prism, cells = load(model), o.read(query, layer=query_layer)
+    prism.layer, prism.min_coverage = layer, min_coverage
+    write_report(
+        out,
+        model=prism,
+        explanation=read_explanation(explanation),
+        enrichment=read_enrichment(enrichment),
+        embedding=prism.embed(cells, layer=query_layer),
+        cells=cells,
+        labels=None if labels_file is None else read_labels(labels_file),
+        reference=None if reference is None else o.read(reference, layer=layer),
+        reference_labels=labels,
+    )
+    say(f"report: {out.resolve()}")
+
+
+@datasets_app.command("list", epilog="Example: scprism datasets list")
+def list_datasets() -> None:
+    """List the bundled data sets with their source."""
+    from scprism.read.datasets import dataset_table
+
+    typer.echo(dataset_table().to_string(index=False))

@@ -1,0 +1,91 @@
+"""The commands that apply a model to other cells."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scprism.cli import options as o
+from scprism.cli.app import app
+from scprism.cli.console import say
+
+__all__ = ["embed", "integrate", "label"]
+
+
+@app.command(epilog="Example: scprism embed model query.h5ad --out embedding.h5ad --denoise")
+def embed(
+    model: o.ModelFolder,
+    query: o.QueryFile,
+    out: o.Out,
+    denoise: Annotated[bool, typer.Option("--denoise", help="Add denoised expression (log1p CPM) as X.")] = False,
+    layer: o.Layer = None,
+    organism: o.OrganismName = None,
+    min_coverage: o.Coverage = None,
+    threads: o.Threads = None,
+) -> None:
+    """Embed cells with a trained model, and denoise them if asked to."""
+    o.use_threads(threads)
+    from scprism.estimator import load
+    from scprism.transfer.files import write_embedding
+
+    prism, cells = load(model), o.read(query, layer=layer)
+    organism_ = o.organism(organism)
+    latent = prism.embed(cells, layer=layer, organism=organism_, min_coverage=min_coverage)
+    values = None
+    if denoise:
+        values = prism.denoise(cells, layer=layer, organism=organism_, min_coverage=min_coverage)
+    write_embedding(out, latent, cells=cells, fingerprint=prism.fingerprint, denoised=values, genes=prism.recipe_.genes)
+    say(f"embedding: {out}, {latent.shape[0]:,} cells × {latent.shape[1]} units")
+
+
+@app.command(epilog="Example: scprism label model query.h5ad --reference ref.h5ad --labels cell_type --out labels.csv")
+def label(
+    model: o.ModelFolder,
+    query: o.QueryFile,
+    reference: Annotated[Path, typer.Option(help="Labelled cells, in any format that a query may have.")],
+    labels: o.Labels,
+    out: o.Out,
+    layer: o.Layer = None,
+    reference_layer: Annotated[str | None, typer.Option(help="Layer of the reference's raw counts.")] = None,
+    organism: o.OrganismName = None,
+    min_coverage: o.Coverage = None,
+    threads: o.Threads = None,
+) -> None:
+    """Label cells by their nearest reference cells in the latent space."""
+    o.use_threads(threads)
+    from scprism.estimator import load
+    from scprism.transfer.files import write_labels
+
+    calls = load(model).label(
+        o.read(query, layer=layer),
+        reference=o.read(reference, layer=reference_layer),
+        labels=labels,
+        layer=layer,
+        reference_layer=reference_layer,
+        organism=o.organism(organism),
+        min_coverage=min_coverage,
+    )
+    write_labels(out, calls)
+    say(f"labels: {out}, {len(calls):,} cells, {calls['novel'].mean():.1%} novel")
+
+
+@app.command(epilog="Example: scprism integrate smartseq2.h5ad 10x.h5ad --batch platform --out corrected.h5ad")
+def integrate(
+    data_sets: Annotated[list[Path], typer.Argument(help="Raw counts, one file or several.")],
+    batch: Annotated[str, typer.Option(help="Column of obs that names the batches; added where there is none.")],
+    out: o.Out,
+    method: Annotated[str, typer.Option(help="combat.")] = "combat",
+    layer: o.Layer = None,
+    threads: o.Threads = None,
+) -> None:
+    """Correct batches; the result is corrected expression that a model can be trained on."""
+    o.use_threads(threads)
+    from scprism._check import check_choice
+    from scprism._files import replacing
+    from scprism.integrate.combat import combat
+
+    check_choice("method", method, ("combat",))
+    corrected = combat([o.read(path, layer=layer) for path in data_sets], batch=batch, layer=layer)
+    with replacing(out) as scratch:
+        corrected.write_h5ad(scratch)
+    say(f"corrected: {out}, {corrected.n_obs:,} cells × {corrected.n_vars:,} genes")

@@ -1,0 +1,226 @@
+import sys
+import warnings
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+
+from scprism.cli import main
+from scprism.prepare.genes import hallmark_genes
+from scprism.read.synthetic import Simulation, simulate_cells
+
+SETTINGS = "hidden_size = 16\nbottleneck_size = 5\nmax_epochs = 3\nsearch_epochs = 1\nfinal_epochs = 1\n"
+
+
+@pytest.fixture
+def scprism(monkeypatch, capsys):
+    """Run the command line in this process; return its exit status, its output and its messages."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["scprism", *map(str, arguments)])
+        status = 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            try:
+                main()
+            except SystemExit as stop:
+                status = int(stop.code or 0)
+        output = capsys.readouterr()
+        return status, output.out, output.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli")
+    genes = hallmark_genes("mouse")[:400]
+    cells = simulate_cells(Simulation(n_cells=160, genes=genes, n_programs=5, program_size=30), rng=0)
+    cells[:100].copy().write_h5ad(path / "ref.h5ad")
+    cells[100:, ::-1].copy().write_h5ad(path / "query.h5ad")
+    (path / "settings.toml").write_text(SETTINGS)
+    return path
+
+
+def test_single_steps_give_what_the_whole_path_gives(scprism, folder):
+    ref, query, one = folder / "ref.h5ad", folder / "query.h5ad", folder / "steps"
+    options = ("--config", folder / "settings.toml", "--rng", 3)
+    status, _, messages = scprism("run", ref, query, "--labels", "cell_type", "--out", folder / "whole", *options)
+    assert status == 0, messages
+    steps = [
+        ("fit", ref, "--out", one / "model", *options),
+        ("embed", one / "model", query, "--out", one / "embedding.h5ad"),
+        ("label", one / "model", query, "--reference", ref, "--labels", "cell_type", "--out", one / "labels.csv"),
+        ("explain", one / "model", query, "--groupby", one / "labels.csv", "--out", one / "explanation.h5ad"),
+        ("enrich", one / "explanation.h5ad", "--rng", 3, "--out", one / "enrichment.tsv"),
+    ]
+    files = ("--explanation", one / "explanation.h5ad", "--enrichment", one / "enrichment.tsv")
+    more = ("--labels-file", one / "labels.csv", "--reference", ref, "--labels", "cell_type")
+    steps.append(("report", "--model", one / "model", "--query", query, *files, *more, "--out", one / "report.html"))
+    for step in steps:
+        status, _, messages = scprism(*step)
+        assert status == 0, messages
+    whole = folder / "whole"
+    for name in ("labels.csv", "enrichment.tsv", "model/weights.safetensors", "report.html"):
+        if name != "model/weights.safetensors":
+            assert (one / name).read_text().split("seconds")[0][:2000] == (whole / name).read_text().split("seconds")[
+                0
+            ][:2000]
+        else:
+            assert (one / name).read_bytes() == (whole / name).read_bytes()
+    for name in ("embedding.h5ad", "explanation.h5ad"):
+        first, second = anndata.read_h5ad(one / name), anndata.read_h5ad(whole / name)
+        np.testing.assert_array_equal(first.X, second.X)
+    assert sorted(p.name for p in whole.iterdir()) == [
+        "embedding.h5ad",
+        "enrichment.json",
+        "enrichment.tsv",
+        "explanation.h5ad",
+        "labels.csv",
+        "model",
+        "reference.h5ad",
+        "report.html",
+    ]
+
+
+def test_info_says_what_the_model_is(scprism, folder):
+    scprism("fit", folder / "ref.h5ad", "--out", folder / "info", "--config", folder / "settings.toml")
+    status, output, _ = scprism("info", folder / "info")
+    assert status == 0
+    assert "trained on:    100 cells" in output
+    assert "bottleneck_size = 5" in output
+
+
+def test_embed_adds_denoised_expression_when_asked(scprism, folder):
+    scprism("fit", folder / "ref.h5ad", "--out", folder / "denoiser", "--config", folder / "settings.toml")
+    scprism("embed", folder / "denoiser", folder / "query.h5ad", "--denoise", "--out", folder / "denoised.h5ad")
+    result = anndata.read_h5ad(folder / "denoised.h5ad")
+    assert result.obsm["X_prism"].shape == (60, 5)
+    assert (np.expm1(result.X).sum(axis=1) < 1.001e6).all()
+    assert set(result.var_names) <= set(hallmark_genes("mouse"))
+    assert "cell_type" in result.obs
+
+
+def test_tune_trains_with_the_best_trial_and_resumes(scprism, folder):
+    call = ("tune", folder / "ref.h5ad", "--out", folder / "tuned", "--config", folder / "settings.toml")
+    status, _, messages = scprism(*call, "--trials", 2)
+    assert (status, "best of 2 trials" in messages) == (0, True)
+    status, _, messages = scprism(*call, "--trials", 2)
+    assert (status, "already holds a simple study" in messages) == (2, True)
+    status, _, messages = scprism(*call, "--trials", 3, "--resume")
+    assert (status, "best of 3 trials" in messages) == (0, True)
+
+
+def test_integrate_writes_corrected_expression_that_a_model_trains_on(scprism, folder):
+    cells = simulate_cells(Simulation(n_cells=80, genes=hallmark_genes("mouse")[:400], n_batches=2), rng=1)
+    cells.write_h5ad(folder / "batches.h5ad")
+    status, _, messages = scprism(
+        "integrate", folder / "batches.h5ad", "--batch", "batch", "--out", folder / "corrected.h5ad"
+    )
+    assert status == 0, messages
+    (folder / "corrected.toml").write_text(
+        SETTINGS + 'normalise = "none"\nlikelihood = "poisson"\nnegative_values = "clip"\nmin_max_count = 0.5\n'
+    )
+    status, _, messages = scprism(
+        "fit", folder / "corrected.h5ad", "--config", folder / "corrected.toml", "--out", folder / "on_corrected"
+    )
+    assert status == 0, messages
+
+
+def test_datasets_lists_what_is_bundled(scprism):
+    status, output, _ = scprism("datasets", "list")
+    assert status == 0
+    assert "tm_droplet_immune" in output
+    assert "mouse_lung_immune" in output
+
+
+@pytest.mark.parametrize(
+    "command", ["demo", "run", "fit", "tune", "integrate", "embed", "label", "explain", "enrich", "report", "info"]
+)
+def test_every_command_has_help_with_an_example(scprism, command):
+    status, output, _ = scprism(command, "--help")
+    assert status == 0
+    assert f"Example: scprism {command}" in " ".join(output.split())
+
+
+BAD_CALLS = {
+    "no such file": (("fit", "{}/nothing.h5ad", "--out", "{}/bad"), "nothing.h5ad"),
+    "unknown preset": (
+        ("fit", "{}/ref.h5ad", "--preset", "papper", "--out", "{}/bad"),
+        "`preset` must be one of 'default', 'paper'",
+    ),
+    "unknown label column": (
+        ("run", "{}/ref.h5ad", "{}/query.h5ad", "--labels", "celltype", "--out", "{}/bad"),
+        "got 'celltype'. Closest: 'cell_type'",
+    ),
+    "not a model": (("embed", "{}/settings.toml", "{}/query.h5ad", "--out", "{}/bad"), "is not a model folder"),
+    "unknown setting": (
+        ("fit", "{}/ref.h5ad", "--config", "{}/wrong.toml", "--out", "{}/bad"),
+        "'hiden_size' is not a setting",
+    ),
+    "broken settings": (("fit", "{}/ref.h5ad", "--config", "{}/ref.h5ad", "--out", "{}/bad"), "cannot be read"),
+    "unknown organism": (
+        ("fit", "{}/ref.h5ad", "--organism", "rat", "--out", "{}/bad"),
+        "`organism` must be one of 'human', 'mouse'",
+    ),
+    "normalised": (("fit", "{}/normalised.h5ad", "--out", "{}/bad"), "Raw counts are whole numbers"),
+    "genes that match nothing": (
+        ("fit", "{}/ref.h5ad", "--genes", "{}/other_genes.txt", "--out", "{}/bad"),
+        "None of the 2 genes",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CALLS)
+def test_bad_input_gets_one_message_status_2_and_leaves_nothing(scprism, folder, case):
+    cells = anndata.read_h5ad(folder / "ref.h5ad")
+    cells.X = cells.X.astype(np.float32).log1p()
+    cells.write_h5ad(folder / "normalised.h5ad")
+    (folder / "wrong.toml").write_text("hiden_size = 3\n")
+    (folder / "other_genes.txt").write_text("foo\nbar\n")
+    arguments, message = BAD_CALLS[case]
+    before = sorted(folder.rglob("*"))
+    status, _, messages = scprism(*(a.format(folder) for a in arguments))
+    assert status == 2
+    assert message in messages
+    assert "Traceback" not in messages
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_low_coverage_is_refused_and_goes_on_when_told(scprism, folder):
+    scprism("fit", folder / "ref.h5ad", "--out", folder / "m", "--config", folder / "settings.toml")
+    query = anndata.read_h5ad(folder / "query.h5ad")
+    query[:, :90].copy().write_h5ad(folder / "few.h5ad")
+    call = ("embed", folder / "m", folder / "few.h5ad", "--out", folder / "few_embedding.h5ad")
+    status, _, messages = scprism(*call)
+    assert (status, "at least 50% are required" in messages) == (2, True)
+    status, _, messages = scprism(*call, "--min-coverage", 0.1)
+    assert (status, "warning: Low gene coverage" in messages) == (0, True)
+
+
+def test_labels_file_has_the_columns_of_the_design(scprism, folder):
+    scprism("fit", folder / "ref.h5ad", "--out", folder / "labeller", "--config", folder / "settings.toml")
+    out = folder / "calls.csv"
+    scprism(
+        "label",
+        folder / "labeller",
+        folder / "query.h5ad",
+        "--reference",
+        folder / "ref.h5ad",
+        "--labels",
+        "cell_type",
+        "--out",
+        out,
+    )
+    table = pd.read_csv(out)
+    assert list(table.columns) == ["cell", "label", "confidence", "distance", "novel"]
+    assert table["cell"].tolist() == list(anndata.read_h5ad(folder / "query.h5ad").obs_names)
+
+
+def test_files_of_the_user_stay_as_they_are(scprism, folder):
+    before = {p: p.read_bytes() for p in (folder / "ref.h5ad", folder / "query.h5ad")}
+    scprism("fit", folder / "ref.h5ad", "--out", folder / "again", "--config", folder / "settings.toml")
+    assert {p: p.read_bytes() for p in before} == before
+    assert isinstance(anndata.read_h5ad(folder / "ref.h5ad"), AnnData)
