@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from scprism._callable import make_callable
 from scprism.errors import InputError
 from scprism.types import FloatArray
 
@@ -49,3 +50,6 @@ def annotate(cells: AnnData, *, embedding: FloatArray | None = None, labels: pd.
             is_category = column in ("label", "novel")
             values = labels[column].astype(str) if column == "novel" else labels[column]
             cells.obs[key] = pd.Categorical(values) if is_category else values.to_numpy()
+
+
+make_callable(__name__, annotate)

@@ -4,20 +4,7 @@
 `scprism.enrich.pathways.enrich`.
 """
 
-import inspect
-import sys
-from types import ModuleType
-from typing import Any
+from scprism._callable import make_callable
+from scprism.enrich.pathways import enrich
 
-import pandas as pd
-
-from scprism.enrich import pathways
-
-
-class _CallableStep(ModuleType):
-    def __call__(self, *args: Any, **kwargs: Any) -> pd.DataFrame:
-        return pathways.enrich(*args, **kwargs)
-
-
-__signature__ = inspect.signature(pathways.enrich)
-sys.modules[__name__].__class__ = _CallableStep
+make_callable(__name__, enrich)

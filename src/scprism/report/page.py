@@ -1,0 +1,167 @@
+"""The report: one HTML file that holds everything it shows and asks no network for anything."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from jinja2 import DictLoader, Environment, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from scprism._files import replacing
+from scprism.explain.explanation import Explanation
+from scprism.report import findings, sections
+from scprism.report.embedding import embedding_data
+from scprism.report.interactive import (
+    confidence_figure,
+    figure_json,
+    histogram_figure,
+    pathway_figure,
+    safe_json,
+    training_figure,
+)
+from scprism.report.subject import Subject, check_subject, drawn_cells, reference_latent
+from scprism.report.tables import sets_per_unit
+from scprism.transfer.align import Alignment
+from scprism.types import FloatArray, PathLike
+
+if TYPE_CHECKING:
+    from scprism.estimator import Prism
+
+__all__ = ["write_report"]
+
+TEMPLATE, STYLE, SCRIPT = "page.html.jinja", "page.css", "page.js"
+
+
+def write_report(
+    path: PathLike,
+    *,
+    model: "Prism",
+    explanation: Explanation,
+    enrichment: pd.DataFrame,
+    embedding: FloatArray,
+    cells: AnnData,
+    labels: pd.DataFrame | None = None,
+    reference: AnnData | None = None,
+    reference_labels: str | None = None,
+    messages: Sequence[str] = (),
+) -> None:
+    """Write a self-contained HTML page about one query: embedding, labels, units, pathways, coverage, provenance.
+
+    The page holds its figures' data and plotly.js (about 5 MB) and loads nothing. Same results, same bytes.
+
+    Parameters
+    ----------
+    path
+        Where to write; an older page stays until the new one is complete.
+    model
+        The trained model.
+    explanation
+        The result of `Prism.explain` on the query.
+    enrichment
+        The result of `scprism.enrich` on it.
+    embedding
+        Latent of the query, (cells, units).
+    cells
+        The query.
+    labels
+        The result of `Prism.label`; without it the page has no section on labels.
+    reference
+        The reference, drawn beside the query: its counts, or what `scprism embed` wrote for it with this model.
+    reference_labels
+        The column of ``reference.obs`` with its labels.
+    messages
+        Warnings that came up on the way, shown on top.
+
+    Raises
+    ------
+    InputError
+        If the results do not belong together; nothing is written then.
+    """
+    subject = Subject(
+        model,
+        explanation,
+        enrichment,
+        np.asarray(embedding),
+        cells,
+        labels,
+        reference,
+        reference_labels,
+        tuple(messages),
+    )
+    check_subject(subject)
+    text = _render(_content(subject))
+    with replacing(path) as scratch:
+        scratch.write_text(text, encoding="utf-8")
+
+
+def _content(subject: Subject) -> dict[str, Any]:
+    alignment = subject.model.align(subject.cells)
+    reference = reference_latent(subject)
+    drawn = drawn_cells(subject, reference)
+    units = sections.unit_names(subject)
+    latent = subject.embedding if reference is None else np.concatenate([reference, subject.embedding])
+    best_epoch = subject.model.summary_["best_epoch"]
+    figures = {
+        "training": training_figure(subject.model.log_, best_epoch=best_epoch),
+        "confidence": confidence_figure(subject.labels) if subject.labels is not None else None,
+        "pathways": pathway_figure(subject.enrichment),
+        "histogram": histogram_figure(sets_per_unit(subject.enrichment)),
+    }
+    return {
+        "warnings": _warnings(subject, alignment, latent, units),
+        "n_query": subject.cells.n_obs,
+        "model": sections.model_section(subject),
+        "labels": sections.label_section(subject),
+        "projection": sections.projection_section(drawn),
+        "pathways": sections.pathway_section(subject.enrichment),
+        "units": sections.unit_section(subject),
+        "coverage": sections.coverage_section(alignment),
+        "provenance": sections.provenance_section(subject),
+        # safe_json leaves nothing in it that HTML could take for markup
+        "embedding_json": Markup(safe_json(embedding_data(drawn.table, drawn.latent, units=units))),  # noqa: S704
+        "figures": {name: Markup(figure_json(f)) for name, f in figures.items() if f is not None},  # noqa: S704
+    }
+
+
+def _warnings(subject: Subject, alignment: Alignment, latent: FloatArray, units: list[str]) -> list[str]:
+    config = subject.model.config_
+    computed = [
+        *findings.coverage_finding(alignment),
+        *findings.label_findings(subject.labels),
+        *findings.training_finding(
+            subject.model.log_, best_epoch=subject.model.summary_["best_epoch"], max_epochs=config.max_epochs
+        ),
+        *findings.dead_unit_finding(latent, units=units),
+        *findings.explanation_finding(subject.explanation),
+        *findings.pathway_finding(subject.enrichment),
+    ]
+    # a message that a computed warning repeats with more words is said once
+    return [*(m for m in subject.messages if not any(text.startswith(m) for text in computed)), *computed]
+
+
+def _render(content: dict[str, Any]) -> str:
+    folder = files("scprism.report") / "template"
+    source, style, script = ((folder / name).read_text(encoding="utf-8") for name in (TEMPLATE, STYLE, SCRIPT))
+    environment = Environment(
+        loader=DictLoader({TEMPLATE: source}),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = _percent
+    assets = {"style": Markup(style), "script": Markup(script), "plotly": Markup(get_plotlyjs())}  # noqa: S704
+    return environment.get_template(TEMPLATE).render(**assets, **content)
+
+
+def _percent(share: float) -> str:
+    """Return a share in per cent; only all is 100% and only none is 0%."""
+    if 0 < share < 0.001:
+        return "<0.1%"
+    if 0.999 < share < 1:
+        return ">99.9%"
+    return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"

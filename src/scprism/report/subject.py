@@ -1,0 +1,172 @@
+"""What one page is about: the results, checked to belong together, and the cells that it draws."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from scprism._check import closest, some
+from scprism.annotate import EMBEDDING_KEY
+from scprism.errors import InputError
+from scprism.explain.explanation import ALL, Explanation
+from scprism.report.projection import Projection, project
+from scprism.transfer.labels import scaling_of
+from scprism.types import FloatArray
+
+if TYPE_CHECKING:
+    from scprism.estimator import Prism
+
+__all__ = [
+    "MAX_CELLS",
+    "PROJECTION_SEED",
+    "DrawnCells",
+    "Subject",
+    "check_subject",
+    "drawn_cells",
+    "reference_latent",
+]
+
+MAX_CELLS = 20_000
+"""More cells than this are drawn by a random sample: a browser would stall, and the eye sees no more."""
+PROJECTION_SEED = 0
+ENRICHMENT_COLUMNS = ("group", "unit", "gene_set", "nes", "q_value")
+LABEL_COLUMNS = ("label", "confidence", "novel")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The results that a page shows; the arguments of `write_report`."""
+
+    model: "Prism"
+    explanation: Explanation
+    enrichment: pd.DataFrame
+    embedding: FloatArray
+    cells: AnnData
+    labels: pd.DataFrame | None
+    reference: AnnData | None
+    reference_labels: str | None
+    messages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DrawnCells:
+    """The cells of the embedding figure, the reference first.
+
+    Attributes
+    ----------
+    table
+        ``cell origin label confidence novel x y``; labels of the reference are its own, those of the query are given by
+        the model, confidence is NaN for the reference.
+    latent
+        Latent values, (cells, units).
+    projection
+        What drew ``x`` and ``y``.
+    n_cells
+        Cells that there are, drawn or not.
+    """
+
+    table: pd.DataFrame
+    latent: FloatArray
+    projection: Projection
+    n_cells: int
+
+
+def check_subject(subject: Subject) -> None:
+    """Raise `InputError` unless the results are of one model and of these cells."""
+    n_cells, n_units = subject.cells.n_obs, subject.model.config_.bottleneck_size
+    if subject.embedding.shape != (n_cells, n_units):
+        got = " by ".join(f"{n:,}" for n in subject.embedding.shape)
+        msg = f"`embedding` must have one row a cell and one column a unit: {n_cells:,} by {n_units:,}, got {got}."
+        raise InputError(f"{msg} Give the result of model.embed(cells).")
+    if n_cells == 0:
+        msg = "`cells` must hold at least one cell, got none: there is nothing to report on."
+        raise InputError(msg)
+    if subject.explanation.fingerprint != subject.model.fingerprint:
+        msg = (
+            f"`explanation` must be of this model (fingerprint {subject.model.fingerprint}), got one of the model "
+            f"{subject.explanation.fingerprint}. Give the result of model.explain(cells)."
+        )
+        raise InputError(msg)
+    if ALL not in subject.explanation.groups:
+        msg = f"`explanation` must have the group {ALL!r}, got {some(subject.explanation.groups)}."
+        msg += " Give the result of model.explain(cells); a difference of groups lacks it."
+        raise InputError(msg)
+    _check_columns("enrichment", subject.enrichment, ENRICHMENT_COLUMNS, source="scprism.enrich(explanation, sets)")
+    if subject.labels is not None:
+        _check_columns("labels", subject.labels, LABEL_COLUMNS, source="model.label(cells, …)")
+        if not subject.labels.index.equals(pd.Index(subject.cells.obs_names)):
+            msg = "`labels` must be the labels of these cells in this order: its index differs from `cells.obs_names`."
+            raise InputError(f"{msg} Give the result of model.label(cells, …).")
+    _check_reference_labels(subject)
+
+
+def reference_latent(subject: Subject) -> FloatArray | None:
+    """Return the latent of the reference, (cells, units), None without a reference.
+
+    A reference that carries this model's latent, as `scprism embed` writes it, needs no counts.
+    """
+    if subject.reference is None:
+        return None
+    record = subject.reference.uns.get("scprism", {})
+    if EMBEDDING_KEY in subject.reference.obsm and record.get("fingerprint") == subject.model.fingerprint:
+        return np.asarray(subject.reference.obsm[EMBEDDING_KEY], dtype=np.float32)
+    return subject.model.embed(subject.reference)
+
+
+def drawn_cells(subject: Subject, reference: FloatArray | None) -> DrawnCells:
+    """Return reference and query in one plane, on the scale on which labels are transferred."""
+    config = subject.model.config_
+    parts = [subject.embedding] if reference is None else [reference, subject.embedding]
+    latent = np.concatenate(parts)
+    rng = np.random.default_rng(PROJECTION_SEED)
+    rows = np.arange(len(latent))
+    if len(latent) > MAX_CELLS:
+        rows = np.sort(rng.choice(len(latent), MAX_CELLS, replace=False))
+    scaled = scaling_of(parts[0]).apply(latent[rows]) if config.standardise_latent else latent[rows]
+    projection = project(scaled, method=config.projection, metric=config.metric, rng=rng)
+    table = _cell_table(subject).iloc[rows].reset_index(drop=True)
+    table["x"], table["y"] = projection.coordinates.T
+    return DrawnCells(table, latent[rows], projection, n_cells=len(latent))
+
+
+def _cell_table(subject: Subject) -> pd.DataFrame:
+    query = pd.DataFrame(
+        {"cell": list(subject.cells.obs_names), "origin": "query", "label": None, "confidence": np.nan, "novel": False}
+    )
+    if subject.labels is not None:
+        query["label"] = subject.labels["label"].astype(str).to_numpy()
+        query["confidence"] = subject.labels["confidence"].to_numpy(dtype=float)
+        query["novel"] = subject.labels["novel"].to_numpy(dtype=bool)
+    if subject.reference is None:
+        return query
+    reference = pd.DataFrame(
+        {"cell": list(subject.reference.obs_names), "origin": "reference", "label": None, "novel": False}
+    )
+    if subject.reference_labels is not None:
+        known = subject.reference.obs[subject.reference_labels].astype(object)
+        reference["label"] = known.where(known.notna(), None).map(str, na_action="ignore").to_numpy()
+    columns = {name: [*reference[name], *query[name]] for name in ("cell", "origin", "label", "novel")}
+    confidence = np.concatenate([np.full(len(reference), np.nan), query["confidence"].to_numpy(dtype=float)])
+    return pd.DataFrame({**columns, "confidence": confidence})
+
+
+def _check_columns(name: str, table: pd.DataFrame, needed: tuple[str, ...], *, source: str) -> None:
+    lacking = [column for column in needed if column not in table.columns]
+    if lacking:
+        msg = f"`{name}` must have the columns {some(needed)}; {some(lacking)} missing, got {some(table.columns)}."
+        raise InputError(f"{msg} Give the result of {source}.")
+
+
+def _check_reference_labels(subject: Subject) -> None:
+    key = subject.reference_labels
+    if key is None:
+        return
+    if subject.reference is None:
+        msg = f"`reference_labels` names a column of `reference.obs`, got {key!r} without a `reference`. Give both."
+        raise InputError(msg)
+    if key not in subject.reference.obs:
+        near = closest(key, subject.reference.obs.columns)
+        msg = f"`reference_labels` must be a column of `reference.obs`, got {key!r}. Closest: {near}."
+        raise InputError(msg)

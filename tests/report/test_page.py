@@ -1,0 +1,191 @@
+"""The page: what it states, and that it loads nothing."""
+
+import base64
+import re
+from types import SimpleNamespace
+
+import numpy as np
+
+from scprism import Prism, load_dataset
+from scprism.model.config import Config
+from scprism.report.page import write_report
+
+NASTY = "T <CD4> & 'naïve'"
+
+
+def floats(text: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), dtype="<f4")
+
+
+def test_summary_says_what_was_trained_on_what(page):
+    text = page.text["summary"]
+    assert (
+        "An autoencoder with 3 bottleneck units (preset “default”) was trained on 4,000 cells of the reference" in text
+    )
+    assert "3,600 cells for training, 200 for early stopping and 200 held out" in text
+    assert (
+        "The best of 3 epochs was number 2, with a loss per cell of 2.5 on the cells of early stopping and 2.625"
+        in text
+    )
+    assert f"B cell: 6 (60.0%); {NASTY}: 3 (30.0%); NK cell: 1 (10.0%)." in text
+    assert "2 cells (20.0%) have a confidence below 0.5 and 3 cells (30.0%) are called novel." in text
+    assert "2 of 3 units have at least one significant gene set (q < 0.05), 2 of them exactly one" in text
+
+
+def test_label_table_has_reference_and_query_cells(page):
+    assert page.rows["labels"][1:] == [
+        ["B cell", "2", "6", "60.0%", "0.80", "1", "1"],
+        [NASTY, "1", "3", "30.0%", "0.80", "0", "1"],
+        ["NK cell", "0", "1", "10.0%", "0.30", "1", "1"],
+    ]
+
+
+def test_coverage_table_has_genes_and_expression(page):
+    assert page.rows["coverage"][1:] == [
+        ["Found by name", "3", "50.0%", "82.5%"],
+        ["Found through an ortholog", "2", "33.3%", "7.5%"],
+        ["Missing", "1", "16.7%", "10.0%"],
+    ]
+    assert "Actb 10%" in page.text["coverage"]
+
+
+def test_unit_table_has_genes_with_their_direction_in_order(page):
+    assert page.rows["units"][1][1:] == [
+        _highest(page, 0),
+        "▲Cd74 ▼Lyz2 ▲Il1b",
+        "B cell ▲Cd74 ▼Lyz2 ▲Il1b",
+        "E2F targets (2)",
+    ]
+    assert page.rows["units"][3][2:] == ["▼Actb", f"{NASTY} ▲Cd3e", "none"]
+
+
+def _highest(page, unit: int) -> str:
+    data = page.data["data-embedding"]
+    values, codes = floats(data["units"][unit]["values"])[4:], np.array(data["label"]["codes"])[4:]
+    means = {code: values[codes == code].mean() for code in set(codes)}
+    return data["label"]["names"][max(means, key=means.get)]
+
+
+def test_embedding_data_are_the_cells_the_reference_first(results, page):
+    data = page.data["data-embedding"]
+    assert data["cells"] == [*results.reference.obs_names, *results.cells.obs_names]
+    names, codes = data["label"]["names"], data["label"]["codes"]
+    assert [names[c] for c in codes] == ["B cell", "B cell", NASTY, "unlabelled", *results.labels["label"]]
+    assert [data["origin"]["names"][c] for c in data["origin"]["codes"]] == ["reference"] * 4 + ["query"] * 10
+    confidence = floats(data["confidence"])
+    assert np.isnan(confidence[:4]).all()
+    np.testing.assert_array_equal(confidence[4:], results.labels["confidence"].to_numpy(dtype=np.float32))
+    assert data["novel"] == [9, 12, 13]
+    latent = np.concatenate([results.model.reference, results.embedding])
+    for unit in range(3):
+        np.testing.assert_array_equal(floats(data["units"][unit]["values"]), latent[:, unit])
+
+
+def test_figures_hold_the_numbers_of_their_tables(page):
+    assert page.data["data-training"]["data"][1]["y"] == [3.5, 2.5, 2.75]
+    assert page.data["data-pathways"]["data"][0]["z"] == [[2, 0], [0, 1]]
+    assert page.data["data-histogram"]["data"][0]["y"] == [1, 2]
+
+
+def test_names_with_markup_are_shown_and_never_read_as_markup(results, page):
+    assert "Watch <out> & 'read'." in page.text["summary"]
+    tags = {tag for tag, _, _ in page.attributes}
+    assert not tags & {"out", "cd4", "b"}
+    assert page.data["data-embedding"]["cells"][4] == "cell </script><b>&'é-0"
+    assert len(page.scripts) == 2
+
+
+def test_the_page_loads_nothing_and_sends_nothing(page):
+    links = [value for _, name, value in page.attributes if name in {"src", "href", "action", "data", "srcset"}]
+    assert links
+    assert all(link.startswith("#") for link in links)
+    assert not re.search(r"url\(|@import", page.style)
+    policy = next(value for tag, name, value in page.attributes if tag == "meta" and value.startswith("default-src"))
+    assert policy.startswith("default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval';")
+    assert "connect-src" not in policy
+    own = page.scripts[1]
+    assert "http" not in own
+    assert "showSendToCloud: false" in own
+    assert set(re.findall(r"modeBarButtons: (\[\[.*?\]\])", own)) == {
+        '[["toImage"]]',
+        '[["toImage"], ["pan2d", "zoom2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]]',
+    }
+
+
+def test_the_same_results_give_the_same_bytes(results, tmp_path):
+    for name in ("first.html", "second.html"):
+        write_report(tmp_path / name, **vars(results))
+    assert (tmp_path / "first.html").read_bytes() == (tmp_path / "second.html").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["first.html", "second.html"]
+
+
+def test_provenance_has_seed_fingerprints_versions_and_marks_changed_settings(page):
+    text = page.text["provenance"]
+    for fact in ("Seed of the model 41", "Fingerprint of the weights f00d", "training data beef", "torch 2.9.1"):
+        assert fact in text
+    settings = dict(page.rows["provenance"][1:])
+    assert settings["hidden_size"] == "77 differs from the preset"
+    assert settings["learning_rate"] == "0.001"
+    assert set(settings) == set(Config().to_json())
+
+
+def test_how_pathways_were_tested_is_stated(page, results, written):
+    assert "Null: random gene sets of the same size, 10,000 permutations." in page.text["pathways"]
+    assert "18 tests" in page.text["pathways"]
+    assert "4 sets were not tested" in page.text["pathways"]
+    results.enrichment.attrs = {}
+    assert "does not record its null" in written(results).text["pathways"]
+
+
+def test_a_page_without_labels_or_reference_has_neither(results, written):
+    results.labels = results.reference = results.reference_labels = None
+    page = written(results)
+    data = page.data["data-embedding"]
+    assert "labels" not in page.text
+    assert data["label"] is None
+    assert data["confidence"] is None
+    assert len(data["cells"]) == 10
+
+
+def test_a_reference_that_carries_the_latent_needs_no_counts(results, written):
+    latent = np.arange(12, dtype=np.float32).reshape(4, 3)
+    results.reference.obsm["X_prism"] = latent
+    results.reference.uns["scprism"] = {"fingerprint": "f00d"}
+    data = written(results).data["data-embedding"]
+    np.testing.assert_array_equal(floats(data["units"][0]["values"])[:4], latent[:, 0])
+    results.reference.uns["scprism"] = {"fingerprint": "another model"}
+    data = written(results).data["data-embedding"]
+    np.testing.assert_array_equal(floats(data["units"][0]["values"])[:4], results.model.reference[:, 0])
+
+
+def test_large_data_are_drawn_by_a_sample_and_this_is_said(results, monkeypatch, written):
+    monkeypatch.setattr("scprism.report.subject.MAX_CELLS", 12)
+    page = written(results)
+    assert "A random sample of 12 of 14 cells is drawn." in page.text["embedding"]
+    data = page.data["data-embedding"]
+    everything = {**dict(zip(results.cells.obs_names, results.embedding[:, 0], strict=True))}
+    for name, value in zip(data["cells"], floats(data["units"][0]["values"]), strict=True):
+        assert everything.get(name, value) == value
+    assert len(data["cells"]) == 12
+
+
+def test_a_real_model_writes_its_page(results, written):
+    reference, query = load_dataset("tm_droplet_immune")[::10].copy(), load_dataset("mouse_lung_immune")[:12].copy()
+    model = Prism(bottleneck_size=3, max_epochs=1, rng=0).fit(reference)
+    why = model.explain(query)
+    real = SimpleNamespace(
+        model=model,
+        explanation=why,
+        enrichment=results.enrichment,
+        embedding=model.embed(query),
+        cells=query,
+        labels=model.label(query, reference=reference, labels="cell_type"),
+    )
+    page = written(real)
+    alignment = model.align(query)
+    found = (alignment.coverage["found"] == "name").sum()
+    assert page.rows["coverage"][1][1] == f"{found:,}"
+    assert page.rows["units"][1][0] == "0"
+    leading = why.top_genes("all", 1, by="signed")["gene"].tolist()
+    assert [row[2].split()[0][1:] for row in page.rows["units"][1:]] == leading
+    assert f"Fingerprint of the weights {model.fingerprint}" in page.text["provenance"]
