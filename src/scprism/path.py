@@ -37,7 +37,7 @@ def run_path(
     labels: str,
     out: PathLike,
     query_layer: str | None = None,
-    watch: Watch = Watch(),  # noqa: B008  frozen
+    watch: Watch = Watch(),
 ) -> Path:
     """Return where the report is, after training `model` on the reference and applying it to the query.
 

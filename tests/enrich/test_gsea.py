@@ -74,7 +74,7 @@ def test_lower_sets_have_negative_scores_and_their_leading_edge_starts_at_the_bo
 
 def test_one_sided_score_is_the_highest_point_even_where_the_lowest_is_further_away():
     values = [5.0, 4.0, 3.0, 2.0, 1.0, 0.5]
-    # Hits b and f: -1/4, 4/4.5 - 1/4, ..., 4/4.5 - 1, 0; two-sided the same here, so take e and f: lowest -1, highest 0.
+    # Hits b and f: -1/4, 4/4.5 - 1/4, ... 4/4.5 - 1, 0. Hits e and f: lowest -1, highest 0.
     assert one_set(values, "bf", one_sided=True)["es"] == pytest.approx(4 / 4.5 - 1 / 4, abs=1e-15)
     row = one_set(values, "ef", one_sided=True)
     assert (row["es"], row["p_value"]) == (0.0, 1.0)

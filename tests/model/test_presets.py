@@ -86,7 +86,11 @@ def test_unknown_setting_is_refused_with_the_closest():
         ("input_dropout", 1.5, "`input_dropout` must lie between 0 and 1"),
         ("split", (0.5, 0.2, 0.2), "`split` must be three shares that add up to 1"),
         ("normalise", "none", "needs counts"),
-        ("likelihood", "gauss", "`likelihood` must be one of 'multinomial', 'poisson', 'poisson_log_input', got 'gauss'"),
+        (
+            "likelihood",
+            "gauss",
+            "`likelihood` must be one of 'multinomial', 'poisson', 'poisson_log_input', got 'gauss'",
+        ),
         ("hidden_size", 2.5, "`hidden_size` must be a whole number, got 2.5"),
         ("reshuffle", 1, "`reshuffle` must be true or false, got 1"),
         ("learning_rate", "high", "`learning_rate` must be a number, got 'high'"),

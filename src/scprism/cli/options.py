@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
@@ -9,7 +10,7 @@ import typer
 
 from scprism._check import check_choice
 from scprism.cli.console import say
-from scprism.errors import InputError
+from scprism.errors import InputError, PrismWarning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,8 +76,15 @@ def use_threads(threads: int | None) -> None:
 def read(path: Path, *, layer: str | None) -> "AnnData":
     """Return the cells in a file, and say how many there are; their counts are checked where they are used."""
     from scprism.read.files import read_cells
+    from scprism.read.naming import is_ensembl_ids, symbol_columns
 
-    cells = read_cells(path, layer=layer, check=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PrismWarning)  # of Ensembl ids, which are dealt with here
+        cells = read_cells(path, layer=layer, check=False)
+        columns = symbol_columns(cells.var) if is_ensembl_ids(cells.var_names) else []
+    if columns:
+        cells = read_cells(path, layer=layer, check=False, gene_symbols=columns[0])
+        say(f"{path}: genes are named by Ensembl ids; took the symbols in .var[{columns[0]!r}]")
     say(f"read {path}: {cells.n_obs:,} cells × {cells.n_vars:,} genes")
     return cells
 

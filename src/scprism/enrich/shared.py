@@ -67,26 +67,28 @@ def nested_places(swaps: NDArray[np.int64], sizes: NDArray[np.int64], deck: NDAr
 
 @compiled
 def _walk_lanes(
-    weights: NDArray[np.float32], places: NDArray[np.int32], risen: NDArray[np.float32], extremes: NDArray[np.float32]
-) -> None:
-    """Fill `extremes` (2, lanes) with the highest and lowest point of the running sum; `risen` is scratch."""
-    n_hits = places.size
-    step = np.float32(1.0) / np.float32(weights.shape[0] - n_hits)
+    weights: NDArray[np.float32], places: NDArray[np.int32], risen: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the highest and lowest points of the running sums, (lanes,); `risen` is scratch, its first row 0."""
+    # Arrays made here cannot overlap others, so the compiler keeps them in registers through the loops.
+    high, low = np.zeros(LANES, np.float32), np.zeros(LANES, np.float32)
     scale = np.empty(LANES, np.float32)
+    n_hits = places.size
     for k in range(n_hits):
+        place = places[k]
         for lane in range(LANES):
-            risen[k + 1, lane] = risen[k, lane] + weights[places[k], lane]
+            risen[k + 1, lane] = risen[k, lane] + weights[place, lane]
     for lane in range(LANES):
         scale[lane] = np.float32(1.0) / risen[n_hits, lane]
-        extremes[0, lane] = 0.0
-        extremes[1, lane] = 0.0
+    step = np.float32(1.0) / np.float32(weights.shape[0] - n_hits)
     for k in range(n_hits):
         fallen = np.float32(places[k] - k) * step
         for lane in range(LANES):
             before = risen[k, lane] * scale[lane] - fallen
             after = risen[k + 1, lane] * scale[lane] - fallen
-            extremes[0, lane] = after if after > extremes[0, lane] else extremes[0, lane]
-            extremes[1, lane] = before if before < extremes[1, lane] else extremes[1, lane]
+            high[lane] = after if after > high[lane] else high[lane]
+            low[lane] = before if before < low[lane] else low[lane]
+    return high, low
 
 
 @compiled
@@ -116,22 +118,21 @@ def add_draws(
         Position of each set's size in `sizes`, ascending.
     """
     risen = np.zeros((sizes[-1] + 1, LANES), np.float32)
-    extremes = np.empty((2, LANES), np.float32)
     for draw in range(places.shape[0]):
         start, k = 0, 0
         for c in range(sizes.size):
-            _walk_lanes(weights, places[draw, start : start + sizes[c]], risen, extremes)
+            high, low = _walk_lanes(weights, places[draw, start : start + sizes[c]], risen)
             start += sizes[c]
             for lane in range(LANES):
-                high, low = extremes[0, lane], extremes[1, lane]
-                upper = one_sided or high >= -low - TIE
-                extremes[0, lane] = high if upper else low
+                upper = one_sided or high[lane] >= -low[lane] - TIE
+                drawn = high[lane] if upper else low[lane]
+                high[lane] = drawn
                 tally.n_positive[c, lane] += upper
-                tally.sum_positive[c, lane] += high if upper else 0.0
-                tally.sum_negative[c, lane] += 0.0 if upper else low
+                tally.sum_positive[c, lane] += drawn if upper else 0.0
+                tally.sum_negative[c, lane] += 0.0 if upper else drawn
             while k < size_of.size and size_of[k] == c:
                 for lane in range(LANES):
-                    score, drawn = scores[k, lane], extremes[0, lane]
+                    score, drawn = scores[k, lane], high[lane]
                     reached = drawn >= max(score - TIE, 0.0) if score >= 0 else drawn <= min(score + TIE, -1e-30)
                     tally.n_extreme[k, lane] += reached
                 k += 1

@@ -2,10 +2,10 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, logsumexp
 
 from scprism.enrich.kernel import TIE, Proposal, bin_tables, draw_sets
 from scprism.enrich.null import NullSummary
@@ -109,33 +109,35 @@ def log_tail(
     """
     state = np.array([seed], dtype=np.uint64)
     widths = np.diff(edges)
-    base = n_hits / weights.size
-    uniform = np.full(widths.size, math.log(base / (1.0 - base)))
-    odds = [uniform]
+    uniform = np.full(widths.size, math.log(n_hits / (weights.size - n_hits)))
+    parts = [_component(uniform, widths, n_hits)]
     for step in range(MAX_LEVELS):
-        proposal = _mixture(odds, edges, n_hits)
+        proposal = _mixture(parts, edges, n_hits)
         scores, peaks, hits = draw_sets(proposal, weights, one_sided=one_sided, n_draws=LEVEL_DRAWS, state=state)
         level = min(score, float(np.sort(scores)[-ELITE_DRAWS]))
         best = scores >= level - TIE
-        log_ratios = _log_ratios(proposal, hits[best])
-        fitted = _fitted_odds(hits[best], np.exp(log_ratios - log_ratios.max()), widths)
-        odds = [fitted, *odds[:EARLIER]]
-        if level < score and level > 0:
+        fitted = _fitted_odds(hits[best], _log_ratios(proposal, hits[best]), widths)
+        odds = [fitted]
+        if 0 < level < score:
             # Log odds grow about in proportion to the score they aim at, so the next level is met half-way.
             odds.insert(0, uniform + min(score / level, FURTHEST_AHEAD) * (fitted - uniform))
         if level >= score or step >= PATIENCE:
             cuts = np.unique(np.searchsorted(edges, np.quantile(peaks[best], PEAK_QUANTILES), side="right"))
             odds += _tilts(weights, score, n_hits=n_hits, edges=edges, cuts=cuts)
+        parts = [_component(logits, widths, n_hits) for logits in odds] + parts[:EARLIER]
         if level >= score:
-            return _estimate(_mixture(odds, edges, n_hits), weights, score, one_sided=one_sided, state=state)
+            return _estimate(_mixture(parts, edges, n_hits), weights, score, one_sided=one_sided, state=state)
     return -math.inf, math.inf
 
 
-def _fitted_odds(hits: np.ndarray, counted: np.ndarray, widths: np.ndarray) -> NDArray[np.float64]:
-    """Return the log odds of a hit in each bin among sets that count unequally.
+def _fitted_odds(
+    hits: NDArray[np.int64], log_ratios: NDArray[np.float64], widths: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the log odds of a hit in each bin among sets that count by their likelihood ratio.
 
     Bins with few hits lean on their neighbours: what a few draws say of one place is mostly noise.
     """
+    counted = np.exp(log_ratios - log_ratios.max())
     n_sets = counted.sum() ** 2 / (counted**2).sum()
     n_hits = n_sets * (counted @ hits) / counted.sum()
     expected = n_sets * widths * (hits[0].sum() / widths.sum())
@@ -157,24 +159,37 @@ def _tilts(
     return [odds for odds, reached in found if reached]
 
 
-def _mixture(odds: list[NDArray[np.float64]], edges: NDArray[np.int64], n_hits: int) -> Proposal:
-    tables = [bin_tables(logits, np.diff(edges), n_hits) for logits in odds]
+class _Component(NamedTuple):
+    logits: NDArray[np.float64]
+    constant: float
+    counts: NDArray[np.float64]
+    prefixes: NDArray[np.float64]
+
+
+def _component(logits: NDArray[np.float64], widths: NDArray[np.int64], n_hits: int) -> _Component:
+    counts, prefixes, constant = bin_tables(logits, widths, n_hits)
+    return _Component(logits, constant, counts, prefixes)
+
+
+def _mixture(parts: list[_Component], edges: NDArray[np.int64], n_hits: int) -> Proposal:
     n_genes = int(edges[-1])
-    log_sets = gammaln(n_genes + 1) - gammaln(n_hits + 1) - gammaln(n_genes - n_hits + 1)
-    shares = np.ones(len(odds))
+    log_sets = math.lgamma(n_genes + 1) - math.lgamma(n_hits + 1) - math.lgamma(n_genes - n_hits + 1)
     return Proposal(
         edges=edges,
-        logits=np.stack(odds),
-        constants=np.array([constant for _, _, constant in tables]) + log_sets,
-        shares=shares / shares.sum(),
-        counts=np.stack([counts for counts, _, _ in tables]),
-        prefixes=np.stack([prefixes for _, prefixes, _ in tables]),
+        logits=np.stack([part.logits for part in parts]),
+        constants=np.array([part.constant for part in parts]) + log_sets,
+        shares=np.full(len(parts), 1.0 / len(parts)),
+        counts=np.stack([part.counts for part in parts]),
+        prefixes=np.stack([part.prefixes for part in parts]),
     )
 
 
 def _log_ratios(proposal: Proposal, hits: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the log likelihood ratio of the uniform draw to the proposal, for sets given by their hits in each bin."""
-    return -np.asarray(logsumexp(hits @ proposal.logits.T + proposal.constants, axis=1, b=proposal.shares))
+    log_odds = hits @ proposal.logits.T + proposal.constants
+    largest = log_odds.max(axis=1, keepdims=True, initial=-math.inf)
+    ratios: NDArray[np.float64] = -np.log(np.exp(log_odds - largest) @ proposal.shares) - largest[:, 0]
+    return ratios
 
 
 def _estimate(
@@ -190,4 +205,5 @@ def _estimate(
             error = math.sqrt(max((ratios**2).sum() / ratios.sum() ** 2 - 1 / n_draws, 0.0))
     if log_ratios.size == 0:
         return -math.inf, math.inf
-    return min(float(logsumexp(log_ratios)) - math.log(n_draws), 0.0), error
+    log_mean = math.log(np.exp(log_ratios - log_ratios.max()).sum() / n_draws) + log_ratios.max()
+    return min(float(log_mean), 0.0), error

@@ -1,5 +1,7 @@
 """Explaining a query: which group each cell is in, and what the attributions are relative to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from anndata import AnnData
@@ -94,7 +96,7 @@ def explain_query(
     attribution = Attribution(
         method=method, baseline=baseline, first_unit_plain=config.first_unit_plain and method == "guided"
     )
-    return explain_groups(
+    explanation = explain_groups(
         weights,
         ((chunk.inputs, codes[chunk.rows]) for chunk in query.chunks()),
         genes=query.recipe.genes,
@@ -102,6 +104,9 @@ def explain_query(
         attribution=attribution,
         fill=query.fill,
     )
+    if method in GRADIENTS or method == "expected_gradients":
+        return explanation
+    return replace(explanation, baseline="the mean of the cells that the model was trained on")
 
 
 def _baseline_cells(query: Query) -> sparse.csr_matrix:

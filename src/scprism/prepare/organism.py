@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from functools import cache
 
 from scprism.errors import InputError
+from scprism.read.naming import is_ensembl_ids
 from scprism.read.symbols import read_orthologs
 from scprism.types import Organism
 
-__all__ = ["detect_organism", "looks_like_ensembl"]
+__all__ = ["detect_organism"]
 
 MIN_KNOWN = 20
 """Fewer symbols than this in the tables of both organisms say nothing about the organism."""
@@ -17,12 +18,6 @@ MIN_KNOWN = 20
 def _known_symbols() -> dict[Organism, frozenset[str]]:
     table = read_orthologs()
     return {"human": frozenset(table["human"]), "mouse": frozenset(table["mouse"])}
-
-
-def looks_like_ensembl(genes: Iterable[str]) -> bool:
-    """Return whether most of the names are Ensembl gene ids."""
-    names = list(genes)
-    return sum(n.startswith(("ENSG0", "ENSMUSG0")) for n in names) > len(names) / 2
 
 
 def detect_organism(genes: Iterable[str]) -> Organism | None:
@@ -37,7 +32,7 @@ def detect_organism(genes: Iterable[str]) -> Organism | None:
         If the names are Ensembl ids.
     """
     names = list(genes)
-    if names and looks_like_ensembl(names):
+    if names and is_ensembl_ids(names):
         msg = (
             f"Genes must be symbols such as 'CD3E' or 'Cd3e', got Ensembl ids such as {names[0]!r}. "
             "Name the column of `.var` that holds the symbols: read_cells(path, gene_symbols='gene_name')."

@@ -16,8 +16,9 @@ ENSEMBL_ID = re.compile(r"ENS[A-Z]{0,6}G\d{6,}(\.\d+)?", re.IGNORECASE)
 SYMBOL_COLUMN = re.compile(r"gene|((gene|feature|hgnc|mgi)_)?symbols?|(gene|feature|gene_short)_names?", re.IGNORECASE)
 SAMPLE = 2000
 """Names looked at; more would not change the verdict."""
-MIN_KNOWN_SHARE = 0.2
-"""Barcodes and sample names meet no gene symbol, whereas most of any gene list is known."""
+MIN_KNOWN_SHARE = 0.3
+MIN_KNOWN = 10
+"""Barcodes and sample names hardly meet a gene symbol ("C3" is one), whereas most of any gene list is known."""
 
 
 def is_ensembl_ids(names: Sequence[str] | pd.Index) -> bool:
@@ -32,7 +33,8 @@ def has_genes_in_rows(*, cells: Sequence[str] | pd.Index, genes: Sequence[str] |
     A name looks like a gene if it is an Ensembl gene id or a symbol of the human–mouse ortholog table.
     """
     in_rows, in_columns = _known_share(cells), _known_share(genes)
-    return in_rows >= MIN_KNOWN_SHARE and in_rows > 2 * in_columns
+    is_known = in_rows >= MIN_KNOWN_SHARE and in_rows * min(len(cells), SAMPLE) >= MIN_KNOWN
+    return is_known and in_rows > 2 * in_columns
 
 
 def symbol_columns(var: pd.DataFrame) -> list[str]:
