@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scprism.explain.encoder import Encoder, latent_input
-from scprism.explain.kernel import spread
+from scprism.explain.kernel import compiled, spread
 from scprism.explain.softplus import secant, secants_along, slope
 from scprism.types import FloatArray
 
@@ -79,15 +79,17 @@ def secant_gates(encoder: Encoder, hidden: FloatArray, start: FloatArray) -> Gat
     )
 
 
-def expand(gates: Gates, head: Head) -> FloatArray:
+def expand(gates: Gates, head: Head, *, pool: Executor | None = None) -> FloatArray:
     """Return the coefficients of each cell, float32 (cells, directions, hidden)."""
-    hidden, latent = _without_denormals(gates.hidden), _without_denormals(gates.latent)
+    hidden = _without_denormals(gates.hidden)
     if head.is_mixed:
         return np.asarray(head.mixed(gates.latent) * hidden[:, None, :], dtype=np.float32)
-    product = head.factor.astype(np.float32)[None] * hidden[:, None, :]
-    if not head.latent_is_linear:
-        product *= latent[:, :, None]
-    return np.asarray(product)
+    factor = head.factor.astype(np.float32)
+    is_open = np.ones((len(hidden), len(factor)), dtype=np.float32)
+    latent = is_open if head.latent_is_linear else _without_denormals(gates.latent)
+    out = np.empty((len(hidden), *factor.shape), dtype=np.float32)
+    spread(_multiply, (latent, factor, hidden, out), n_tasks=len(out), pool=pool)
+    return out
 
 
 def sum_expanded(gates: Gates, head: Head) -> FloatArray:
@@ -111,7 +113,7 @@ def path_coefficients(
     """
     start = np.broadcast_to(start, hidden.shape)
     if encoder.is_bent_once:
-        return expand(secant_gates(encoder, hidden, start), head)
+        return expand(secant_gates(encoder, hidden, start), head, pool=pool)
     out = np.empty((len(hidden), len(head.clamped), hidden.shape[1]), dtype=np.float32)
 
     def fill(first: int, last: int) -> None:
@@ -150,3 +152,15 @@ def _segment_average(encoder: Encoder, hidden: FloatArray, start: FloatArray, n_
 
 def _without_denormals(gate: FloatArray) -> FloatArray:
     return np.where(gate < _NEGLIGIBLE, 0.0, gate).astype(np.float32)
+
+
+@compiled
+def _multiply(
+    latent: FloatArray, factor: FloatArray, hidden: FloatArray, out: FloatArray, start: int, stop: int
+) -> None:
+    for i in range(start, stop):
+        for d in range(len(factor)):
+            row, weight = out[i, d], factor[d]
+            gate, through = latent[i, d], hidden[i]
+            for h in range(len(weight)):
+                row[h] = weight[h] * gate * through[h]

@@ -156,6 +156,21 @@ def _absolute_tasks(
 
 
 @compiled
+def _add_scaled_cells(
+    product: FloatArray, rows: FloatArray, low: int, signed: FloatArray, absolute: FloatArray
+) -> None:
+    n, width = product.shape
+    signed[:] = 0
+    absolute[:] = 0
+    for j in range(n):
+        map_row, row = product[j], rows[j][low : low + width]  # sliced so, the compiler sees it is contiguous
+        for g in range(width):
+            value = map_row[g] * row[g]
+            signed[g] += value
+            absolute[g] += abs(value)
+
+
+@compiled
 def _add_scaled_runs(
     product: FloatArray, rows: FloatArray, low: int, codes: IntArray, runs: FloatArray, totals: FloatArray
 ) -> None:
@@ -164,15 +179,9 @@ def _add_scaled_runs(
     i = 0
     while i < n:
         j = i
-        signed[:] = 0
-        absolute[:] = 0
         while j < min(n, i + _RUN) and codes[j] == codes[i]:
-            map_row, row = product[j], rows[j][low : low + width]  # sliced so, the compiler sees it is contiguous
-            for g in range(width):
-                value = map_row[g] * row[g]
-                signed[g] += value
-                absolute[g] += abs(value)
             j += 1
+        _add_scaled_cells(product[i:j], rows[i:j], low, signed, absolute)
         for g in range(width):
             totals[0, codes[i], g] += signed[g]
             totals[1, codes[i], g] += absolute[g]

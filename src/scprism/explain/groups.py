@@ -24,7 +24,7 @@ from scprism.types import FloatArray, IntArray, Matrix
 
 __all__ = ["explain_groups"]
 
-_CELLS = 1024  # whose coefficients are held at a time
+_CELLS = 512  # whose coefficients are held at a time
 _CELLS_SIGNED = 4096
 _COEFFICIENTS = 4_000_000  # held at a time for expected gradients, where each cell has one set a baseline
 
@@ -186,7 +186,9 @@ def _add_slopes(sums: _Sums, plan: Plan, hidden: FloatArray, *, bins: IntArray, 
         run = slice(edges[group], edges[group + 1])
         sums.coefficients[group] += sum_expanded(Gates(gates.hidden[run], gates.latent[run]), plan.head)
     if sums.way == "slope maps":
-        add_absolute_maps(sums.absolute, expand(gates, plan.head), plan.encoder.by_hidden, codes=bins, pool=pool)
+        add_absolute_maps(
+            sums.absolute, expand(gates, plan.head, pool=pool), plan.encoder.by_hidden, codes=bins, pool=pool
+        )
 
 
 def _total_maps(sums: _Sums, plan: Plan) -> tuple[FloatArray, FloatArray]:

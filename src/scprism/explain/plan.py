@@ -82,9 +82,9 @@ def cell_coefficients(plan: Plan, hidden: FloatArray, *, pool: Executor | None =
     For expected gradients there is one for each baseline: (cells, baselines, directions, hidden).
     """
     if plan.method in (*GRADIENTS, "gradient_x_input"):
-        return expand(slope_gates(plan.encoder, hidden), plan.head)
+        return expand(slope_gates(plan.encoder, hidden), plan.head, pool=pool)
     if plan.method == "deeplift":
-        return expand(secant_gates(plan.encoder, hidden, plan.start), plan.head)
+        return expand(secant_gates(plan.encoder, hidden, plan.start), plan.head, pool=pool)
     n_cells, n_starts = len(hidden), len(plan.start)
     ends, starts = np.repeat(hidden, n_starts, axis=0), np.tile(plan.start, (n_cells, 1))
     pairs = path_coefficients(plan.encoder, plan.head, ends, starts, pool=pool)
