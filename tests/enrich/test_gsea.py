@@ -149,6 +149,16 @@ def test_p_values_are_uniform_where_scores_know_nothing_of_the_sets():
         assert (p_values <= alpha).mean() == pytest.approx(alpha, abs=3 * spread)
 
 
+def test_normalised_scores_are_one_in_size_on_average_where_there_is_nothing_to_find():
+    rng = np.random.default_rng(6)
+    genes = [f"g{k}" for k in range(300)]
+    scores = pd.DataFrame(rng.standard_normal((300, 300)), columns=genes)
+    table = gsea(scores, {"a": genes[:15], "b": genes[200:280]}, n_permutations=2000, rng=1)
+    for (_, sign), nes in table.groupby(["gene_set", table["es"] > 0])["nes"]:
+        assert (nes > 0).all() == sign
+        assert nes.abs().mean() == pytest.approx(1.0, abs=4 * nes.std() / np.sqrt(len(nes)))
+
+
 def test_p_value_is_never_zero_and_counts_the_set_itself():
     scores, sets = simulated(1)
     table = by_test(gsea(scores, sets, n_permutations=19, rng=0))

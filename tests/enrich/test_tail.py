@@ -2,11 +2,13 @@
 
 import itertools
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.stats import chisquare
 
-from scprism.enrich.kernel import SetMembers, set_scores
+from scprism.enrich.kernel import SetMembers, _mark_draw, _take_marked, set_scores
 from scprism.enrich.tail import bin_edges, log_tail
 
 N_GENES = 20
@@ -57,3 +59,16 @@ def test_bins_cover_all_places_once_and_are_mirror_images(n_genes):
     assert (edges[0], edges[-1]) == (0, n_genes)
     assert (np.diff(edges) > 0).all()
     np.testing.assert_array_equal(n_genes - edges[::-1], edges)
+
+
+def test_every_subset_of_a_bin_is_drawn_alike():
+    # 3 of the bin's 6 places, and 1 of the 2 in the bin before it: 2 × 20 sets.
+    state, words = np.array([3], dtype=np.uint64), np.zeros(1, dtype=np.uint64)
+    edges, hits = np.array([0, 2, 8]), np.array([1, 3])
+    seen = Counter()
+    n_draws = 8000
+    for _ in range(n_draws):
+        _mark_draw(edges, hits, state, words)
+        seen[tuple(_take_marked(words, 4))] += 1
+    assert len(seen) == 2 * math.comb(6, 3)
+    assert chisquare(list(seen.values())).pvalue > 1e-4

@@ -17,7 +17,7 @@ BIT_INDEX[[((1 << i) * int(DE_BRUIJN) % 2**64) >> 58 for i in range(64)]] = np.a
 # Two deviations closer than this differ by rounding only.
 TIE = 1e-12
 # Numbers of hits in a bin that are less probable are left out of the tables.
-NEGLIGIBLE = 1e-20
+NEGLIGIBLE = 1e-10
 
 
 class SetMembers(NamedTuple):
@@ -229,16 +229,19 @@ def bin_tables(
     log_factorial = np.zeros(widths.max() + 1)
     for n in range(1, log_factorial.size):
         log_factorial[n] = log_factorial[n - 1] + np.log(n)
+    most = 0
     for b in range(widths.size):
         width, logit = widths[b], logits[b] + shift
         log_miss = -width * np.log1p(np.exp(logit))
         constant += log_miss
         mean = width / (1.0 + np.exp(-logit))
-        reach = 9.0 * np.sqrt(mean) + 12.0
-        for n in range(max(0, int(mean - reach)), min(width, n_hits, int(mean + reach)) + 1):
+        reach = 8.0 * np.sqrt(mean) + 10.0
+        last = min(width, n_hits, int(mean + reach))
+        for n in range(max(0, int(mean - reach)), last + 1):
             ways = log_factorial[width] - log_factorial[n] - log_factorial[width - n]
             counts[b, n] = np.exp(ways + n * logit + log_miss)
             if counts[b, n] > NEGLIGIBLE:
-                for k in range(n_hits + 1 - n):
+                for k in range(min(most, n_hits - n) + 1):
                     prefixes[b + 1, k + n] += counts[b, n] * prefixes[b, k]
+        most = min(most + last, n_hits)
     return counts, prefixes, constant - np.log(prefixes[widths.size, n_hits])

@@ -10,7 +10,7 @@ from scprism.enrich._compile import compiled
 __all__ = ["LANES", "Tally", "add_draws", "nested_places"]
 
 # Rankings walked side by side: enough to hide the latency of a sum, few enough for their weights to stay in cache.
-LANES = 32
+LANES = 64
 # Two deviations closer than this are the same in single precision: a draw so close below a score counts as reaching it.
 TIE = np.float32(1e-6)
 
@@ -40,7 +40,8 @@ def nested_places(swaps: NDArray[np.int64], sizes: NDArray[np.int64], deck: NDAr
     s is its first s places; so sets of two sizes in one draw are nested. `sizes` are ascending and distinct.
     """
     starts = np.zeros(sizes.size + 1, np.int64)
-    starts[1:] = np.cumsum(sizes)
+    for c in range(sizes.size):
+        starts[c + 1] = starts[c] + sizes[c]
     largest = sizes.size - 1
     places = np.empty((swaps.shape[0], starts[-1]), np.int32)
     turn = np.full(deck.size, deck.size, np.int32)

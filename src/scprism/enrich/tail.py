@@ -38,7 +38,7 @@ PATIENCE = 6
 EARLIER = 2
 FURTHEST_AHEAD = 1.5
 # Where among the best sets' peaks a tilted component has its own.
-PEAK_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
+PEAK_QUANTILES = (0.0, 0.3, 0.6, 0.9)
 FINAL_DRAWS = 400
 MAX_DRAWS = 6_000
 TARGET_ERROR = 0.2
@@ -101,11 +101,13 @@ def log_tail(
 
     The cross-entropy method (Rubinstein and Kroese 2004): each gene of a bin is a hit with the same odds; level by
     level these odds are set to those of the best tenth of the sets drawn, until `score` is among them. Fresh sets drawn
-    with the last odds then count with their likelihood ratio to the uniform draw, until the standard error is a tenth
-    of the estimate: it is unbiased however small the probability. Earlier odds keep a share of the draws, so that no
-    kind of high-scoring set is left out for want of luck.
+    with the last odds then count with their likelihood ratio to the uniform draw, until the standard error is a fifth
+    of the estimate, which is unbiased however small the probability. Earlier odds keep a share of the draws, so that no
+    kind of high-scoring set is left out for want of luck; odds computed for the score itself (`solve_tilt`) get one, as
+    those that were drawn for are noisy.
 
-    `weights` are in order of place. The error is infinite when the score was not reached.
+    `weights` are in order of place, `score` is positive: turn a ranking round for a negative one. `seed` fixes all
+    draws. The error is infinite when the score was not reached.
     """
     state = np.array([seed], dtype=np.uint64)
     widths = np.diff(edges)
