@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scprism.enrich.pathways import count_significant, enrich
     from scprism.errors import BundleError, InputError, PrismError, PrismWarning, TrainingError
     from scprism.estimator import Prism, load
+    from scprism.evaluate.trust import assess_units
     from scprism.explain.explanation import Explanation
     from scprism.explain.saliency import attribute
     from scprism.model.config import Config
@@ -40,6 +41,7 @@ _HOME = {
     "TrainingError": "errors",
     "Weights": "model.weights",
     "annotate": "annotate",
+    "assess_units": "evaluate.trust",
     "attribute": "explain.saliency",
     "count_significant": "enrich.pathways",
     "enrich": "enrich.pathways",
@@ -65,6 +67,7 @@ __all__ = [
     "Weights",
     "__version__",
     "annotate",
+    "assess_units",
     "attribute",
     "count_significant",
     "enrich",

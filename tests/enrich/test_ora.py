@@ -86,6 +86,6 @@ def test_hallmark_sets_tell_muscle_fat_and_breast_apart_as_the_protein_atlas_doe
     assert muscle.index[0] == "HALLMARK_MYOGENESIS"
     assert muscle["q_value"].iloc[0] < 1e-50
     assert fat.index[0] == "HALLMARK_ADIPOGENESIS"
-    # Of the paper's sets, these overlap with breast in the atlas of 2018; adipogenesis does in later releases only.
+    # Of the paper's sets, these overlap with breast in the atlas of 2018 (adipogenesis does not).
     for name in ("HALLMARK_EPITHELIAL_MESENCHYMAL_TRANSITION", "HALLMARK_MYOGENESIS"):
         assert breast.loc[name, "p_value"] < 0.05

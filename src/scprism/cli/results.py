@@ -82,6 +82,7 @@ def report(
     labels: Annotated[str | None, typer.Option(help="Column of the reference's obs with its labels.")] = None,
     layer: o.Layer = None,
     query_layer: o.QueryLayer = None,
+    trust: Annotated[Path | None, typer.Option(help="File that `scprism trust` wrote.")] = None,
     min_coverage: o.Coverage = None,
     threads: o.Threads = None,
 ) -> None:
@@ -89,6 +90,7 @@ def report(
     o.use_threads(threads)
     from scprism.enrich.pathways import read_enrichment
     from scprism.estimator import load
+    from scprism.evaluate.trust_table import read_trust
     from scprism.explain.explanation import read_explanation
     from scprism.report.page import write_report
     from scprism.transfer.files import read_labels
@@ -105,6 +107,7 @@ def report(
         labels=None if labels_file is None else read_labels(labels_file),
         reference=None if reference is None else o.read(reference, layer=layer),
         reference_labels=labels,
+        trust=None if trust is None else read_trust(trust),
     )
     say(f"report: {out.resolve()}")
 

@@ -25,6 +25,7 @@ from scprism.report.interactive import (
 )
 from scprism.report.subject import Subject, check_subject, drawn_cells, reference_latent
 from scprism.report.tables import sets_per_unit
+from scprism.report.trust import trust_section
 from scprism.transfer.align import Alignment
 from scprism.types import FloatArray, PathLike
 
@@ -48,6 +49,7 @@ def write_report(
     reference: AnnData | None = None,
     reference_labels: str | None = None,
     messages: Sequence[str] = (),
+    trust: pd.DataFrame | None = None,
 ) -> None:
     """Write a self-contained HTML page about one query: embedding, labels, units, pathways, coverage, provenance.
 
@@ -75,6 +77,8 @@ def write_report(
         The column of ``reference.obs`` with its labels.
     messages
         Warnings that came up on the way, shown on top.
+    trust
+        The result of `scprism.assess_units`; without it the page has no section on which units may be named.
 
     Raises
     ------
@@ -91,6 +95,7 @@ def write_report(
         reference,
         reference_labels,
         tuple(messages),
+        trust,
     )
     check_subject(subject)
     text = _render(_content(subject))
@@ -119,6 +124,7 @@ def _content(subject: Subject) -> dict[str, Any]:
         "projection": sections.projection_section(drawn),
         "pathways": sections.pathway_section(subject.enrichment),
         "units": sections.unit_section(subject),
+        "trust": trust_section(subject.trust),
         "coverage": sections.coverage_section(alignment),
         "provenance": sections.provenance_section(subject),
         # safe_json leaves nothing in it that HTML could take for markup

@@ -12,6 +12,7 @@ from scprism.annotate import EMBEDDING_KEY
 from scprism.errors import InputError
 from scprism.explain.explanation import ALL, Explanation
 from scprism.report.projection import Projection, project
+from scprism.report.trust import check_trust
 from scprism.transfer.labels import scaling_of
 from scprism.types import FloatArray
 
@@ -48,6 +49,7 @@ class Subject:
     reference: AnnData | None
     reference_labels: str | None
     messages: tuple[str, ...]
+    trust: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ def check_subject(subject: Subject) -> None:
             msg = "`labels` must be the labels of these cells in this order: its index differs from `cells.obs_names`."
             raise InputError(f"{msg} Give the result of model.label(cells, …).")
     _check_reference_labels(subject)
+    if subject.trust is not None:
+        check_trust(subject.trust, fingerprint=subject.model.fingerprint)
 
 
 def reference_latent(subject: Subject) -> FloatArray | None:

@@ -1,0 +1,55 @@
+"""The command that says which units may be named."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scprism.cli import options as o
+from scprism.cli.app import app
+from scprism.cli.console import say
+
+__all__ = ["trust"]
+
+
+@app.command(epilog="Example: scprism trust model query.h5ad --reference ref.h5ad --groupby labels.csv --out trust.tsv")
+def trust(
+    model: o.ModelFolder,
+    query: o.QueryFile,
+    reference: Annotated[Path, typer.Option(help="The data that the model was trained on.")],
+    out: o.Out,
+    groupby: Annotated[
+        str | None, typer.Option(help="Column of the query's obs, or a labels.csv that `scprism label` wrote.")
+    ] = None,
+    refits: Annotated[int, typer.Option(min=1, help="Networks to train anew with other seeds.")] = 5,
+    gene_sets: Annotated[str, typer.Option(help="hallmark, a GMT file, or none.")] = "hallmark",
+    layer: o.Layer = None,
+    query_layer: o.QueryLayer = None,
+    rng: o.Seed = 0,
+    threads: o.Threads = None,
+) -> None:
+    """Say which units may be named, by sanity checks and by training the network again with other seeds."""
+    o.use_threads(threads)
+    from scprism.enrich.genesets import gene_sets as load_sets
+    from scprism.estimator import load
+    from scprism.evaluate.trust import assess_units
+    from scprism.evaluate.trust_inputs import TrustSettings
+    from scprism.evaluate.trust_table import write_trust
+    from scprism.evaluate.verdict import MAY_BE_NAMED
+
+    prism, cells = load(model), o.read(query, layer=query_layer)
+    prism.layer = layer
+    sets = None if gene_sets == "none" else load_sets(gene_sets, organism=prism.recipe_.organism)
+    known = o.read(reference, layer=layer)
+    say(f"training {refits + 1} networks; the model itself took {prism.summary_['seconds']:.0f} s")
+    table = assess_units(
+        prism,
+        cells,
+        reference=known,
+        groupby=o.groups(groupby),
+        sets=sets,
+        settings=TrustSettings(n_refits=refits, layer=query_layer),
+        rng=rng,
+    )
+    write_trust(table, out)
+    say(f"verdicts: {out}, {(table['verdict'] == MAY_BE_NAMED).sum()} of {len(table)} units may be named")
