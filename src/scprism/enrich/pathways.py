@@ -17,7 +17,16 @@ from scprism.errors import BundleError, InputError
 from scprism.explain.explanation import Explanation
 from scprism.types import FloatArray, PathLike, RNGLike
 
-__all__ = ["ENRICHMENT_COLUMNS", "count_significant", "enrich", "read_enrichment", "units_by_sets", "write_enrichment"]
+__all__ = [
+    "ENRICHMENT_COLUMNS",
+    "Scores",
+    "count_significant",
+    "enrich",
+    "ranked_maps",
+    "read_enrichment",
+    "units_by_sets",
+    "write_enrichment",
+]
 
 ENRICHMENT_COLUMNS = ("group", "unit", "gene_set", "size", "es", "nes", "p_value", "q_value", "leading_edge")
 ALL = "all"
@@ -56,7 +65,7 @@ def enrich(
         For units without any attribution in a group (p-value 1).
     """
     check_choice("scores", scores, SCORES)
-    maps, groups = _maps(explanation, scores)
+    maps, groups = ranked_maps(explanation, scores)
     chosen = replace(settings if settings is not None else GseaSettings(), one_sided=scores == "absolute")
     tests = pd.MultiIndex.from_product([groups, explanation.units])
     rankings = pd.DataFrame(
@@ -72,7 +81,7 @@ def enrich(
     return result
 
 
-def _maps(explanation: Explanation, scores: Scores) -> tuple[FloatArray, list[str]]:
+def ranked_maps(explanation: Explanation, scores: Scores) -> tuple[FloatArray, list[str]]:
     """Return what genes are ranked by, (groups, units, genes), and the groups."""
     if scores == "signed":
         return explanation.signed, list(explanation.groups)
