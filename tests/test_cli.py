@@ -224,3 +224,22 @@ def test_files_of_the_user_stay_as_they_are(scprism, folder):
     scprism("fit", folder / "ref.h5ad", "--out", folder / "again", "--config", folder / "settings.toml")
     assert {p: p.read_bytes() for p in before} == before
     assert isinstance(anndata.read_h5ad(folder / "ref.h5ad"), AnnData)
+
+
+def test_an_output_that_is_an_input_is_refused_and_the_input_stays(scprism, folder):
+    scprism("fit", folder / "ref.h5ad", "--out", folder / "keeper", "--config", folder / "settings.toml")
+    before = (folder / "query.h5ad").read_bytes()
+    status, _, messages = scprism("embed", folder / "keeper", folder / "query.h5ad", "--out", folder / "query.h5ad")
+    assert (status, "is one of the inputs, which would be overwritten" in messages) == (2, True)
+    assert (folder / "query.h5ad").read_bytes() == before
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_training(scprism, folder):
+    for out, message in ((folder / "settings.toml", "is a file"), (folder, "is not a model folder")):
+        status, _, messages = scprism("fit", folder / "ref.h5ad", "--out", out)
+        assert (status, message in messages) == (2, True)
+        assert "epoch" not in messages
+
+
+def test_version_is_said(scprism):
+    assert scprism("--version")[1].startswith("scprism 0.")

@@ -5,6 +5,7 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._callable import make_callable
+from scprism._check import some
 from scprism.errors import InputError
 from scprism.types import FloatArray
 
@@ -39,6 +40,9 @@ def annotate(cells: AnnData, *, embedding: FloatArray | None = None, labels: pd.
     """
     if embedding is not None and len(embedding) != cells.n_obs:
         msg = f"`embedding` must have one row a cell: {cells.n_obs:,} cells, got {len(embedding):,} rows."
+        raise InputError(msg)
+    if labels is not None and not set(LABEL_COLUMNS) <= set(getattr(labels, "columns", ())):
+        msg = f"`labels` must be the table that `Prism.label` returns, columns {some(LABEL_COLUMNS)}."
         raise InputError(msg)
     if labels is not None and not labels.index.equals(pd.Index(cells.obs_names)):
         msg = "`labels` must be the labels of these cells in this order: its index differs from `cells.obs_names`."

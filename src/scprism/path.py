@@ -14,6 +14,7 @@ from scprism.estimator import Prism
 from scprism.explain.explanation import write_explanation
 from scprism.report.page import write_report
 from scprism.train.loop import EpochRecord
+from scprism.transfer.align import coverage_summary
 from scprism.transfer.files import write_embedding, write_labels
 from scprism.transfer.labels import known_labels
 from scprism.types import PathLike
@@ -66,10 +67,12 @@ def run_path(
         warnings.simplefilter("always", PrismWarning)
         watch.on_step("training")
         model.fit(reference, on_epoch=watch.on_epoch)
+        watch.on_step(f"  {model.summary_['n_epochs']} epochs in {model.summary_['seconds']:.1f} s")
         watch.on_step("embedding and labelling")
         embedding = model.embed(query, layer=query_layer)
         calls = model.label(query, reference=reference, labels=labels, layer=query_layer)
         known = model.embed(reference)
+        watch.on_step(f"  {coverage_summary(model.align(query, layer=query_layer))}")
         watch.on_step("explaining")
         explanation = model.explain(query, groupby=calls["label"], layer=query_layer)
         watch.on_step("testing gene sets")

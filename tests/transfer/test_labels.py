@@ -73,6 +73,7 @@ def reference_with(labels):
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*different labels:scprism.errors.PrismWarning")
 def test_cells_without_a_label_do_not_vote(rng):
     latent = np.array([[0.0], [0.1], [5.0]], dtype=np.float32)
     known = known_labels(reference_with(["NA", None, "B"]), "type")
@@ -82,6 +83,7 @@ def test_cells_without_a_label_do_not_vote(rng):
     assert table.index.name == "cell"
 
 
+@pytest.mark.filterwarnings("ignore:.*different labels:scprism.errors.PrismWarning")
 def test_numbers_and_categories_are_labels():
     known = known_labels(reference_with(pd.Categorical([3, 1, 3])), "type")
     assert known.tolist() == ["3", "1", "3"]

@@ -49,17 +49,13 @@ def training_progress(max_epochs: int) -> Iterator[Callable[["EpochRecord"], Non
         TextColumn("{task.fields[loss]}"),
         TimeRemainingColumn(),
     )
-    last: list[EpochRecord] = []
     every = max(1, max_epochs // 5)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("training", total=max_epochs, loss="")
 
         def on_epoch(record: "EpochRecord") -> None:
-            last[:] = [record]
             progress.update(task, completed=record.epoch, loss=f"validation loss {record.validation_loss:.5g}")
             if not console.is_terminal and record.epoch % every == 0:
                 say(f"  epoch {record.epoch}: validation loss {record.validation_loss:.5g}")
 
         yield on_epoch
-    if last:
-        say(f"  trained {last[0].epoch} epochs in {last[0].seconds:.1f} s")

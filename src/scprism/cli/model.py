@@ -25,6 +25,7 @@ def fit(
     threads: o.Threads = None,
 ) -> None:
     """Train a model on raw counts."""
+    o.check_model_folder(out, reference)
     o.use_threads(threads)
     model = o.new_model(preset, config=config, genes=genes, organism=organism, layer=layer, device=device, rng=rng)
     cells = o.read(reference, layer=layer)
@@ -54,6 +55,7 @@ def tune(
     threads: o.Threads = None,
 ) -> None:
     """Search for settings over the paper's ranges, then train a model with the best."""
+    o.check_model_folder(out, reference)
     o.use_threads(threads)
     from scprism.train.tune import Search
 

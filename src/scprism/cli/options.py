@@ -35,6 +35,8 @@ __all__ = [
     "Reference",
     "Seed",
     "Threads",
+    "check_model_folder",
+    "check_out",
     "groups",
     "method",
     "new_model",
@@ -87,6 +89,33 @@ def read(path: Path, *, layer: str | None) -> "AnnData":
         say(f"{path}: genes are named by Ensembl ids; took the symbols in .var[{columns[0]!r}]")
     say(f"read {path}: {cells.n_obs:,} cells × {cells.n_vars:,} genes")
     return cells
+
+
+def check_out(out: Path, *inputs: Path | None, folder: bool = False) -> None:
+    """Refuse a place for results that would cost the user something, before any work is done.
+
+    Raises
+    ------
+    InputError
+        If `out` is one of the inputs, or a folder where a file is to be written, or the other way round.
+    """
+    if any(path is not None and path.exists() and path.resolve() == out.resolve() for path in inputs):
+        msg = f"--out {str(out)!r} is one of the inputs, which would be overwritten. Choose another name."
+        raise InputError(msg)
+    if folder and out.exists() and not out.is_dir():
+        msg = f"--out {str(out)!r} is a file, and a folder is to be written. Choose another name."
+        raise InputError(msg)
+    if not folder and out.is_dir():
+        msg = f"--out {str(out)!r} is a folder, and a file is to be written. Add the file's name."
+        raise InputError(msg)
+
+
+def check_model_folder(out: Path, reference: Path) -> None:
+    """Refuse a model's place that `save_bundle` would refuse, before the model is trained."""
+    from scprism.model.bundle import check_target
+
+    check_out(out, reference, folder=True)
+    check_target(out)
 
 
 def organism(name: str | None) -> "Organism | None":

@@ -29,6 +29,7 @@ def explain(
     threads: o.Threads = None,
 ) -> None:
     """Say which genes drive each unit, in each group of cells and in all."""
+    o.check_out(out, query)
     o.use_threads(threads)
     from scprism.estimator import load
     from scprism.explain.explanation import write_explanation
@@ -56,6 +57,7 @@ def enrich(
     threads: o.Threads = None,
 ) -> None:
     """Test which gene sets each unit's genes form."""
+    o.check_out(out, explanation)
     o.use_threads(threads)
     from scprism.enrich.genesets import gene_sets as load_sets
     from scprism.enrich.pathways import enrich as test_sets
@@ -87,6 +89,7 @@ def report(
     threads: o.Threads = None,
 ) -> None:
     """Write the report of results on disk as one HTML page."""
+    o.check_out(out, query, explanation, enrichment, labels_file, reference)
     o.use_threads(threads)
     from scprism.enrich.pathways import read_enrichment
     from scprism.estimator import load

@@ -24,6 +24,7 @@ def embed(
     threads: o.Threads = None,
 ) -> None:
     """Embed cells with a trained model, and denoise them if asked to."""
+    o.check_out(out, query)
     o.use_threads(threads)
     from scprism.estimator import load
     from scprism.transfer.files import write_embedding
@@ -52,6 +53,7 @@ def label(
     threads: o.Threads = None,
 ) -> None:
     """Label cells by their nearest reference cells in the latent space."""
+    o.check_out(out, query, reference)
     o.use_threads(threads)
     from scprism.estimator import load
     from scprism.transfer.files import write_labels
@@ -79,6 +81,7 @@ def integrate(
     threads: o.Threads = None,
 ) -> None:
     """Correct batches; the result is corrected expression that a model can be trained on."""
+    o.check_out(out, *data_sets)
     o.use_threads(threads)
     from scprism._check import check_choice
     from scprism._files import replacing

@@ -12,6 +12,7 @@ __all__ = ["demo", "run"]
 @app.command(epilog="Example: scprism demo --out demo")
 def demo(out: o.Out = Path("demo"), rng: o.Seed = 0, threads: o.Threads = None) -> None:
     """Run the whole path on bundled real data, offline; it ends in OUT/report.html."""
+    o.check_out(out, folder=True)
     o.use_threads(threads)
     from scprism.estimator import Prism
     from scprism.path import Watch, run_path
@@ -44,6 +45,7 @@ def run(
     threads: o.Threads = None,
 ) -> None:
     """Run the whole path on your data: train, embed, label, explain, enrich, report."""
+    o.check_out(out, reference, query, folder=True)
     o.use_threads(threads)
     from scprism.path import Watch, run_path
 

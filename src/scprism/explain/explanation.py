@@ -61,6 +61,13 @@ class Explanation:
     fingerprint: str
     minus: str = ""
 
+    def __repr__(self) -> str:
+        """Return the axes and the method in one line."""
+        return (
+            f"Explanation({len(self.groups)} groups × {len(self.units)} units × {len(self.genes):,} genes, "
+            f"method={self.method!r}, groups={self.groups})"
+        )
+
     def frame(self, group: str, *, absolute: bool = False) -> pd.DataFrame:
         """Return one group's map as a table, units by genes."""
         values = self.absolute if absolute else self.signed

@@ -7,7 +7,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from scprism._check import closest
+from scprism._check import closest, some
 from scprism.errors import InputError
 from scprism.explain.attribution import GRADIENTS, Attribution
 from scprism.explain.explanation import Explanation
@@ -46,9 +46,17 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
             raise InputError(msg)
         values = cells.obs[groupby]
     else:
+        given: object = groupby  # users pass arrays and tables too
+        if not isinstance(given, pd.Series):
+            kind = type(given).__name__
+            msg = f"`groupby` must be a column of `.obs` or a Series of groups, such as calls['label'], got {kind}."
+            raise InputError(msg)
         values = groupby
         if not values.index.equals(pd.Index(cells.obs_names)):
-            msg = "`groupby` must hold one group a cell, in the order of the cells: its index differs from `obs_names`."
+            msg = (
+                "`groupby` must hold one group a cell, in the order of the cells: its index "
+                f"({some(values.index, limit=2)}) differs from `obs_names` ({some(cells.obs_names, limit=2)})."
+            )
             raise InputError(msg)
     groups = pd.Categorical(values.astype("object").map(str, na_action="ignore"))
     return tuple(groups.categories), groups.codes.astype(np.int64)

@@ -23,7 +23,7 @@ from scprism.model.weights import Weights
 from scprism.prepare.recipe import Recipe
 from scprism.types import PathLike
 
-__all__ = ["SCHEMA_VERSION", "Bundle", "load_bundle", "save_bundle"]
+__all__ = ["SCHEMA_VERSION", "Bundle", "check_target", "load_bundle", "save_bundle"]
 
 SCHEMA_VERSION = 1
 WEIGHTS_FILE, MODEL_FILE, LOG_FILE = "weights.safetensors", "model.json", "log.csv"
@@ -62,12 +62,7 @@ def save_bundle(bundle: Bundle, folder: PathLike) -> None:
         If the path exists and is not a model folder: nothing else is ever overwritten.
     """
     target = Path(folder)
-    if target.exists() and not (target.is_dir() and (_is_model(target) or not any(target.iterdir()))):
-        msg = (
-            f"{str(target)!r} exists and is not a model folder, so it is left alone. Choose another place for "
-            f"the model."
-        )
-        raise BundleError(msg)
+    check_target(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
@@ -92,6 +87,16 @@ def save_bundle(bundle: Bundle, folder: PathLike) -> None:
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def check_target(target: Path) -> None:
+    """Raise `BundleError` if the path holds anything but a model or nothing."""
+    if target.exists() and not (target.is_dir() and (_is_model(target) or not any(target.iterdir()))):
+        msg = (
+            f"{str(target)!r} exists and is not a model folder, so it is left alone. Choose another place for "
+            f"the model."
+        )
+        raise BundleError(msg)
 
 
 def load_bundle(folder: PathLike) -> Bundle:

@@ -12,7 +12,7 @@ from scprism._check import some
 from scprism.errors import InputError, PrismWarning
 from scprism.prepare.names import match_names
 from scprism.prepare.normalise import is_spike_in
-from scprism.prepare.organism import detect_organism
+from scprism.prepare.organism import told_or_detected
 from scprism.read.chunks import row_chunks
 from scprism.read.datasets import bundled_path
 from scprism.read.symbols import read_gmt
@@ -52,7 +52,7 @@ def requested_genes(
     InputError
         If the choice is not one of these, the organism is needed and unknown, or the file has none of the genes.
     """
-    found = _organism_of(names, told=organism)
+    found = told_or_detected(names, told=organism)
     if not isinstance(genes, str):
         return _genes_of_file(genes, names, choice="a list"), found
     if genes == "hallmark":
@@ -73,17 +73,6 @@ def requested_genes(
     return _genes_of_file(wanted, names, choice=genes), found
 
 
-def _organism_of(names: Sequence[str], *, told: Organism | None) -> Organism | None:
-    detected = detect_organism(names)
-    if told is not None and detected is not None and told != detected:
-        msg = (
-            f"The organism was told to be {told}, but the gene symbols ({some(names, limit=3)}) look like "
-            f"{detected} ones."
-        )
-        warnings.warn(f"{msg} Going on as told.", PrismWarning, stacklevel=2)
-    return told or detected
-
-
 def _genes_of_file(wanted: Sequence[str], names: Sequence[str], *, choice: str) -> tuple[str, ...]:
     found = match_names(names, wanted)
     if not found:
@@ -93,6 +82,9 @@ def _genes_of_file(wanted: Sequence[str], names: Sequence[str], *, choice: str) 
             "Check the organism and that `.var_names` holds gene symbols."
         )
         raise InputError(msg)
+    if len(found) < len(wanted) / 2 and choice != "hallmark":
+        msg = f"Only {len(found):,} of the {len(wanted):,} genes of genes={choice!r} are in the data."
+        warnings.warn(msg, PrismWarning, stacklevel=2)
     return tuple(sorted(set(found.values())))
 
 

@@ -1,14 +1,16 @@
 """Which organism gene symbols belong to."""
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from functools import cache
 
-from scprism.errors import InputError
+from scprism._check import some
+from scprism.errors import InputError, PrismWarning
 from scprism.read.naming import is_ensembl_ids
 from scprism.read.symbols import read_orthologs
 from scprism.types import Organism
 
-__all__ = ["detect_organism"]
+__all__ = ["detect_organism", "told_or_detected"]
 
 MIN_KNOWN = 20
 """Fewer symbols than this in the tables of both organisms say nothing about the organism."""
@@ -43,3 +45,13 @@ def detect_organism(genes: Iterable[str]) -> Organism | None:
     if max(n_human, n_mouse) < MIN_KNOWN:
         return None
     return "human" if n_human >= n_mouse else "mouse"
+
+
+def told_or_detected(genes: Sequence[str], *, told: Organism | None) -> Organism | None:
+    """Return the organism that was told, otherwise the one detected; warn where the symbols contradict it."""
+    detected = detect_organism(genes)
+    if told is not None and detected is not None and told != detected:
+        look = f"the gene symbols ({some(genes, limit=3)}) look like {detected} ones"
+        msg = f"The organism was told to be {told}, but {look}. Going on as told."
+        warnings.warn(msg, PrismWarning, stacklevel=2)
+    return told or detected

@@ -35,6 +35,9 @@ def find_counts(cells: AnnData, *, layer: str | None = None) -> tuple[Matrix, pd
     InputError
         If there is no such matrix; the message lists those that there are.
     """
+    if not isinstance(cells, AnnData):
+        msg = f"Cells must come as an AnnData, got {type(cells).__name__}. Read a file with scprism.read_cells(path)."
+        raise InputError(msg)
     if layer is None and cells.X is not None:
         return cells.X, cells.var_names
     if layer in cells.layers:

@@ -160,7 +160,12 @@ def _unreadable(path: Path, kind: str, error: Exception) -> InputError:
 
 def _read_loom(path: Path) -> AnnData:
     require("loompy", extra="loom")
-    return anndata.io.read_loom(path, X_name="", validate=False)
+    with h5py.File(path) as file:
+        names = {key: list(file[key]) for key in ("row_attrs", "col_attrs")}
+    # loompy's own names, then those of AnnData.write_loom
+    genes = next((n for n in ("Gene", "var_names") if n in names["row_attrs"]), "Gene")
+    cells = next((n for n in ("CellID", "obs_names") if n in names["col_attrs"]), "CellID")
+    return anndata.io.read_loom(path, X_name="", validate=False, var_names=genes, obs_names=cells)
 
 
 def _read_10x_h5(path: Path) -> AnnData:

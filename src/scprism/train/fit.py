@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import platform
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,6 +15,7 @@ import torch
 
 from scprism._check import check_choice
 from scprism._version import __version__
+from scprism.errors import InputError, PrismWarning
 from scprism.model.autoencoder import build_autoencoder, to_weights
 from scprism.model.config import Config
 from scprism.model.weights import Weights
@@ -26,6 +28,9 @@ from scprism.train.loop import EpochRecord, TrainingResult, train_model
 from scprism.types import Matrix, Organism, RNGLike
 
 __all__ = ["Fitted", "fit_network", "prepare_training", "resolve_device"]
+
+FEW_GENES = 50
+"""A model of fewer genes than the default bottleneck has units has nothing to compress."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,9 @@ def prepare_training(
         n_cells=0,
     )
     recipe = learn_recipe(matrix, names, draft=draft, min_max_count=config.min_max_count)
+    if len(recipe.genes) < FEW_GENES:
+        msg = f"Only {len(recipe.genes):,} genes go into the model; it will know little of the cells."
+        warnings.warn(msg, PrismWarning, stacklevel=4)
     chunks = prepared_chunks(matrix, map_by_name(names, recipe.genes), recipe)
     return recipe, collect_cells(chunks, counts_as_targets=config.likelihood == "multinomial")
 
@@ -83,11 +91,14 @@ def fit_network(
 
 def resolve_device(device: str) -> str:
     """Return a device that torch has: the one told, or for ``"auto"`` CUDA, then MPS, then the CPU."""
+    check_choice("device", device, ("auto", "cpu", "cuda", "mps"))
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device != "auto":
+        if not there[device]:
+            msg = f"This machine or its torch has no {device!r}. Use device='auto', which takes the best there is."
+            raise InputError(msg)
         return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return next(name for name in ("cuda", "mps", "cpu") if there[name])
 
 
 def _summary(result: TrainingResult, recipe: Recipe, cells: TrainingCells, *, seed: int | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from scprism._check import some
 from scprism.errors import InputError
 from scprism.prepare.names import match_names
 from scprism.prepare.normalise import is_spike_in
-from scprism.prepare.organism import detect_organism
+from scprism.prepare.organism import told_or_detected
 from scprism.prepare.orthologs import ortholog_sources
 from scprism.prepare.recipe import Recipe
 from scprism.prepare.stream import GeneMap
@@ -66,7 +66,7 @@ def align_genes(names: Sequence[str], recipe: Recipe, *, organism: Organism | No
     organism
         The query's organism; None to detect it.
     """
-    found_organism = organism or detect_organism(names)
+    found_organism = told_or_detected(names, told=organism)
     crosses = recipe.organism is not None and found_organism is not None and recipe.organism != found_organism
     by_name = match_names(names, recipe.genes)
     if crosses and recipe.organism is not None and found_organism is not None:
@@ -91,7 +91,10 @@ def check_coverage(alignment: Alignment, *, min_coverage: float) -> None:
 
     Coverage is the share of the model's genes that the query has.
     """
-    if alignment.share_of_genes >= min_coverage:
+    if not 0 <= min_coverage <= 1:
+        msg = f"`min_coverage` must lie between 0 and 1, got {min_coverage!r}."
+        raise InputError(msg)
+    if alignment.share_of_genes >= min_coverage and alignment.share_of_genes > 0:
         return
     table = alignment.coverage
     missing = table[table["found"] == "missing"].sort_values("share", ascending=False)["gene"]

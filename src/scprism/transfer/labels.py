@@ -1,5 +1,6 @@
 """Labels of the nearest reference cells, with what says how far to trust them."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,7 @@ from anndata import AnnData
 from sklearn.neighbors import NearestNeighbors
 
 from scprism._check import closest
-from scprism.errors import InputError
+from scprism.errors import InputError, PrismWarning
 from scprism.model.config import Config
 from scprism.types import FloatArray, IntArray
 
@@ -126,11 +127,17 @@ def known_labels(reference: AnnData, column: str) -> pd.Series:
         )
         raise InputError(msg)
     values = reference.obs[column].astype("object")
-    text = values.map(str, na_action="ignore")
+    text = values.map(str, na_action="ignore").astype("object").fillna("")
     known: pd.Series[str] = text.where(~text.str.strip().str.lower().isin(UNLABELLED))
-    if known.isna().all():
+    n_labels, n_labelled = known.nunique(), int(known.notna().sum())
+    if n_labels == 0:
         msg = f"No reference cell has a label in {column!r}. Choose a column of `.obs` that holds cell types."
         raise InputError(msg)
+    if n_labels == 1 or n_labels > n_labelled / 2:
+        msg = (
+            f"{column!r} holds {n_labels:,} different labels for {n_labelled:,} reference cells; are these cell types?"
+        )
+        warnings.warn(msg, PrismWarning, stacklevel=3)
     return known
 
 
