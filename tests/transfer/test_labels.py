@@ -6,7 +6,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from scprism.errors import InputError
 from scprism.model.presets import PRESETS
-from scprism.transfer.labels import known_labels, label_query, neighbour_labels, scaling_of
+from scprism.transfer.labels import known_labels, label_query, labels_as_text, neighbour_labels, scaling_of
 
 
 @pytest.fixture
@@ -99,3 +99,8 @@ def test_an_unknown_column_is_named_with_the_closest():
 def test_a_column_without_labels_is_refused():
     with pytest.raises(InputError, match="No reference cell has a label in 'type'"):
         known_labels(reference_with(["NA", "nan"]), "type")
+
+
+def test_names_that_stand_for_no_label_become_missing():
+    values = pd.Series(["B cell", "NA", " nan ", "", None, np.nan, 3], dtype=object)
+    assert labels_as_text(values).fillna("-").tolist() == ["B cell", "-", "-", "-", "-", "-", "3"]

@@ -22,6 +22,7 @@ from scprism.report.tables import (
     significant_groups,
 )
 from scprism.transfer.align import Alignment
+from scprism.transfer.labels import labels_as_text
 from scprism.types import FloatArray
 
 __all__ = [
@@ -85,7 +86,7 @@ def label_section(subject: Subject) -> dict[str, Any] | None:
     table = label_table(subject.labels)
     table["reference"] = np.nan
     if subject.reference is not None and subject.reference_labels is not None:
-        known = subject.reference.obs[subject.reference_labels].dropna().astype(str).value_counts()
+        known = labels_as_text(subject.reference.obs[subject.reference_labels]).value_counts()
         table["reference"] = known.reindex(table.index, fill_value=0)
     return {
         "rows": table.reset_index().to_dict("records"),

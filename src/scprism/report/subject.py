@@ -13,7 +13,7 @@ from scprism.errors import InputError
 from scprism.explain.explanation import ALL, Explanation
 from scprism.report.projection import Projection, project
 from scprism.report.trust import check_trust
-from scprism.transfer.labels import scaling_of
+from scprism.transfer.labels import labels_as_text, scaling_of
 from scprism.types import FloatArray
 
 if TYPE_CHECKING:
@@ -149,8 +149,8 @@ def _cell_table(subject: Subject) -> pd.DataFrame:
         {"cell": list(subject.reference.obs_names), "origin": "reference", "label": None, "novel": False}
     )
     if subject.reference_labels is not None:
-        known = subject.reference.obs[subject.reference_labels].astype(object)
-        reference["label"] = known.where(known.notna(), None).map(str, na_action="ignore").to_numpy()
+        known = labels_as_text(subject.reference.obs[subject.reference_labels])
+        reference["label"] = known.where(known.notna(), None).to_numpy()
     columns = {name: [*reference[name], *query[name]] for name in ("cell", "origin", "label", "novel")}
     confidence = np.concatenate([np.full(len(reference), np.nan), query["confidence"].to_numpy(dtype=float)])
     return pd.DataFrame({**columns, "confidence": confidence})

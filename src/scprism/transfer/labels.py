@@ -19,6 +19,7 @@ __all__ = [
     "Scaling",
     "known_labels",
     "label_query",
+    "labels_as_text",
     "neighbour_labels",
     "neighbour_search",
     "scaling_of",
@@ -112,6 +113,13 @@ def neighbour_labels(
     return NeighbourCalls(best, confidence, distance, distance > _usual_distance(reference, k=k, metric=metric))
 
 
+def labels_as_text(values: pd.Series) -> pd.Series:
+    """Return labels as text, NaN for those that stand for no label, such as "NA" and empty text."""
+    text = values.astype("object").map(str, na_action="ignore").astype("object").fillna("")
+    known: pd.Series[str] = text.where(~text.str.strip().str.lower().isin(UNLABELLED))
+    return known
+
+
 def known_labels(reference: AnnData, column: str) -> pd.Series:
     """Return the labels of a reference as text, NaN for cells without one.
 
@@ -126,9 +134,7 @@ def known_labels(reference: AnnData, column: str) -> pd.Series:
             f"Closest: {closest(column, reference.obs)}."
         )
         raise InputError(msg)
-    values = reference.obs[column].astype("object")
-    text = values.map(str, na_action="ignore").astype("object").fillna("")
-    known: pd.Series[str] = text.where(~text.str.strip().str.lower().isin(UNLABELLED))
+    known = labels_as_text(reference.obs[column])
     n_labels, n_labelled = known.nunique(), int(known.notna().sum())
     if n_labels == 0:
         msg = f"No reference cell has a label in {column!r}. Choose a column of `.obs` that holds cell types."
