@@ -68,7 +68,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 def use_threads(threads: int | None) -> None:
     """Set the number of threads of the numerical libraries, which are not loaded yet.
 
-    Threads that wait for work do so asleep: on a machine that others use too, spinning ones slow training fourfold.
+    Threads that wait for work do so asleep: on a machine that others use too, spinning ones slow training down.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if threads is not None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scprism.enrich._compile import compiled
+from scprism.explain.kernel import compiled
 
 __all__ = ["LANES", "Tally", "add_draws", "nested_places"]
 

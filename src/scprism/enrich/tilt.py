@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scprism.enrich._compile import compiled
+from scprism.explain.kernel import compiled
 from scprism.types import FloatArray
 
 __all__ = ["Goal", "solve_tilt"]

@@ -19,7 +19,11 @@ _PARTS = 16  # more parts than threads, so that a slow core does not hold up the
 
 
 def compiled(function: F) -> F:
-    """Return `function` compiled by numba, without the interpreter's lock, and kept on disk where that is possible."""
+    """Return `function` compiled by numba, without the interpreter's lock, and kept on disk where that is possible.
+
+    Kernels that call each other stand in one file: numba renews what it kept when that file changes, not when a callee
+    elsewhere does.
+    """
     try:
         kernel: F = numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # nowhere to keep it: a read-only package folder and no home

@@ -47,6 +47,10 @@ class Config:
         For ``normalise="none"``: refuse them, set them to zero, or keep them (row 16).
     missing_genes
         A recipe gene that the query lacks gets the reference's mean, or the released code's random two values.
+    min_coverage
+        Least share of the recipe's genes that a query must have.
+    hidden_size, bottleneck_size
+        Units of the layers beside the bottleneck, and of the bottleneck.
     softplus_beta
         Beta of every softplus; ``"width"`` sets it to the width of its layer (row 5).
     bottleneck
@@ -60,7 +64,11 @@ class Config:
         Norm of I − W Wᵀ (``"rows"``) or of I − Wᵀ W (``"columns"``, row 2) of the last encoding layer, its weight, and
         whether it has a gradient (row 1).
     l1_weight, l1_gradient
-        Weight of the mean absolute weight, and whether it has a gradient (row 3).
+        Weight of the sum of all absolute weights and biases, and whether it has a gradient (row 3).
+    weight_decay, optimiser, learning_rate, momentum, batch_size, max_epochs
+        Of the optimiser; the momentum is SGD's, Nesterov's kind (row 4 for the decay).
+    reshuffle
+        Draw a new order of the training cells for each epoch; the released code keeps one.
     split
         Shares of the cells for training, early stopping and the final report.
     patience

@@ -58,9 +58,9 @@ def requested_genes(
     if genes == "hallmark":
         if found is None:
             msg = (
-                f"Hallmark genes need the organism, and the gene names ({some(names, limit=3)}) are neither human "
-                f"nor mouse "
-                "symbols. Give organism='human' or 'mouse', or another choice of genes such as genes='variable:2000'."
+                f"Hallmark genes need the organism, and the gene names ({some(names, limit=3)}) are neither human nor "
+                "mouse symbols. Give organism='human' or 'mouse', or another choice of genes such as "
+                "genes='variable:2000'."
             )
             raise InputError(msg)
         wanted: tuple[str, ...] = hallmark_genes(found)
