@@ -134,6 +134,12 @@ def method(name: str | None) -> "AttributionMethod | None":
     return cast("AttributionMethod | None", name)
 
 
+def scores(name: str) -> "Literal['signed', 'absolute', 'difference']":
+    """Return what genes are ranked by."""
+    check_choice("scores", name, ("signed", "absolute", "difference"))
+    return cast("Literal['signed', 'absolute', 'difference']", name)
+
+
 def space(name: str) -> "Literal['simple', 'complex']":
     """Return the search space that was told."""
     check_choice("space", name, ("simple", "complex"))
