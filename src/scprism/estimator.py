@@ -199,6 +199,7 @@ class Prism:
         groupby: "str | pd.Series[str] | None" = None,
         method: AttributionMethod | None = None,
         reference: AnnData | None = None,
+        directions: pd.DataFrame | None = None,
         layer: str | None = None,
         organism: Organism | None = None,
         min_coverage: float | None = None,
@@ -215,6 +216,9 @@ class Prism:
             cells that the model was trained on: how do these cells differ from what it has seen?
         reference
             For ``"expected_gradients"``: the data whose cells are the baselines; 100 of them are used.
+        directions
+            What to explain in place of the units: a row a direction in latent space, a column a unit, the index its
+            name. `scprism.explain.directions` makes contrasts of two groups and probes of a label.
         """
         query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
         known = None if reference is None else self._open(reference, layer=None, organism=None, min_coverage=None)
@@ -226,6 +230,7 @@ class Prism:
             groupby=groupby,
             method=method or self.config_.attribution,
             reference=known,
+            directions=directions,
         )
 
     def align(self, cells: AnnData, *, layer: str | None = None, organism: Organism | None = None) -> Alignment:

@@ -71,6 +71,7 @@ def explain_query(
     groupby: "str | pd.Series[str] | None",
     method: AttributionMethod,
     reference: Query | None,
+    directions: pd.DataFrame | None = None,
 ) -> Explanation:
     """Return which genes drive each unit, in each group of a query's cells and in all of them.
 
@@ -86,13 +87,20 @@ def explain_query(
         Methods with a baseline are relative to the mean of the cells that the model was trained on.
     reference
         For ``"expected_gradients"``: the data whose cells are the baselines.
+    directions
+        Directions to explain in place of single units: one row each, a column a unit, their names the index.
 
     Raises
     ------
     InputError
-        If the groups cannot be had, or the method needs a reference and there is none.
+        If the groups cannot be had, the directions are not of these units, or the method needs a reference and there
+        is none.
     """
     groups, codes = group_codes(cells, groupby)
+    if directions is not None and not isinstance(directions, pd.DataFrame):
+        kind = type(directions).__name__
+        msg = f"`directions` must be a DataFrame, a row a direction and a column a unit, got {kind}."
+        raise InputError(msg)
     baseline: np.ndarray | sparse.csr_matrix | None = None
     if method == "expected_gradients":
         if reference is None:
@@ -102,7 +110,11 @@ def explain_query(
     elif method not in GRADIENTS:
         baseline = query.recipe.mean.astype(np.float32)
     attribution = Attribution(
-        method=method, baseline=baseline, first_unit_plain=config.first_unit_plain and method == "guided"
+        method=method,
+        directions=None if directions is None else directions.to_numpy(np.float64),
+        names=None if directions is None else tuple(directions.index.map(str)),
+        baseline=baseline,
+        first_unit_plain=config.first_unit_plain and method == "guided" and directions is None,
     )
     explanation = explain_groups(
         weights,
