@@ -130,11 +130,13 @@ def test_explanation_has_a_map_for_each_group_and_for_all(model, cells):
     np.testing.assert_allclose(why.signed[3], mean, atol=1e-6)
 
 
-def test_deeplift_is_relative_to_the_mean_training_cell(model, cells):
-    # completeness: a unit's attributions sum to its mean activation less that of the mean training cell
-    why = model.explain(cells, method="deeplift")
-    w, x0 = model.weights_, model.recipe_.mean
+@pytest.mark.parametrize("baseline", ["zero", "mean"])
+def test_deeplift_is_relative_to_its_baseline(model, cells, baseline):
+    # completeness: a unit's attributions sum to its mean activation less that of the baseline
+    why = model.explain(cells, method="deeplift", baseline=baseline)
+    w, x0 = model.weights_, model.recipe_.mean if baseline == "mean" else np.zeros(len(model.recipe_.genes))
     z0 = np.log1p(np.exp(w.hidden_weight @ x0 + w.hidden_bias)) @ w.latent_weight.T + w.latent_bias
+    assert why.baseline.startswith({"mean": "the mean of the cells", "zero": "zero expression"}[baseline])
     np.testing.assert_allclose(why.signed[0].sum(axis=1), model.embed(cells).mean(axis=0) - z0, atol=1e-4)
 
 
@@ -156,7 +158,7 @@ def test_a_contrast_of_groups_is_explained_up_to_how_far_they_lie_apart(model, c
     why = model.explain(cells, groupby="cell_type", directions=directions)
     assert why.units == ("type_0 - rest", "type_1")
     along = pd.DataFrame(z @ np.transpose(rows), index=cells.obs["cell_type"].astype(str)).groupby(level=0).mean()
-    baseline = encode(model.weights_, model.recipe_.mean[None].astype(np.float32)) @ np.transpose(rows)
+    baseline = encode(model.weights_, np.zeros((1, len(model.recipe_.genes)), np.float32)) @ np.transpose(rows)
     for group in along.index:
         sums = why.signed[why.groups.index(group)].sum(axis=1)
         np.testing.assert_allclose(sums, along.loc[group] - baseline[0], atol=1e-4)

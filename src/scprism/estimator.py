@@ -22,7 +22,7 @@ from scprism.transfer.align import Alignment, align_genes
 from scprism.transfer.embed import denoised, embed_cells
 from scprism.transfer.labels import known_labels, label_query
 from scprism.transfer.query import Query, open_query
-from scprism.types import AttributionMethod, FloatArray, Organism, PathLike, RNGLike
+from scprism.types import AttributionMethod, Baseline, FloatArray, Organism, PathLike, RNGLike
 
 __all__ = ["Prism", "load"]
 
@@ -198,6 +198,7 @@ class Prism:
         *,
         groupby: "str | pd.Series[str] | None" = None,
         method: AttributionMethod | None = None,
+        baseline: Baseline | None = None,
         reference: AnnData | None = None,
         directions: pd.DataFrame | None = None,
         layer: str | None = None,
@@ -212,8 +213,10 @@ class Prism:
             Column of ``cells.obs``, or a Series of groups indexed by cell; without it there is only the group
             ``"all"``.
         method
-            Attribution method; that of the preset if not given. Those with a baseline are relative to the mean of the
-            cells that the model was trained on: how do these cells differ from what it has seen?
+            Attribution method; that of the preset if not given.
+        baseline
+            ``"zero"``: attributions say what a cell's expression adds to a unit; ``"mean"``: what its difference from
+            the mean training cell adds. That of the preset if not given.
         reference
             For ``"expected_gradients"``: the data whose cells are the baselines; 100 of them are used.
         directions
@@ -229,6 +232,7 @@ class Prism:
             config=self.config_,
             groupby=groupby,
             method=method or self.config_.attribution,
+            baseline=baseline or self.config_.baseline,
             reference=known,
             directions=directions,
         )

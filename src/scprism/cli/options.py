@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scprism.estimator import Prism
-    from scprism.types import AttributionMethod, Organism
+    from scprism.types import AttributionMethod, Baseline, Organism
 
 __all__ = [
     "ConfigFile",
@@ -138,6 +138,13 @@ def scores(name: str) -> "Literal['signed', 'absolute', 'difference']":
     """Return what genes are ranked by."""
     check_choice("scores", name, ("signed", "absolute", "difference"))
     return cast("Literal['signed', 'absolute', 'difference']", name)
+
+
+def baseline(name: str | None) -> "Baseline | None":
+    """Return the baseline that was told, if any."""
+    if name is not None:
+        check_choice("baseline", name, ("zero", "mean"))
+    return cast("Baseline | None", name)
 
 
 def space(name: str) -> "Literal['simple', 'complex']":

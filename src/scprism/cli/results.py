@@ -25,6 +25,9 @@ def explain(
     method: Annotated[
         str | None, typer.Option(help="plain, guided, deeplift, gradient_x_input, … [default: the preset's]")
     ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="What attributions are relative to: zero or mean. [default: the preset's]")
+    ] = None,
     layer: o.Layer = None,
     organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,
@@ -41,6 +44,7 @@ def explain(
         cells,
         groupby=o.groups(groupby),
         method=o.method(method),
+        baseline=o.baseline(baseline),
         layer=layer,
         organism=o.organism(organism),
         min_coverage=min_coverage,
@@ -83,6 +87,7 @@ def enrich(
     from scprism.enrich.pathways import write_enrichment
     from scprism.enrich.settings import GseaSettings
     from scprism.estimator import load
+    from scprism.explain.attribution import MEAN_CELL
     from scprism.explain.explanation import read_explanation
     from scprism.explain.null_networks import Nulls, null_explanations
     from scprism.prepare.organism import detect_organism
@@ -95,7 +100,11 @@ def enrich(
         nulls = null_explanations(
             prism,
             cells,
-            nulls=Nulls(n=null_networks, absolute=ranked_by != "signed"),
+            nulls=Nulls(
+                n=null_networks,
+                absolute=ranked_by != "signed",
+                baseline="mean" if record.baseline == MEAN_CELL else "zero",
+            ),
             groupby=o.groups(groupby),
             method=o.method(record.method),
             layer=layer,

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from scprism._check import check_choice, closest
 from scprism.errors import InputError
-from scprism.types import AttributionMethod
+from scprism.types import AttributionMethod, Baseline
 
 __all__ = ["Config"]
 
@@ -87,6 +87,9 @@ class Config:
         What draws the latent space in two dimensions (row 14).
     attribution
         The attribution method.
+    baseline
+        What attributions with a baseline are relative to: ``"zero"`` expression, or the ``"mean"`` of the cells that
+        the model was trained on.
     first_unit_plain
         Give the first unit the plain gradient under the guided rule (row 11).
     """
@@ -136,6 +139,7 @@ class Config:
     gene_count: Literal["after_filter", "as_released"] = "after_filter"
     projection: Literal["umap", "tsne"] = "umap"
     attribution: AttributionMethod = "deeplift"
+    baseline: Baseline = "zero"
     first_unit_plain: bool = False
 
     def __post_init__(self) -> None:
