@@ -22,8 +22,11 @@ Results = dict[str, dict[str, Scores]]
 def transfer_tables(pairs: Sequence[Pair], methods: Sequence[Method], store: Store) -> str:
     """Return all tables of results that the store holds, with what is missing said."""
     results, types, missing = collect(pairs, methods, store)
+    pairs = [p for p in pairs if p.name in types]
     names = [name for name in (row for m in methods for row in m.rows) if name in results]
-    first = names[0] if names else ""
+    if not names:
+        return "No results yet.\n"
+    first = names[0]
     baselines = [n for m in methods if m.config is None or not m.trained for n in m.rows if n in results]
     baselines = [n for n in baselines if n not in NOT_BASELINES]
     parts = [
