@@ -114,6 +114,13 @@ class Reference:
         """All genes."""
         return self.prepared(WHOLE)
 
+    @cached_property
+    def components(self) -> tuple[PCA, np.ndarray]:
+        """Principal components of all genes of the recipe, and the reference's scores."""
+        x = self.standard[1].inputs.toarray()
+        fitted = PCA(min(N_COMPONENTS, *x.shape), random_state=0).fit(x)
+        return fitted, fitted.transform(x)
+
 
 def open_task(pair: Pair, reference: Reference, folder: Path) -> Task:
     """Return the pair's query, without the genes that the pair drops, and both sides' labels."""
@@ -249,10 +256,10 @@ def pca_filled(task: Task, reference: Reference) -> dict[str, np.ndarray]:
     """Return calls where the components stay and missing genes get the reference's mean: a stored PCA."""
     recipe, cells = reference.standard
     query = open_query(task.query, recipe, PRESETS["default"], min_coverage=0.0)
-    x = cells.inputs.toarray()
-    missing = np.where(query.alignment.gene_map.present, 0, x.mean(axis=0))
+    missing = np.where(query.alignment.gene_map.present, 0, np.asarray(cells.inputs.mean(axis=0)).ravel())
     y = np.concatenate([chunk.inputs.toarray() for chunk in query.chunks()]) + missing
-    return both(task, *principal(x, y))
+    fitted, z = reference.components
+    return both(task, z, fitted.transform(y.astype(np.float32)))
 
 
 def hvg_pca(task: Task, reference: Reference) -> dict[str, np.ndarray]:

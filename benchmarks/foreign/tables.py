@@ -191,7 +191,8 @@ def seed_table(pairs: Sequence[Pair], methods: Sequence[Method], results: Result
 
 def gap_tables(pairs: Sequence[Pair], methods: Sequence[Method], store: Store) -> str:
     """Return macro-F1 against the share of genes dropped, for each pair and on average, means over draws."""
-    results, _, missing = collect(pairs, methods, store)
+    results, types, missing = collect(pairs, methods, store)
+    pairs = [p for p in pairs if p.name in types]
     names = [row for m in methods for row in m.rows if row in results]
     conditions = list(dict.fromkeys(_condition(p) for p in pairs))
     whole = list(dict.fromkeys(p.name.partition("@")[0] for p in pairs))
