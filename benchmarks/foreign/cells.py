@@ -1,5 +1,6 @@
 """The real data sets, their labels in common words, and the ordered pairs that share labels."""
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -9,6 +10,9 @@ import anndata
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+
+from scprism.errors import PrismWarning
+from scprism.evaluate.ontology import harmonise
 
 MIN_CELLS = 5
 """A type counts for a pair if both sides have this many cells of it."""
@@ -49,28 +53,14 @@ GROUPS = (
     (("healthy", "tumour"), "condition"),
     (("celseq2", "dropseq"), "platform"),
 )
-UNLABELLED = {"NA", "nan", ""}
-FINE = {
-    "B cell": ["B cell", "B cells", "B"],
-    "CD4 T cell": ["Naive CD4 T", "Memory CD4 T", "CD4 T cells"],
-    "CD8 T cell": ["CD8 T", "CD8 T cells"],
-    "NK cell": ["NK cell", "NK cells", "NK"],
-    "T cell": ["T cell", "T cells", "t_cell"],
-    "classical monocyte": ["CD14+ Mono", "CD14+ Monocytes"],
-    "dendritic cell": ["DC", "Dendritic cells"],
-    "endothelial cell": ["endothelial cell", "endothelial cell of hepatic sinusoid", "endothelial"],
-    "granulocyte": ["Granulocyte", "Neutrophils"],
-    "megakaryocyte or platelet": ["Platelet", "Megakaryocytes"],
-    "monocyte": ["Monocyte"],
-    "non-classical monocyte": ["FCGR3A+ Mono", "FCGR3A+ Monocytes"],
+SUBTYPES = {
+    # the finest level on which pbmc3k and Kang et al. both tell cells apart, by names of the Cell Ontology
+    "CD4-positive, alpha-beta T cell": "CD4 T cell",
+    "CD4-positive, alpha-beta memory T cell": "CD4 T cell",
+    "naive thymus-derived CD4-positive, alpha-beta T cell": "CD4 T cell",
+    "CD8-positive, alpha-beta T cell": "CD8 T cell",
+    "megakaryocyte": "platelet",
 }
-COARSER = {
-    "CD4 T cell": "T cell",
-    "CD8 T cell": "T cell",
-    "classical monocyte": "monocyte",
-    "non-classical monocyte": "monocyte",
-}
-FINE_NAMES = {name: fine for fine, names in FINE.items() for name in names}
 
 
 @dataclass(frozen=True)
@@ -117,9 +107,10 @@ def _read(path: Path) -> AnnData:
 
 def labels_of(name: str, cells: AnnData, *, fine: bool) -> np.ndarray:
     """Return each cell's type in common words, empty for cells without one."""
-    known = cells.obs[PARTS[name].labels].astype(str).map(lambda word: FINE_NAMES.get(word, word))
-    words = known if fine else known.map(lambda word: COARSER.get(word, word))
-    return words.where(~words.isin(UNLABELLED), "").to_numpy(dtype=str)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PrismWarning)  # cell lines are not in the table, and keep their names
+        words = harmonise(cells.obs[PARTS[name].labels], level="ontology" if fine else "coarse")
+    return words.fillna("").replace(SUBTYPES if fine else {}).to_numpy(dtype=str)
 
 
 def shared_types(reference: np.ndarray, query: np.ndarray) -> list[str]:
