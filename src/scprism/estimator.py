@@ -239,7 +239,7 @@ class Prism:
 
     def align(self, cells: AnnData, *, layer: str | None = None, organism: Organism | None = None) -> Alignment:
         """Return how the genes of `cells` meet the model's: the coverage table and its shares, however low."""
-        names = find_counts(cells, layer=layer)[1] if layer == "raw" else cells.var_names
+        _, names = find_counts(cells, layer=self.layer if layer is None else layer)
         return align_genes(list(names), self.recipe_, organism=organism)
 
     def save(self, folder: PathLike) -> None:

@@ -173,6 +173,7 @@ def report(
         reference=None if reference is None else o.read(reference, layer=layer),
         reference_labels=labels,
         trust=None if trust is None else read_trust(trust),
+        layer=query_layer,
     )
     say(f"report: {out.resolve()}")
 
