@@ -4,7 +4,7 @@ import os
 import tomllib
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
@@ -42,7 +42,6 @@ __all__ = [
     "new_model",
     "organism",
     "read",
-    "space",
     "use_threads",
 ]
 
@@ -145,12 +144,6 @@ def baseline(name: str | None) -> "Baseline | None":
     if name is not None:
         check_choice("baseline", name, ("zero", "mean"))
     return cast("Baseline | None", name)
-
-
-def space(name: str) -> "Literal['simple', 'complex']":
-    """Return the search space that was told."""
-    check_choice("space", name, ("simple", "complex"))
-    return cast("Literal['simple', 'complex']", name)
 
 
 def groups(key: str | None) -> "str | pd.Series[str] | None":

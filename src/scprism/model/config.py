@@ -75,6 +75,8 @@ class Config:
         Checks without improvement before training stops; a check comes every `check_every` epochs.
     search_trials, search_epochs, final_epochs
         Trials of the search, epochs a trial, and further epochs of the best one (rows 8 and 9).
+    search_space, search_stopping
+        What is searched, and whether the worse trials are stopped early (`docs/search.md`).
     metric, standardise_latent, n_neighbours
         Distance, scaling and number of neighbours of the label transfer.
     knn_neighbours
@@ -130,6 +132,8 @@ class Config:
     search_trials: int = 40
     search_epochs: int = 100
     final_epochs: int = 400
+    search_space: Literal["simple", "complex", "effective"] = "effective"
+    search_stopping: Literal["none", "halving"] = "halving"
 
     metric: Literal["cosine", "euclidean"] = "cosine"
     standardise_latent: bool = False
