@@ -3,8 +3,8 @@
     python benchmarks/search.py --data DIR --out DIR [--sets tm_facs_kidney] [--seeds 0 1] [--minutes 4]
 
 Both search the same space with the same number of trials and epochs, on the same split. ``naive``: Gaussian process
-with expected improvement, every trial trained to its end, one after another. ``halving``: what `scprism tune` does. Then
-both train their best settings with the same final training, whose loss on the cells for early stopping, and on the
+with expected improvement, every trial trained to its end, one after another. ``halving``: what `scprism tune` does.
+Then both train their best settings with the same final training, whose loss on the cells for early stopping, and on the
 cells that neither ever looked at, are compared. Times are sums over trials, proposals included. What is done is kept in
 --out, so that the command can be run again until it prints the table.
 """
@@ -28,7 +28,7 @@ from scprism.train.trials import open_task, run_trials
 from scprism.train.tune import best_settings
 
 MEASURED = ["search_seconds", "epochs", "final_validation", "final_test"]
-METHODS = {"naive": "none", "halving": "halving"}
+METHODS = {"halving": "halving", "naive": "none"}
 
 
 def out_of_time(start: float, minutes: float) -> bool:

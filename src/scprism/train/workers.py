@@ -52,6 +52,8 @@ def run_workers(task: Task, *, on_trial: OnTrial) -> pd.DataFrame:
             search = dataclasses.replace(task.search, storage=f"{JOURNAL}{folder / 'study.log'}")
             task = dataclasses.replace(task, search=search)
         study = open_task(task, resume=task.search.resume)
+        if census(study)[0] >= (task.search.n_trials or 0):
+            return trials_table(study)
         save_task(task, folder)
         workers = [_start(folder, number, task.search.jobs) for number in range(task.search.jobs)]
         try:
