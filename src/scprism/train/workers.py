@@ -27,13 +27,12 @@ from scprism.train.batches import TrainingCells
 from scprism.train.spaces import Span
 from scprism.train.study import JOURNAL, Study, census, trials_table
 from scprism.train.task import Search, Task
-from scprism.train.trials import OnTrial, open_task, run_trials
+from scprism.train.trials import POLL_SECONDS, OnTrial, open_task, run_trials
 
 __all__ = ["load_task", "run_workers", "save_task"]
 
 TASK_FILE = "task.json"
 PARTS = ("data", "indices", "indptr")
-POLL_SECONDS = 0.2
 
 
 def run_workers(task: Task, *, on_trial: OnTrial) -> pd.DataFrame:
