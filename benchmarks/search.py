@@ -1,6 +1,6 @@
 """The search for settings with early stopping of trials against the same search run naively; one table.
 
-    python benchmarks/search.py --data DIR --out DIR [--sets tm_facs_kidney] [--seeds 0 1] [--minutes 4]
+    python benchmarks/search.py --data DIR --out DIR [--sets NAME ...] [--seeds 0 1] [--genes hallmark] [--minutes 4]
 
 Both search the same space with the same number of trials and epochs, on the same split. ``naive``: Gaussian process
 with expected improvement, every trial trained to its end, one after another. ``halving``: what `scprism tune` does.
@@ -28,7 +28,7 @@ from scprism.train.trials import open_task, run_trials
 from scprism.train.tune import best_settings
 
 MEASURED = ["search_seconds", "epochs", "final_validation", "final_test"]
-METHODS = {"naive": "none", "halving": "halving"}
+METHODS = {"halving": "halving", "naive": "none"}
 
 
 def out_of_time(start: float, minutes: float) -> bool:
@@ -82,6 +82,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["tm_facs_kidney"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--space", default="effective")
+    parser.add_argument("--genes", default="hallmark")
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no further trial after so many")
@@ -90,7 +91,9 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     results = arguments.out / "results.tsv"
     rows = pd.read_csv(results, sep="\t") if results.exists() else pd.DataFrame(columns=["data", "seed", "method"])
-    config: Config = dataclasses.replace(preset_config("default"), search_epochs=arguments.epochs)
+    config: Config = dataclasses.replace(
+        preset_config("default"), search_epochs=arguments.epochs, genes=arguments.genes
+    )
     for data in arguments.sets:
         cells = anndata.read_h5ad(arguments.data / f"{data}.h5ad")
         recipe, training = prepare_training(cells.X, list(cells.var_names), config=config, organism=None)

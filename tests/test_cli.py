@@ -117,9 +117,19 @@ def test_tune_trains_with_the_best_trial_and_resumes(scprism, folder):
     status, _, messages = scprism(*call, "--trials", 2)
     assert (status, "best of 2 trials" in messages) == (0, True)
     status, _, messages = scprism(*call, "--trials", 2)
-    assert (status, "already holds a simple study" in messages) == (2, True)
+    assert (status, "already holds the study 'effective'" in messages) == (2, True)
     status, _, messages = scprism(*call, "--trials", 3, "--resume")
     assert (status, "best of 3 trials" in messages) == (0, True)
+    trials = pd.read_csv(folder / "tuned.trials.tsv", sep="\t")
+    assert trials["trial"].tolist() == [0, 1, 2]
+    assert trials.columns[:6].tolist() == ["trial", "state", "validation_loss", "epochs", "seconds", "learning_rate"]
+    assert "too few trials to tell how much the settings matter: 3" in messages
+    paper = ("--space", "simple", "--stopping", "none", "--trials", 12, "--resume", "--jobs", 1)
+    status, _, messages = scprism(*call, *paper)
+    assert (status, "settings that mattered: " in messages) == (0, True)
+    importance = pd.read_csv(folder / "tuned.importance.tsv", sep="\t").set_index("setting")
+    # over the paper's range the penalty does nothing, and the table says so
+    assert importance.loc["penalty_weight", "flat"]
 
 
 def test_integrate_writes_corrected_expression_that_a_model_trains_on(scprism, folder):

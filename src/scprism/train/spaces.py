@@ -34,9 +34,8 @@ SPACES: dict[str, Space] = {
     "effective": {
         "learning_rate": Span(1e-4, 1e-2),
         "hidden_size": Span(32, 400),
-        "bottleneck_size": Span(10, 100),
         "input_dropout": Span(0.0, 0.9, "even"),
-        "penalty_weight": Span(1e-3, 10.0),
+        "l1_weight": Span(1e-8, 1e-3),
         "weight_decay": Span(1e-7, 1e-2),
         "batch_size": Span(16, 256),
     },

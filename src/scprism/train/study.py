@@ -15,7 +15,7 @@ from optuna import Study
 
 from scprism.errors import InputError
 
-__all__ = ["COUNTED", "Study", "census", "open_study", "requeue_lost", "this_process", "trials_table"]
+__all__ = ["COUNTED", "JOURNAL", "Study", "census", "open_study", "requeue_lost", "sign_of_life", "trials_table"]
 
 logger = logging.getLogger("scprism")
 States = optuna.trial.TrialState
@@ -53,7 +53,7 @@ def open_study(
     elif known != context:
         differing = ", ".join(sorted(k for k in {*known, *context} if known.get(k) != context.get(k)))
         msg = (
-            f"The {name} study in {storage} was made with another {differing}, so its losses say nothing about this "
+            f"The study {name!r} in {storage} was made with another {differing}, so its losses say nothing about this "
             f"one. Choose another --storage or --study, or the former settings."
         )
         raise InputError(msg)
@@ -75,7 +75,7 @@ def _create(storage: str | None, *, name: str, sampler: Any, pruner: Any, resume
                 error: Exception = failure  # another process may be creating the same tables
                 time.sleep(0.1)
     except optuna.exceptions.DuplicatedStudyError as error_:
-        msg = f"{storage} already holds a {name} study. Go on with it (--resume), or choose another storage."
+        msg = f"{storage} already holds the study {name!r}. Go on with it (--resume), or choose another storage."
         raise InputError(msg) from error_
     except (ImportError, OSError, ValueError, sqlalchemy.exc.ArgumentError) as error_:
         error = error_
@@ -101,9 +101,10 @@ def _backend(storage: str | None) -> Any:
     return optuna.storages.RDBStorage(storage, engine_kwargs={"connect_args": {"timeout": 60}})
 
 
-def this_process() -> dict[str, Any]:
-    """Return what tells this process from any other, also from a later one of the same number."""
-    return {"host": socket.gethostname(), "process": os.getpid(), "started": psutil.Process().create_time()}
+def sign_of_life() -> dict[str, Any]:
+    """Return what tells this process from any other, also from a later one of the same number, and the time."""
+    started = psutil.Process().create_time()
+    return {"host": socket.gethostname(), "process": os.getpid(), "started": started, "seen": time.time()}
 
 
 def census(study: Study) -> tuple[int, int]:
@@ -136,9 +137,9 @@ def _is_lost(trial: Any) -> bool:
     worker = trial.user_attrs.get("worker")
     if worker is None:
         return bool(time.time() - trial.datetime_start.timestamp() > UNCLAIMED_SECONDS)
-    me = this_process()
+    me = sign_of_life()
     if worker["host"] != me["host"]:
-        return bool(time.time() - trial.user_attrs["seen"] > SILENT_SECONDS)
+        return bool(time.time() - worker["seen"] > SILENT_SECONDS)
     if worker["process"] == me["process"]:
         return True
     try:

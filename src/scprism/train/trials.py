@@ -11,16 +11,17 @@ from scprism.errors import TrainingError
 from scprism.train.fit import fit_network
 from scprism.train.loop import EpochRecord
 from scprism.train.sampler import NOT_LOST, make_sampler, suggest
-from scprism.train.study import Study, census, open_study, requeue_lost, this_process
+from scprism.train.study import Study, census, open_study, requeue_lost, sign_of_life
 from scprism.train.task import Task
 
-__all__ = ["OnTrial", "open_task", "run_trials"]
+__all__ = ["POLL_SECONDS", "OnTrial", "open_task", "run_trials"]
 
 OnTrial: TypeAlias = Callable[[int, float], None]
 States = optuna.trial.TrialState
 FIRST_RUNG, FACTOR = 4, 3
 """Halving compares trials after 4, 12, 36, … epochs, and the best third goes on (Li et al., MLSys 2020)."""
 BEAT_SECONDS = 30
+POLL_SECONDS = 0.5
 
 
 def open_task(task: Task, *, resume: bool) -> Study:
@@ -50,11 +51,10 @@ def run_trials(study: "Study", task: Task, *, on_trial: OnTrial = lambda *_: Non
         if n_finished >= n_trials:
             return
         if n_finished + n_running >= n_trials:
-            time.sleep(0.2)
+            time.sleep(POLL_SECONDS)
             continue
         trial = study.ask()
-        trial.set_user_attr("worker", this_process())
-        trial.set_user_attr("seen", time.time())
+        trial.set_user_attr("worker", sign_of_life())
         others = study.get_trials(deepcopy=False, states=NOT_LOST)
         if sum(other.number < trial.number for other in others) >= n_trials:
             study.tell(trial, state=States.FAIL)  # another process took the last one at the same moment
@@ -77,6 +77,7 @@ def _run_trial(study: Study, trial: Any, task: Task, *, on_trial: OnTrial) -> No
         state = States.PRUNED
     except TrainingError:
         state = States.PRUNED
+        watch.lowest = watch.last = float("nan")
         trial.set_user_attr("ended", "diverged")
     trial.set_user_attr("epochs", watch.n_epochs)
     try:
@@ -103,7 +104,7 @@ class _Watch:
         self.lowest = min(self.lowest, self.last)
         if time.monotonic() - self.beat > BEAT_SECONDS:
             self.beat = time.monotonic()
-            self.trial.set_user_attr("seen", time.time())
+            self.trial.set_user_attr("worker", sign_of_life())
         if self.halves and record.epoch == self.rung:
             self.rung *= FACTOR
             self.trial.report(self.lowest, record.epoch)

@@ -11,7 +11,7 @@ from scprism.errors import InputError, TrainingError
 from scprism.model.config import Config
 from scprism.prepare.recipe import Recipe
 from scprism.train.batches import TrainingCells
-from scprism.train.fit import Fitted, fit_network
+from scprism.train.fit import Fitted, fit_network, resolve_device
 from scprism.train.spaces import Settings, Space
 from scprism.train.task import Search, Task
 from scprism.types import RNGLike
@@ -64,7 +64,7 @@ def tune_network(
     if not isinstance(seed, int):
         msg = f"A search repeats its trials and needs a whole number as seed, such as rng=0, got {seed!r}."
         raise InputError(msg)
-    task = Task(recipe, cells, config, search.resolved(config), seed, device)
+    task = Task(recipe, cells, config, search.resolved(config), seed, resolve_device(device))
     for package in ("optuna", "psutil"):
         require(package, extra="tune")
     from scprism.train.study import trials_table

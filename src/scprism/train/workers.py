@@ -27,13 +27,12 @@ from scprism.train.batches import TrainingCells
 from scprism.train.spaces import Span
 from scprism.train.study import JOURNAL, Study, census, trials_table
 from scprism.train.task import Search, Task
-from scprism.train.trials import OnTrial, open_task, run_trials
+from scprism.train.trials import POLL_SECONDS, OnTrial, open_task, run_trials
 
 __all__ = ["load_task", "run_workers", "save_task"]
 
 TASK_FILE = "task.json"
 PARTS = ("data", "indices", "indptr")
-POLL_SECONDS = 0.2
 
 
 def run_workers(task: Task, *, on_trial: OnTrial) -> pd.DataFrame:
@@ -52,6 +51,8 @@ def run_workers(task: Task, *, on_trial: OnTrial) -> pd.DataFrame:
             search = dataclasses.replace(task.search, storage=f"{JOURNAL}{folder / 'study.log'}")
             task = dataclasses.replace(task, search=search)
         study = open_task(task, resume=task.search.resume)
+        if census(study)[0] >= (task.search.n_trials or 0):
+            return trials_table(study)
         save_task(task, folder)
         workers = [_start(folder, number, task.search.jobs) for number in range(task.search.jobs)]
         try:
