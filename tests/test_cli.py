@@ -4,6 +4,14 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
+from scprism.enrich.genesets import gene_sets
+from scprism.enrich.network_null import enrich_against
+from scprism.enrich.pathways import enrich, read_enrichment
+from scprism.enrich.settings import GseaSettings
+from scprism.estimator import Prism
+from scprism.explain.explanation import read_explanation, write_explanation
+from scprism.explain.null_networks import Nulls, null_explanations
+from scprism.model.config import Config
 from scprism.prepare.genes import hallmark_genes
 from scprism.read.synthetic import Simulation, simulate_cells
 
@@ -226,3 +234,60 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(scprism, fold
 
 def test_version_is_said(scprism):
     assert scprism("--version")[1].startswith("scprism 0.")
+
+
+@pytest.fixture(scope="module")
+def explained(folder):
+    """A model, the cells that it explains, and their explanation by group."""
+    cells = anndata.read_h5ad(folder / "ref.h5ad")
+    model = Prism(Config(hidden_size=16, bottleneck_size=5, max_epochs=2), rng=0).fit(cells)
+    model.save(folder / "null_model")
+    write_explanation(model.explain(cells, groupby="cell_type"), folder / "null_explanation.h5ad")
+    return model, cells, folder / "null_explanation.h5ad"
+
+
+@pytest.mark.filterwarnings("ignore:Only .* symbols of the gene sets")
+def test_enrichment_against_networks_is_that_of_python(scprism, folder, explained):
+    model, cells, path = explained
+    out = folder / "against.tsv"
+    options = ("--model", folder / "null_model", "--query", folder / "ref.h5ad", "--groupby", "cell_type")
+    status, _, messages = scprism(
+        "enrich", path, "--null", "networks", "--null-networks", 3, "--rng", 7, *options, "--out", out
+    )
+    assert status == 0, messages
+    nulls = null_explanations(model, cells, nulls=Nulls(n=3), groupby="cell_type", rng=7)
+    expected = enrich_against(read_explanation(path), gene_sets("hallmark", organism="mouse"), nulls, rng=7)
+    found = read_enrichment(out)
+    pd.testing.assert_series_equal(found["p_value"], expected["p_value"])
+    assert "null networks" in found.attrs["null"]
+
+
+@pytest.mark.filterwarnings("ignore:Only .* symbols of the gene sets")
+def test_enrichment_against_genes_of_like_expression_is_that_of_python(scprism, folder, explained):
+    model, _, path = explained
+    out = folder / "matched.tsv"
+    status, _, messages = scprism(
+        "enrich", path, "--null", "matched", "--model", folder / "null_model", "--scores", "absolute", "--out", out
+    )
+    assert status == 0, messages
+    settings = GseaSettings(null="matched", expression=pd.Series(model.recipe_.mean, index=list(model.recipe_.genes)))
+    sets = gene_sets("hallmark", organism="mouse")
+    expected = enrich(read_explanation(path), sets, scores="absolute", settings=settings, rng=0)
+    pd.testing.assert_series_equal(read_enrichment(out)["p_value"], expected["p_value"])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--null", "networks"), "--null networks needs --model and --query"),
+        (("--null", "matched"), "--null matched needs --model"),
+        (("--model", "null_model"), "--null genes takes no --model"),
+        (("--null", "matched", "--model", "null_model", "--layer", "raw"), "--null matched takes no --layer"),
+        (("--null", "cells"), "null"),
+    ],
+)
+def test_a_null_without_what_it_is_made_of_is_refused(scprism, folder, explained, options, words):
+    status, _, messages = scprism("enrich", explained[2], "--out", folder / "no.tsv", *options)
+    assert status == 2
+    assert words in messages
+    assert not (folder / "no.tsv").exists()

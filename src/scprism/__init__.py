@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from scprism.evaluate.trust import assess_units
     from scprism.explain.explanation import Explanation
     from scprism.explain.saliency import attribute
+    from scprism.integrate.methods import integrate
     from scprism.model.config import Config
     from scprism.model.weights import Weights
     from scprism.read.datasets import load_dataset
@@ -47,6 +48,7 @@ _HOME = {
     "enrich": "enrich.pathways",
     "gene_sets": "enrich.genesets",
     "gsea": "enrich.gsea",
+    "integrate": "integrate.methods",
     "load": "estimator",
     "load_dataset": "read.datasets",
     "make_cells": "read.synthetic",
@@ -73,6 +75,7 @@ __all__ = [
     "enrich",
     "gene_sets",
     "gsea",
+    "integrate",
     "load",
     "load_dataset",
     "make_cells",

@@ -1,16 +1,9 @@
 import numpy as np
 import pytest
 import scanpy
-from anndata import AnnData
 
 from scprism.errors import InputError
 from scprism.integrate.combat import combat
-from scprism.read.synthetic import Simulation, simulate_cells
-
-
-@pytest.fixture
-def two_batches() -> AnnData:
-    return simulate_cells(Simulation(n_cells=200, n_batches=2, batch_shift=1.0), rng=0)
 
 
 def share_of_own_batch(values, batches, k=15):
@@ -36,6 +29,14 @@ def test_several_files_are_joined_in_their_common_genes(two_batches):
     corrected = combat([first, second], batch="platform_name")
     assert set(corrected.var_names) <= set(second.var_names)
     assert corrected.obs["platform_name"].value_counts().to_dict() == {"0": first.n_obs, "1": second.n_obs}
+
+
+def test_a_gene_seen_in_one_batch_only_stays_finite_and_silent(two_batches):
+    cells = two_batches.copy()
+    counts = cells.X.toarray()
+    counts[(cells.obs["batch"] == "batch_0").to_numpy(), 0] = 0
+    cells.X = counts
+    assert np.isfinite(combat([cells], batch="batch").X).all()
 
 
 def test_one_batch_is_refused(two_batches):

@@ -1,7 +1,7 @@
 """The commands that apply a model to other cells."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -76,7 +76,13 @@ def integrate(
     data_sets: Annotated[list[Path], typer.Argument(help="Raw counts, one file or several.")],
     batch: Annotated[str, typer.Option(help="Column of obs that names the batches; added where there is none.")],
     out: o.Out,
-    method: Annotated[str, typer.Option(help="combat.")] = "combat",
+    method: Annotated[str, typer.Option(help="combat, scanorama, or seurat (R's).")] = "combat",
+    n_genes: Annotated[
+        int | None, typer.Option(min=50, help="Seurat: variable genes to correct and return. [default: 2000]")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=1, help="Seurat: seconds after which R is ended. [default: 7200]")
+    ] = None,
     layer: o.Layer = None,
     threads: o.Threads = None,
 ) -> None:
@@ -85,10 +91,19 @@ def integrate(
     o.use_threads(threads)
     from scprism._check import check_choice
     from scprism._files import replacing
-    from scprism.integrate.combat import combat
+    from scprism.integrate.methods import METHODS
+    from scprism.integrate.methods import integrate as correct
 
-    check_choice("method", method, ("combat",))
-    corrected = combat([o.read(path, layer=layer) for path in data_sets], batch=batch, layer=layer)
+    check_choice("method", method, METHODS)
+    corrected = correct(
+        [o.read(path, layer=layer) for path in data_sets],
+        batch=batch,
+        method=cast("Any", method),
+        layer=layer,
+        n_genes=n_genes,
+        timeout_seconds=timeout,
+    )
     with replacing(out) as scratch:
         corrected.write_h5ad(scratch)
-    say(f"corrected: {out}, {corrected.n_obs:,} cells × {corrected.n_vars:,} genes")
+    negative = float((corrected.X < 0).mean())
+    say(f"corrected: {out}, {corrected.n_obs:,} cells × {corrected.n_vars:,} genes, {negative:.1%} of values below 0")

@@ -1,20 +1,13 @@
-"""Corrected expression of several batches in one data set."""
+"""Corrected expression of several batches in one data set, by ComBat."""
 
 from collections.abc import Sequence
 
-import anndata
 import numpy as np
 import pandas as pd
 import scanpy
 from anndata import AnnData
-from scipy import sparse
 
-from scprism._check import some
-from scprism.errors import InputError
-from scprism.prepare.learn import map_by_name
-from scprism.prepare.normalise import log_counts_per
-from scprism.read.chunks import row_chunks
-from scprism.read.counts import checked_counts
+from scprism.integrate.joined import corrected_cells, join_data_sets, log_values
 
 __all__ = ["combat"]
 
@@ -43,34 +36,16 @@ def combat(data_sets: Sequence[AnnData], *, batch: str, layer: str | None = None
     Raises
     ------
     InputError
-        If the data sets share no gene, or there are fewer than two batches.
+        If the data sets share no gene, a cell has no batch, or there are fewer than two batches.
 
     References
     ----------
     Johnson, Li and Rabinovic, Biostatistics 8:118 (2007), as scanpy implements it.
     """
-    matrices = [checked_counts(cells, layer=layer) for cells in data_sets]
-    genes = sorted(set.intersection(*(set(names) for _, names in matrices)))
-    if not genes:
-        firsts = some([str(names[0]) for _, names in matrices])
-        msg = f"The data sets share no gene; their first ones are {firsts}. Use symbols of one organism in all of them."
-        raise InputError(msg)
-    parts = []
-    for place, (cells, (matrix, names)) in enumerate(zip(data_sets, matrices, strict=True)):
-        gene_map = map_by_name(list(names), genes)
-        blocks = []
-        for _, chunk in row_chunks(matrix):
-            library = np.asarray(chunk @ gene_map.in_library, dtype=np.float64)
-            picked = sparse.csr_matrix(chunk @ gene_map.selection)
-            blocks.append(log_counts_per(picked, library=library, target_sum=target_sum))
-        obs = cells.obs.copy() if batch in cells.obs else cells.obs.assign(**{batch: str(place)})
-        parts.append(AnnData(sparse.vstack(blocks, format="csr"), obs=obs, var=pd.DataFrame(index=genes)))
-    joined = anndata.concat(parts, join="outer", index_unique="-" if len(parts) > 1 else None)
-    joined.obs[batch] = pd.Categorical(joined.obs[batch].astype(str))
-    if joined.obs[batch].nunique() < 2:
-        msg = f"Batch correction needs at least two batches, {batch!r} has {some(joined.obs[batch].unique())}."
-        raise InputError(msg)
-    expressed = np.asarray(joined.X.max(axis=0).todense()).ravel() > 0
-    joined = joined[:, expressed].copy()
-    joined.X = scanpy.pp.combat(joined, key=batch, inplace=False).astype(np.float32)
-    return joined
+    joined = join_data_sets(data_sets, batch=batch, layer=layer)
+    cells = AnnData(
+        log_values(joined, target_sum=target_sum), obs=joined.obs[[batch]], var=pd.DataFrame(index=list(joined.genes))
+    )
+    with np.errstate(divide="ignore"):  # its test of convergence divides by what it starts from, which may be 0
+        values = scanpy.pp.combat(cells, key=batch, inplace=False)
+    return corrected_cells(joined, values, genes=joined.genes)
