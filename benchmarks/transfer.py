@@ -26,6 +26,7 @@ from foreign.methods import BASELINES, Method, Reference, all_methods, network_c
 from foreign.peers import PEERS, peer_calls
 from foreign.store import Store
 from foreign.tables import gap_tables, transfer_tables
+from foreign.throughput import throughput_table
 from scprism.errors import PrismWarning
 
 Todo = dict[tuple[str, str, int], list[Pair]]
@@ -85,9 +86,15 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after this time; run again to go on")
     parser.add_argument("--markdown", type=Path, help="write the tables here too")
     parser.add_argument("--missing", action="store_true", help="queries with genes dropped")
+    parser.add_argument("--throughput", action="store_true", help="cells embedded a second")
     parser.add_argument("--show-labels", action="store_true", help="print how labels are understood, and stop")
     parser.add_argument("--table", action="store_true", help="print what is there; compute nothing")
     arguments = parser.parse_args()
+    if arguments.throughput:
+        print(throughput_table(arguments.scvi_python))
+        return
+    if arguments.data is None:
+        parser.error("--data is needed: the folder of the h5ad files")
     warnings.simplefilter("ignore", PrismWarning)  # coverage stands in the tables
     pairs = gap_pairs(draws=arguments.draws) if arguments.missing else all_pairs(arguments.data)
     if arguments.show_labels:

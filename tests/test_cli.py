@@ -1,13 +1,9 @@
-import sys
-import warnings
-
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
 
-from scprism.cli import main
 from scprism.enrich.genesets import gene_sets
 from scprism.enrich.network_null import enrich_against
 from scprism.enrich.pathways import enrich, read_enrichment
@@ -23,22 +19,8 @@ SETTINGS = "hidden_size = 16\nbottleneck_size = 5\nmax_epochs = 3\nsearch_epochs
 
 
 @pytest.fixture
-def scprism(monkeypatch, capsys):
-    """Run the command line in this process; return its exit status, its output and its messages."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["scprism", *map(str, arguments)])
-        status = 0
-        with warnings.catch_warnings():
-            warnings.simplefilter("default")
-            try:
-                main()
-            except SystemExit as stop:
-                status = int(stop.code or 0)
-        output = capsys.readouterr()
-        return status, output.out, output.err
-
-    return run
+def scprism(command_line):
+    return command_line
 
 
 @pytest.fixture(scope="module")

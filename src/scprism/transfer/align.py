@@ -1,6 +1,6 @@
 """A query's genes against a model's: by name, letters' case aside, or through orthologs; with the coverage."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,8 +56,9 @@ def align_genes(names: Sequence[str], recipe: Recipe, *, organism: Organism | No
     """Return where each gene of the recipe lies among a query's genes.
 
     Ensembl ids of human and mouse, with or without version, are replaced by their symbols. A name is matched exactly,
-    then with letters' case ignored. If the query is of another organism, genes are matched through orthologs instead;
-    counts of several orthologs of one gene, and of several ids of one symbol, are added.
+    then with letters' case ignored. If the query is of another organism, genes are matched through orthologs instead,
+    and a gene for which that finds nothing, to the gene of the same name if no other gene uses it (Ccl5 and CCL5, which
+    Ensembl pairs with several). Counts of several orthologs of one gene, and of several ids of one symbol, are added.
 
     Parameters
     ----------
@@ -77,12 +78,11 @@ def align_genes(names: Sequence[str], recipe: Recipe, *, organism: Organism | No
         wanted = ortholog_sources(recipe.genes, of=recipe.organism, source=found_organism)
     else:
         wanted = {gene: (gene,) for gene in recipe.genes}
-    by_symbol = match_names(symbols, sorted({s for several in wanted.values() for s in several}))
-    places = _places(symbols)
-    positions = [
-        [i for source in wanted.get(gene, ()) if source in by_symbol for i in places[by_symbol[source]]]
-        for gene in recipe.genes
-    ]
+    positions = _positions(symbols, recipe.genes, wanted)
+    if crosses:
+        used = {i for there in positions for i in there}
+        by_name = _positions(symbols, recipe.genes, {gene: (gene,) for gene in recipe.genes})
+        positions = [a or [i for i in b if i not in used] for a, b in zip(positions, by_name, strict=True)]
     coverage = pd.DataFrame(
         {
             "gene": list(recipe.genes),
@@ -100,11 +100,13 @@ def _kind(by_id: list[bool], *, crosses: bool) -> str:
     return "ortholog" if crosses else "id" if any(by_id) else "name"
 
 
-def _places(symbols: Sequence[str]) -> dict[str, list[int]]:
+def _positions(symbols: Sequence[str], genes: Sequence[str], wanted: Mapping[str, tuple[str, ...]]) -> list[list[int]]:
+    """Return for each gene where the symbols stand that are wanted for it."""
     places: dict[str, list[int]] = {}
     for i, symbol in enumerate(symbols):
         places.setdefault(symbol, []).append(i)
-    return places
+    found = match_names(symbols, sorted({source for sources in wanted.values() for source in sources}))
+    return [[i for source in wanted.get(gene, ()) if source in found for i in places[found[source]]] for gene in genes]
 
 
 def check_coverage(alignment: Alignment, *, min_coverage: float) -> None:
