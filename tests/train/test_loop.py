@@ -11,8 +11,8 @@ from scprism.model.autoencoder import build_autoencoder, to_weights
 from scprism.model.config import Config
 from scprism.model.presets import PRESETS
 from scprism.model.weights import Weights
-from scprism.train.batches import TrainingCells, batches, split_cells
-from scprism.train.loop import TrainingResult, mean_loss, train_model
+from scprism.train.batches import Dropout, TrainingCells, batches, split_cells
+from scprism.train.loop import TrainingResult, batch_size, mean_loss, train_model
 
 N_GENES = 20
 
@@ -144,10 +144,11 @@ def test_each_epoch_is_reported_as_it_ends(cells):
 
 def test_dropout_removes_its_share_and_keeps_the_mean(rng):
     inputs = sparse.csr_matrix(np.ones((200, 100), dtype=np.float32))
+    hidden = Dropout(values=0.25, genes=0.0, mean=np.zeros(100, np.float32), rng=rng)
     dropped = torch.cat(
         [
             torch.from_numpy(batch.inputs.toarray())
-            for batch in batches(TrainingCells(inputs, inputs), np.arange(200), batch_size=64, dropout=0.25, rng=rng)
+            for batch in batches(TrainingCells(inputs, inputs), np.arange(200), batch_size=64, dropout=hidden)
         ]
     )
     assert float((dropped == 0).float().mean()) == pytest.approx(0.25, abs=0.01)
@@ -155,11 +156,33 @@ def test_dropout_removes_its_share_and_keeps_the_mean(rng):
     assert inputs.data.min() == 1.0
 
 
+def test_a_dropped_gene_is_at_its_mean_in_every_cell_of_a_batch(rng):
+    inputs = sparse.csr_matrix(rng.gamma(1.0, size=(320, 1000)).astype(np.float32))
+    mean = np.asarray(inputs.mean(axis=0), dtype=np.float32).ravel()
+    shares = []
+    hidden = Dropout(values=0.0, genes=0.8, mean=mean, rng=rng)
+    for i, batch in enumerate(batches(TrainingCells(inputs, inputs), np.arange(320), batch_size=4, dropout=hidden)):
+        missing = batch.fill > 0
+        shares.append(missing.mean())
+        np.testing.assert_array_equal(batch.fill[missing], mean[missing])
+        whole = inputs[4 * i : 4 * i + 4].toarray()
+        np.testing.assert_allclose(batch.inputs.toarray(), np.where(missing, 0, whole), rtol=1e-6)
+    # the share is drawn anew for each batch, evenly between 0 and 0.8
+    assert np.quantile(shares, [0.0, 0.5, 1.0]) == pytest.approx([0.0, 0.4, 0.8], abs=0.1)
+
+
+@pytest.mark.parametrize(("n_cells", "expected"), [(100, 16), (1000, 62), (5000, 128)])
+def test_small_data_are_cut_into_at_least_sixteen_batches(n_cells, expected):
+    assert batch_size(Config(), n_cells) == expected
+    assert batch_size(PRESETS["as_released"], n_cells) == 1
+    assert batch_size(PRESETS["paper"], n_cells) == 32
+
+
 def test_without_reshuffling_every_epoch_sees_the_cells_in_one_order(cells, monkeypatch):
     orders: list[list[int]] = []
 
     def recorded(cells, rows, **options):
-        if options.get("rng") is not None:
+        if "dropout" in options:
             orders.append(list(rows))
         return batches(cells, rows, **options)
 
@@ -181,7 +204,9 @@ def test_training_on_planted_programs_beats_the_mean_of_each_gene(rng):
         bottleneck_size=3,
         max_epochs=80,
         batch_size=32,
+        min_batches=1,
         input_dropout=0.0,
+        gene_dropout=0.0,
         penalty_weight=0.0,
         learning_rate=1e-2,
     )

@@ -23,12 +23,12 @@ def network(preset, **changes):
     return build_autoencoder(config, n_genes=N_GENES, rng=np.random.default_rng(0)), config
 
 
-def batch_of(config, *, density=0.3):
+def batch_of(config, *, density=0.3, fill=None):
     rng = np.random.default_rng(1)
     kept = rng.random((N_CELLS, N_GENES)) < density
     counts = sparse.csr_matrix((rng.poisson(3.0, size=kept.shape) * kept).astype(np.float32))
     inputs = counts.log1p()
-    return Batch(inputs, counts if config.likelihood == "multinomial" else inputs)
+    return Batch(inputs, counts if config.likelihood == "multinomial" else inputs, fill)
 
 
 def no_penalty(hidden, latent):
@@ -46,6 +46,7 @@ def written_out(model, batch, config, *, penalty_of=no_penalty):
 
 def by_autograd(model, batch, config, *, penalty_of=no_penalty):
     x, target = (torch.from_numpy(m.toarray()) for m in (batch.inputs, batch.targets))
+    x = x if batch.fill is None else x + torch.from_numpy(batch.fill)
     latent, output = model(x)
     losses = reconstruction_loss(output, target, likelihood=config.likelihood)
     total = losses.mean() + penalty_of(model.hidden(x), latent)
@@ -61,7 +62,8 @@ def test_gradients_are_those_of_autograd(preset, sparse_below, at_once, monkeypa
     monkeypatch.setattr(step, "SPARSE_BELOW", sparse_below)
     monkeypatch.setattr(step, "CELLS_AT_ONCE", at_once)
     model, config = network(preset)
-    batch = batch_of(config)
+    fill = np.random.default_rng(2).random(N_GENES, dtype=np.float32) if preset == "default" else None
+    batch = batch_of(config, fill=fill)
     expected_loss, expected = by_autograd(model, batch, config)
     loss, _, _, gradients = written_out(model, batch, config)
     assert loss == pytest.approx(expected_loss, rel=1e-5)

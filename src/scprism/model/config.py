@@ -13,6 +13,7 @@ AT_LEAST_ONE = (
     "hidden_size",
     "bottleneck_size",
     "batch_size",
+    "min_batches",
     "max_epochs",
     "check_every",
     "patience",
@@ -57,6 +58,9 @@ class Config:
         Activation of the bottleneck.
     input_dropout
         Share of the input values that are set to zero in each training step, the rest scaled up.
+    gene_dropout
+        Genes that a query may lack: in each training step a share of the genes, drawn anew between 0 and this, is set
+        to its mean in all cells, as `missing_genes` fills them. 0 for none.
     likelihood
         ``"multinomial"`` on counts; ``"poisson"``: y − x log(y + 1e-8) on log values, as the paper writes;
         ``"poisson_log_input"``: exp(y) − x y, as the released code has it (row 6).
@@ -69,6 +73,8 @@ class Config:
         Weight of the sum of all absolute weights and biases, and whether it has a gradient (row 3).
     weight_decay, optimiser, learning_rate, momentum, batch_size, max_epochs
         Of the optimiser; the momentum is SGD's, Nesterov's kind (row 4 for the decay).
+    min_batches
+        Least batches of an epoch: batches of a small data set are smaller than `batch_size`, but not under 16 cells.
     reshuffle
         Draw a new order of the training cells for each epoch; the released code keeps one.
     split
@@ -112,6 +118,7 @@ class Config:
     softplus_beta: float | Literal["width"] = 1.0
     bottleneck: Literal["linear", "softplus"] = "linear"
     input_dropout: float = 0.5
+    gene_dropout: float = 0.9
 
     likelihood: Literal["multinomial", "poisson", "poisson_log_input"] = "multinomial"
     penalty: Literal[
@@ -127,6 +134,7 @@ class Config:
     learning_rate: float = 1e-3
     momentum: float = 0.9
     batch_size: int = 128
+    min_batches: int = 16
     reshuffle: bool = True
     split: tuple[float, float, float] = (0.9, 0.05, 0.05)
     max_epochs: int = 200
@@ -164,7 +172,7 @@ class Config:
             _check_range(name, getattr(self, name), above=-1e-300)
         for name in ("learning_rate", "target_sum", *(["softplus_beta"] if self.softplus_beta != "width" else [])):
             _check_range(name, getattr(self, name), above=0)
-        for name in ("input_dropout", "min_coverage"):
+        for name in ("input_dropout", "gene_dropout", "min_coverage"):
             if not 0 <= getattr(self, name) <= 1:
                 msg = f"`{name}` must lie between 0 and 1, got {getattr(self, name)!r}."
                 raise InputError(msg)

@@ -15,7 +15,7 @@ def softplus_array(z: FloatArray, beta: float | None) -> FloatArray:
     if beta is None:
         return z
     scaled = np.float32(beta) * z
-    return (np.maximum(scaled, 0) + np.log1p(np.exp(-np.abs(scaled)))) / np.float32(beta)
+    return np.asarray((np.maximum(scaled, 0) + np.log1p(np.exp(-np.abs(scaled)))) / np.float32(beta))
 
 
 def encode(weights: Weights, inputs: FloatArray | sparse.csr_matrix, *, fill: FloatArray | None = None) -> FloatArray:

@@ -65,8 +65,7 @@ def survey_values(matrix: Matrix) -> Survey:
 
 def _rows_of_values(matrix: Matrix) -> Iterator[tuple[FloatArray, IntArray]]:
     """Yield values and starts of rows; those of a canonical csr matrix in memory as they are, without a copy."""
-    is_csr = isinstance(matrix, sparse.csr_matrix | sparse.csr_array)
-    if is_csr and matrix.dtype in SIMPLE_TYPES and matrix.has_canonical_format:
+    if isinstance(matrix, sparse.csr_matrix) and matrix.dtype in SIMPLE_TYPES and matrix.has_canonical_format:
         yield matrix.data, matrix.indptr
         return
     for _, chunk in row_chunks(matrix, dtype=np.float64):

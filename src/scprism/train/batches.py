@@ -9,7 +9,7 @@ from scipy import sparse
 from scprism.prepare.stream import PreparedChunk
 from scprism.types import FloatArray, IntArray
 
-__all__ = ["Batch", "TrainingCells", "batches", "collect_cells", "split_cells"]
+__all__ = ["Batch", "Dropout", "TrainingCells", "batches", "collect_cells", "split_cells"]
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,14 @@ class TrainingCells:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some of the training cells: inputs, with dropout in a training step, and targets, float32 csr (cells, genes)."""
+    """Some of the training cells: inputs, with dropout in a training step, and targets, float32 csr (cells, genes).
+
+    `fill` is what is added to each cell's inputs, float32 (genes,), or None.
+    """
 
     inputs: sparse.csr_matrix
     targets: sparse.csr_matrix
+    fill: FloatArray | None = None
 
     @property
     def n_cells(self) -> int:
@@ -67,28 +71,55 @@ def split_cells(
     return order[:n_train], order[n_train : n_train + n_validation], order[n_train + n_validation :]
 
 
-def batches(
-    cells: TrainingCells,
-    rows: IntArray,
-    *,
-    batch_size: int,
-    dropout: float = 0.0,
-    rng: np.random.Generator | None = None,
-) -> Iterator[Batch]:
-    """Yield `batch_size` cells at a time in the order of `rows`.
+@dataclass(frozen=True)
+class Dropout:
+    """What training hides from the network.
 
-    Input dropout acts on the non-zero values, which is all that it can change.
+    Attributes
+    ----------
+    values
+        Share of the input values that are set to zero, the rest scaled up.
+    genes
+        Of each batch a share of the genes, drawn between 0 and this, is set to its mean in all of the batch's cells.
+    mean
+        Each gene's mean, float32 (genes,).
+    rng
+        What it is drawn from.
     """
+
+    values: float
+    genes: float
+    mean: FloatArray
+    rng: np.random.Generator
+
+    def apply(self, inputs: sparse.csr_matrix) -> tuple[sparse.csr_matrix, FloatArray | None]:
+        """Return inputs with less in them, and what is to be added to each cell. It acts on non-zero values alone."""
+        kept, fill = np.ones(inputs.nnz, dtype=bool), None
+        if self.values > 0:
+            kept = self.rng.random(inputs.nnz, dtype=np.float32) >= self.values
+        if self.genes > 0:
+            is_missing = self.rng.random(inputs.shape[1]) < self.rng.uniform(0, self.genes)
+            kept &= ~is_missing[inputs.indices]
+            fill = np.where(is_missing, self.mean, np.float32(0))
+        return _drop(inputs, kept, share=self.values), fill
+
+
+def batches(
+    cells: TrainingCells, rows: IntArray, *, batch_size: int, dropout: Dropout | None = None
+) -> Iterator[Batch]:
+    """Yield `batch_size` cells at a time in the order of `rows`."""
     for start in range(0, len(rows), batch_size):
         chosen = rows[start : start + batch_size]
         inputs = cells.inputs[chosen]
         targets = inputs if cells.targets is cells.inputs else cells.targets[chosen]
-        if dropout > 0 and rng is not None:
-            inputs = _drop(inputs, rng.random(inputs.nnz, dtype=np.float32) >= dropout, share=dropout)
-        yield Batch(inputs, targets)
+        if dropout is None:
+            yield Batch(inputs, targets)
+        else:
+            inputs, fill = dropout.apply(inputs)
+            yield Batch(inputs, targets, fill)
 
 
-def _drop(inputs: sparse.csr_matrix, kept: FloatArray, *, share: float) -> sparse.csr_matrix:
+def _drop(inputs: sparse.csr_matrix, kept: np.ndarray, *, share: float) -> sparse.csr_matrix:
     """Return the kept values, scaled up; the others are no longer stored."""
     before = np.concatenate([[0], np.cumsum(kept, dtype=inputs.indptr.dtype)])
     data = inputs.data[kept] / np.float32(1 - share) if share < 1 else inputs.data[kept]

@@ -14,18 +14,20 @@ from scprism.errors import InputError, TrainingError
 from scprism.model.autoencoder import Autoencoder
 from scprism.model.config import Config
 from scprism.model.penalties import decorrelation_penalty, map_penalty, weight_penalty
-from scprism.train.batches import TrainingCells, batches, split_cells
+from scprism.train.batches import Dropout, TrainingCells, batches, split_cells
 from scprism.train.checkpoint import Checkpoint, TrainingState, check_checkpoint, read_checkpoint, write_checkpoint
 from scprism.train.flat import FlatParameters, flatten_parameters
 from scprism.train.step import PenaltyOf, Workspace, add_gradients, batch_loss, new_workspace
 from scprism.types import IntArray
 
-__all__ = ["EpochRecord", "TrainingResult", "mean_loss", "train_model"]
+__all__ = ["EpochRecord", "TrainingResult", "batch_size", "mean_loss", "train_model"]
 
 logger = logging.getLogger("scprism")
 
 _Parts = tuple[IntArray, IntArray, IntArray]
 EVALUATION_BATCH = 512
+LEAST_BATCH = 16
+"""Batches are not made smaller than this for the sake of more steps."""
 MIN_IMPROVEMENT = 1e-8
 """A loss must fall by more than this to count as better (`method.md` 3.6)."""
 
@@ -75,6 +77,7 @@ class _Run:
     cells: TrainingCells
     config: Config
     rng: np.random.Generator
+    dropout: Dropout | None
 
 
 def train_model(
@@ -116,7 +119,8 @@ def train_model(
     model.to(device)
     parameters = flatten_parameters(model)
     best = parameters.values.detach().clone()
-    run = _Run(model, parameters, _optimiser(parameters, config), best, cells, config, rng)
+    dropout = _dropout(cells, config=config, rng=rng)
+    run = _Run(model, parameters, _optimiser(parameters, config), best, cells, config, rng, dropout)
     progress = _Progress()
     if checkpoint is not None and check_checkpoint(checkpoint.path, resume=checkpoint.resume):
         progress, parts = _restore(run, read_checkpoint(checkpoint))
@@ -150,7 +154,7 @@ def _train_epochs(
     checkpoint: Checkpoint | None,
 ) -> _Progress:
     config = run.config
-    workspace = new_workspace(run.model, batch_size=min(config.batch_size, len(parts[0])))
+    workspace = new_workspace(run.model, batch_size=min(batch_size(config, len(parts[0])), len(parts[0])))
     start = time.monotonic() - (progress.log[-1].seconds if progress.log else 0.0)
     written = -np.inf
     for epoch in range(len(progress.log) + 1, config.max_epochs + 1):
@@ -170,6 +174,18 @@ def _train_epochs(
     return progress
 
 
+def batch_size(config: Config, n_cells: int) -> int:
+    """Return the cells of a batch: fewer than `config.batch_size` where an epoch would have too few steps."""
+    return min(config.batch_size, max(LEAST_BATCH, n_cells // config.min_batches))
+
+
+def _dropout(cells: TrainingCells, *, config: Config, rng: np.random.Generator) -> Dropout | None:
+    if config.input_dropout == 0 and config.gene_dropout == 0:
+        return None
+    mean = np.asarray(cells.inputs.mean(axis=0), dtype=np.float32).ravel()
+    return Dropout(config.input_dropout, config.gene_dropout, mean, rng)
+
+
 def _judged(run: _Run, progress: _Progress) -> _Progress:
     """Return the progress with the last epoch compared with the best; if it is the best, its weights are kept."""
     record, config = progress.log[-1], run.config
@@ -184,7 +200,7 @@ def _judged(run: _Run, progress: _Progress) -> _Progress:
 def _train_epoch(run: _Run, rows: IntArray, *, epoch: int, workspace: Workspace) -> tuple[float, float]:
     total = total_penalty = 0.0
     config, gradients, penalty_of = run.config, run.parameters.gradients, _penalty(run.model, run.config)
-    for batch in batches(run.cells, rows, batch_size=config.batch_size, dropout=config.input_dropout, rng=run.rng):
+    for batch in batches(run.cells, rows, batch_size=batch_size(config, len(rows)), dropout=run.dropout):
         gradients.zero_()
         loss, penalty = add_gradients(
             run.model, batch, likelihood=config.likelihood, workspace=workspace, penalty_of=penalty_of

@@ -75,6 +75,9 @@ def add_gradients(
     with torch.no_grad():
         inputs = _first_input(batch.inputs, workspace)
         hidden = _first_layer(model.hidden, inputs)
+        fill = None if batch.fill is None else torch.from_numpy(batch.fill).to(hidden.device)
+        if fill is not None:
+            hidden += model.hidden.weight @ fill
     hidden.requires_grad_()
     latent = _encode(model, hidden)
     last = _decode(model, latent)
@@ -90,6 +93,8 @@ def add_gradients(
         torch.autograd.backward(last, slope)
     with torch.no_grad():
         _add_first_gradients(model.hidden, inputs, _gradient(hidden))
+        if fill is not None:
+            _gradient(model.hidden.weight).addr_(_gradient(hidden).sum(dim=0), fill)
     return loss, float(penalty.detach())
 
 
