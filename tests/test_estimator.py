@@ -104,6 +104,18 @@ def test_denoised_values_are_log_counts_per_million_of_the_recipes_genes(model, 
     np.testing.assert_allclose(per_million.sum(axis=1), 1e6 * model.recipe_.share.sum(), rtol=1e-4)
 
 
+@pytest.mark.parametrize("likelihood", ["poisson_counts", "negative_binomial"])
+def test_denoised_values_are_log_counts_per_million_under_every_count_likelihood(cells, likelihood):
+    trained = small(likelihood=likelihood, learning_rate=1e-2, input_dropout=0.0, penalty_weight=0.0)
+    trained.max_epochs = 60
+    trained.fit(cells)
+    counts = cells[:, list(trained.recipe_.genes)].X.toarray()
+    per_million = 1e6 * counts.sum(axis=0) / cells.X.sum()
+    decoded = np.expm1(trained.denoise(cells).astype(np.float64)).mean(axis=0)
+    assert np.corrcoef(np.log1p(decoded), np.log1p(per_million))[0, 1] > 0.98
+    assert decoded.sum() == pytest.approx(per_million.sum(), rel=0.05)
+
+
 def test_denoising_with_the_paper_preset_keeps_each_genes_level(cells):
     paper = small("paper", optimiser="adam", learning_rate=0.01).fit(cells)
     paper.config_ = dataclasses.replace(paper.config_)

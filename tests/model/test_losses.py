@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import nbinom
 from torch.nn.functional import poisson_nll_loss
 
-from scprism.model.losses import loss_and_slope, reconstruction_loss
+from scprism.model.losses import loss_and_slopes, reconstruction_loss
 
 
 @pytest.fixture
@@ -57,7 +58,27 @@ def test_a_cell_without_counts_has_no_multinomial_loss(output):
     assert reconstruction_loss(output, torch.zeros(2, 3), likelihood="multinomial").tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("likelihood", ["multinomial", "poisson", "poisson_log_input"])
+def test_counts_poisson_by_hand():
+    # N = 4, G = 2: the means are 2 exp(y)
+    y, n = torch.tensor([[0.0, np.log(2.0)]]), torch.tensor([[3.0, 1.0]])
+    by_hand = ((2 - 3 * np.log(2)) + (4 - np.log(4))) / 2
+    assert float(reconstruction_loss(y, n, likelihood="poisson_counts")) == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_negative_binomial_loss_is_that_of_scipy(rng):
+    counts = rng.poisson(2.0, size=(4, 6))
+    y, log_dispersion = rng.normal(size=(4, 6)), rng.normal(size=6)
+    p = np.exp(y) / np.exp(y).sum(axis=1, keepdims=True)
+    mean, theta = counts.sum(axis=1, keepdims=True) * p, np.exp(log_dispersion)
+    expected = -nbinom.logpmf(counts, theta, theta / (theta + mean)).mean(axis=1)
+    tensors = (torch.from_numpy(y), torch.from_numpy(counts.astype(float)))
+    losses = reconstruction_loss(
+        *tensors, likelihood="negative_binomial", log_dispersion=torch.from_numpy(log_dispersion)
+    )
+    np.testing.assert_allclose(losses.numpy(), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("likelihood", ["multinomial", "poisson_counts", "poisson", "poisson_log_input"])
 @pytest.mark.parametrize("beta", [None, 1.0, 6.0])
 def test_written_out_derivatives_are_those_of_autograd(likelihood, beta, rng):
     if likelihood == "poisson" and beta is None:
@@ -68,6 +89,6 @@ def test_written_out_derivatives_are_those_of_autograd(likelihood, beta, rng):
     y = z if beta is None or likelihood == "multinomial" else torch.nn.functional.softplus(z, beta=beta)
     losses = reconstruction_loss(y, target, likelihood=likelihood)
     (expected,) = torch.autograd.grad(losses.sum(), z)
-    loss, slope = loss_and_slope(z.detach().clone(), target.clone(), likelihood=likelihood, beta=beta)
-    assert float(loss) == pytest.approx(float(losses.sum().detach()), rel=1e-6)
+    loss, (slope, _) = loss_and_slopes(z.detach().clone(), target.clone(), likelihood=likelihood, beta=beta)
+    assert loss == pytest.approx(float(losses.sum().detach()), rel=1e-6)
     torch.testing.assert_close(slope, expected, atol=1e-7, rtol=1e-5)

@@ -89,7 +89,7 @@ def test_unknown_setting_is_refused_with_the_closest():
         (
             "likelihood",
             "gauss",
-            "`likelihood` must be one of 'multinomial', 'poisson', 'poisson_log_input', got 'gauss'",
+            "`likelihood` must be one of 'multinomial', 'poisson_counts', 'negative_binomial', .* got 'gauss'",
         ),
         ("hidden_size", 2.5, "`hidden_size` must be a whole number, got 2.5"),
         ("reshuffle", 1, "`reshuffle` must be true or false, got 1"),

@@ -28,7 +28,7 @@ def batch_of(config, *, density=0.3, fill=None):
     kept = rng.random((N_CELLS, N_GENES)) < density
     counts = sparse.csr_matrix((rng.poisson(3.0, size=kept.shape) * kept).astype(np.float32))
     inputs = counts.log1p()
-    return Batch(inputs, counts if config.likelihood == "multinomial" else inputs, fill)
+    return Batch(inputs, counts if config.counts_as_targets else inputs, fill)
 
 
 def no_penalty(hidden, latent):
@@ -48,7 +48,7 @@ def by_autograd(model, batch, config, *, penalty_of=no_penalty):
     x, target = (torch.from_numpy(m.toarray()) for m in (batch.inputs, batch.targets))
     x = x if batch.fill is None else x + torch.from_numpy(batch.fill)
     latent, output = model(x)
-    losses = reconstruction_loss(output, target, likelihood=config.likelihood)
+    losses = reconstruction_loss(output, target, likelihood=config.likelihood, log_dispersion=model.log_dispersion)
     total = losses.mean() + penalty_of(model.hidden(x), latent)
     gradients = torch.autograd.grad(total, list(model.parameters()))
     return float(losses.sum().detach()), dict(zip(dict(model.named_parameters()), gradients, strict=True))
@@ -85,6 +85,18 @@ def test_penalties_reach_every_layer_they_depend_on(penalty):
 
     _, expected = by_autograd(model, batch, config, penalty_of=penalty_of)
     _, _, _, gradients = written_out(model, batch, config, penalty_of=penalty_of)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, expected[name], atol=1e-5 * float(expected[name].abs().max()), rtol=1e-5)
+
+
+@pytest.mark.parametrize("likelihood", ["poisson_counts", "negative_binomial"])
+def test_gradients_of_count_likelihoods_are_those_of_autograd(likelihood, monkeypatch):
+    monkeypatch.setattr(step, "CELLS_AT_ONCE", 4)
+    model, config = network("default", likelihood=likelihood)
+    batch = batch_of(config)
+    _, expected = by_autograd(model, batch, config)
+    _, _, _, gradients = written_out(model, batch, config)
+    assert ("log_dispersion" in gradients) == (likelihood == "negative_binomial")
     for name, gradient in gradients.items():
         torch.testing.assert_close(gradient, expected[name], atol=1e-5 * float(expected[name].abs().max()), rtol=1e-5)
 

@@ -33,10 +33,15 @@ def foreign_loss(weights: Weights, chunks: Iterable[PreparedChunk], *, fill: Flo
     for chunk in chunks:
         inputs = chunk.inputs[:1] if config.foreign_loss == "one_cell" else chunk.inputs
         output = decode(weights, encode(weights, inputs, fill=fill))
-        target = chunk.counts[: len(output)] if config.likelihood == "multinomial" else inputs
+        target = chunk.counts[: len(output)] if config.counts_as_targets else inputs
         dense = target.toarray().astype(np.float32)
-        expected = dense if config.likelihood == "multinomial" else dense + fill
-        losses = reconstruction_loss(torch.from_numpy(output), torch.from_numpy(expected), likelihood=config.likelihood)
+        expected = dense if config.counts_as_targets else dense + fill
+        losses = reconstruction_loss(
+            torch.from_numpy(output),
+            torch.from_numpy(expected),
+            likelihood=config.likelihood,
+            log_dispersion=None if weights.log_dispersion is None else torch.from_numpy(weights.log_dispersion),
+        )
         total += float(losses.sum(dtype=torch.float64))
         n_cells += len(output)
         if config.foreign_loss == "one_cell":

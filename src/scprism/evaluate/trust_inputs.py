@@ -64,7 +64,7 @@ def check_settings(settings: TrustSettings) -> None:
 def training_cells(model: "Prism", reference: AnnData) -> TrainingCells:
     """Return the reference as the model was trained on it."""
     query = open_query(reference, model.recipe_, model.config_, layer=model.layer)
-    return collect_cells(query.chunks(), counts_as_targets=model.config_.likelihood == "multinomial")
+    return collect_cells(query.chunks(), counts_as_targets=model.config_.counts_as_targets)
 
 
 def seen_cells(

@@ -164,7 +164,7 @@ def _shuffled(
     recipe = model.recipe_
     config = replace(model.config_, max_epochs=max_epochs or model.config_.max_epochs)
     opened = open_query(reference, recipe, config, layer=model.layer)
-    cells = collect_cells(opened.chunks(), counts_as_targets=config.likelihood == "multinomial")
+    cells = collect_cells(opened.chunks(), counts_as_targets=config.counts_as_targets)
     while True:
         shuffled = shuffle_within_genes(cells, rng=rng)
         yield fit_network(recipe, shuffled, config=config, rng=rng, device="cpu").weights

@@ -32,13 +32,16 @@ def softplus(z: torch.Tensor, beta: float | None) -> torch.Tensor:
 class Autoencoder(nn.Module):
     """The network of `method.md` 3.1; `forward` returns the latent (cells, units) and the output (cells, genes)."""
 
-    def __init__(self, *, n_genes: int, hidden_size: int, bottleneck_size: int, betas: Betas) -> None:
+    def __init__(
+        self, *, n_genes: int, hidden_size: int, bottleneck_size: int, betas: Betas, has_dispersion: bool = False
+    ) -> None:
         super().__init__()
         self.betas = betas
         self.hidden = _empty_layer(n_genes, hidden_size)
         self.latent = _empty_layer(hidden_size, bottleneck_size)
         self.decoder = _empty_layer(bottleneck_size, hidden_size)
         self.output = _empty_layer(hidden_size, n_genes)
+        self.log_dispersion = nn.Parameter(torch.zeros(n_genes)) if has_dispersion else None
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Return the latent (cells, units) of normalised expression (cells, genes)."""
@@ -70,7 +73,7 @@ def layer_betas(config: Config, n_genes: int) -> Betas:
         hidden=hidden,
         latent=None if config.bottleneck == "linear" else latent,
         decoder=decoder,
-        output=None if config.likelihood == "multinomial" else output,
+        output=None if config.counts_as_targets else output,
     )
 
 
@@ -81,6 +84,7 @@ def build_autoencoder(config: Config, *, n_genes: int, rng: np.random.Generator)
         hidden_size=config.hidden_size,
         bottleneck_size=config.bottleneck_size,
         betas=layer_betas(config, n_genes),
+        has_dispersion=config.likelihood == "negative_binomial",
     )
     generator = torch.Generator().manual_seed(int(rng.integers(2**63 - 1)))
     for layer in (model.hidden, model.latent, model.decoder, model.output):
@@ -114,4 +118,5 @@ def to_weights(model: Autoencoder) -> Weights:
         latent_beta=betas.latent,
         decoder_beta=betas.decoder,
         output_beta=betas.output,
+        log_dispersion=None if model.log_dispersion is None else copy(model.log_dispersion),
     )

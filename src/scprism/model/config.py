@@ -62,7 +62,8 @@ class Config:
         Genes that a query may lack: in each training step a share of the genes, drawn anew between 0 and this, is set
         to its mean in all cells, as `missing_genes` fills them. 0 for none.
     likelihood
-        ``"multinomial"`` on counts; ``"poisson"``: y − x log(y + 1e-8) on log values, as the paper writes;
+        ``"multinomial"``, ``"poisson_counts"`` and ``"negative_binomial"`` on counts, the cell's sum being given
+        (`model.losses`); ``"poisson"``: y − x log(y + 1e-8) on log values, as the paper writes;
         ``"poisson_log_input"``: exp(y) − x y, as the released code has it (row 6).
     penalty, penalty_weight, penalty_gradient
         Norm of I − W Wᵀ (``"rows"``) or of I − Wᵀ W (``"columns"``, row 2) of the last encoding layer; other measures
@@ -120,7 +121,9 @@ class Config:
     input_dropout: float = 0.5
     gene_dropout: float = 0.9
 
-    likelihood: Literal["multinomial", "poisson", "poisson_log_input"] = "multinomial"
+    likelihood: Literal["multinomial", "poisson_counts", "negative_binomial", "poisson", "poisson_log_input"] = (
+        "multinomial"
+    )
     penalty: Literal[
         "rows", "columns", "squared", "double_soft", "coherence", "hard", "decorrelated", "separate_maps"
     ] = "rows"
@@ -179,12 +182,17 @@ class Config:
         if self.penalty == "hard" and self.penalty_weight > 0 and (self.l1_weight > 0 or self.weight_decay > 0):
             msg = "`penalty='hard'` keeps weights orthonormal, which L1 and weight decay would undo."
             raise InputError(f"{msg} Set `l1_weight` and `weight_decay` to 0, or choose another penalty.")
-        if self.likelihood == "multinomial" and self.normalise == "none":
-            msg = "`likelihood='multinomial'` needs counts, but `normalise='none'` says that values are not counts."
+        if self.counts_as_targets and self.normalise == "none":
+            msg = f"`likelihood={self.likelihood!r}` needs counts, but `normalise='none'` says that there are none."
             raise InputError(f"{msg} Choose likelihood='poisson'.")
         if len(self.split) != 3 or min(self.split) < 0 or abs(sum(self.split) - 1) > 1e-9 or self.split[0] == 0:
             msg = f"`split` must be three shares that add up to 1, the first above 0, got {self.split!r}."
             raise InputError(msg)
+
+    @property
+    def counts_as_targets(self) -> bool:
+        """Whether the network's output is compared with counts, not with its input."""
+        return self.likelihood in ("multinomial", "poisson_counts", "negative_binomial")
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as a dictionary that JSON can hold."""

@@ -30,6 +30,9 @@ class Weights:
         ``W3`` (hidden, units), ``b3`` (hidden,) and the beta of that layer.
     output_weight, output_bias, output_beta
         ``W4`` (genes, hidden), ``b4`` (genes,) and the beta of the output.
+    log_dispersion
+        Logarithm of each gene's dispersion, (genes,), of models with a negative binomial likelihood; no function of the
+        network needs it but its loss.
     """
 
     hidden_weight: FloatArray
@@ -44,6 +47,7 @@ class Weights:
     latent_beta: float | None = 1.0
     decoder_beta: float | None = 1.0
     output_beta: float | None = 1.0
+    log_dispersion: FloatArray | None = None
 
     @property
     def n_genes(self) -> int:
@@ -60,6 +64,8 @@ class Weights:
         digest = hashlib.sha256()
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.name == "log_dispersion" and value is None:
+                continue  # models without one keep the fingerprint that they had before there were any
             digest.update(field.name.encode())
             is_array = isinstance(value, np.ndarray)
             digest.update(np.ascontiguousarray(value).tobytes() if is_array else repr(value).encode())

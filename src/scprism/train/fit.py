@@ -69,7 +69,7 @@ def prepare_training(
         msg = f"Only {len(recipe.genes):,} genes go into the model; it will know little of the cells."
         warnings.warn(msg, PrismWarning, stacklevel=4)
     chunks = prepared_chunks(matrix, map_by_name(names, recipe.genes), recipe)
-    return recipe, collect_cells(chunks, counts_as_targets=config.likelihood == "multinomial")
+    return recipe, collect_cells(chunks, counts_as_targets=config.counts_as_targets)
 
 
 def fit_network(

@@ -14,7 +14,7 @@ from scipy import sparse
 from torch import nn
 
 from scprism.model.autoencoder import Autoencoder, softplus
-from scprism.model.losses import Likelihood, loss_and_slope
+from scprism.model.losses import Likelihood, loss_and_slopes
 from scprism.train.batches import Batch
 
 __all__ = ["PenaltyOf", "Workspace", "add_gradients", "batch_loss", "new_workspace"]
@@ -177,12 +177,16 @@ def _output_layer(
         part = last[start : start + at_once]
         target = _dense(targets[start : start + at_once], workspace.target)
         z = torch.addmm(layer.bias, part, weight.t(), out=workspace.output[: len(part)])
-        loss, by_output = loss_and_slope(z, target, likelihood=likelihood, beta=model.betas.output)
-        total += float(loss)
+        loss, (by_output, by_dispersion) = loss_and_slopes(
+            z, target, likelihood=likelihood, beta=model.betas.output, log_dispersion=model.log_dispersion
+        )
+        total += loss
         if slope is not None:
             torch.mm(by_output, weight, out=slope[start : start + at_once])
             _gradient(weight).addmm_(by_output.t(), part, alpha=1 / n_cells)
             _gradient(layer.bias).addmv_(by_output.t(), part.new_ones(len(part)), alpha=1 / n_cells)
+            if by_dispersion is not None and model.log_dispersion is not None:
+                _gradient(model.log_dispersion).add_(by_dispersion, alpha=1 / n_cells)
     if slope is not None:
         slope.div_(n_cells)
     return total

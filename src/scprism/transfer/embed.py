@@ -48,8 +48,9 @@ def denoised(weights: Weights, latent: FloatArray, *, recipe: Recipe, config: Co
     on the scale that they were trained on.
     """
     output = decode(weights, latent)
-    if config.likelihood == "multinomial":
-        proportions: FloatArray = softmax(output, axis=1)
+    if config.counts_as_targets:
+        by_share = config.likelihood == "poisson_counts"
+        proportions: FloatArray = np.exp(output) / output.shape[1] if by_share else softmax(output, axis=1)
         per_million: FloatArray = np.log1p(proportions * np.float32(1e6 * recipe.share.sum()))
         return per_million
     values = np.exp(output) if config.likelihood == "poisson_log_input" else output

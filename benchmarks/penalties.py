@@ -1,0 +1,193 @@
+"""Which penalty keeps units from sharing tasks, and what it costs: every penalty and weight, over data sets and seeds.
+
+    python benchmarks/penalties.py --data DIR --store penalties.jsonl --minutes 5       run what is missing
+    python benchmarks/penalties.py --store penalties.jsonl --table                      print the tables
+
+A run trains the preset `default` with another penalty on half of a data set's cells, and looks at the other half:
+
+* `loss`: reconstruction loss of held-out cells, nats a molecule.
+* `cosine`: mean |cosine| between the units' end-to-end gene maps W2 D1 W1, D1 the mean gate of the hidden layer.
+* `genes`: participation ratio of genes in a unit's map, mean over units; `units`: of units in a gene's map, mean over
+  genes. The second is small where genes are not shared.
+* `SMI`, `SPN`: disentanglement against labels. Scores of each unit against each label: SMI is the mutual information of
+  the unit in 10 bins of equal width and the label, over the label's entropy; SPN sorts cells by the unit and takes the
+  share of a label's cells whose next cell has the label too, less the label's frequency and scaled to 1, at least 0.
+  From them LMS (best assignment of one unit to each label, sum over labels ÷ labels), MSAS (mean of each label's best
+  unit) and MSGS (mean gap from the best to the second best) — after Moinfar and Theis (DRVI, bioRxiv 2024). A unit
+  counts twice, upwards and downwards from its median, as the bottleneck is linear.
+* `AUPRC`: synthetic cells only. Recovery of planted programs: average precision of |map| for a program's genes, best
+  assignment of one unit to each program, mean.
+* `F1`: kNN macro-F1 of held-out cells, the other half being the reference; for `transfer`, of another data set.
+"""
+
+import argparse
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import average_precision_score, mutual_info_score
+
+import scprism
+from scprism.evaluate.knn import knn_scores
+from scprism.evaluate.sharing import mean_absolute_cosine, participation_ratio
+from scprism.model.config import Config
+from scprism.read.synthetic import Simulation, gene_names, simulate_cells
+
+SETTINGS = [
+    ("rows", 0.0),
+    *[(form, w) for form in ("rows", "squared", "double_soft", "coherence") for w in (0.1, 1.0)],
+    ("hard", 1.0),
+    *[(form, w) for form in ("decorrelated", "separate_maps") for w in (0.1, 1.0, 10.0)],
+]
+SEEDS = (0, 1, 2)
+DATA = {
+    "planted": ("", "cell_type", None),
+    "tm_facs_kidney": ("hallmark", "cell_ontology_class", None),
+    "pbmc3k": ("variable:2000", "cell_type", None),
+    "tm_droplet_immune": ("hallmark", "cell_type", ("mouse_lung_immune", "Major_cell_type")),
+}
+
+
+def read(name, data):
+    if name == "planted":
+        planted = Simulation(
+            n_cells=1200, genes=gene_names(1500), n_programs=12, n_types=8, program_size=60, overlap=0.3
+        )
+        return simulate_cells(planted, rng=0)
+    return anndata.read_h5ad(data / f"{name}.h5ad")
+
+
+def known(labels):
+    text = labels.astype(str)
+    return text[~text.isin(["NA", "nan"])]
+
+
+def disentanglement(latent, labels):
+    """Return LMS, MSAS and MSGS of SMI and SPN."""
+    signed = latent - np.median(latent, axis=0)
+    units = np.hstack([np.maximum(signed, 0), np.maximum(-signed, 0)])
+    names = np.unique(labels)
+    rng = np.random.default_rng(0)
+    scores = {"SMI": np.zeros((units.shape[1], len(names))), "SPN": np.zeros((units.shape[1], len(names)))}
+    for u, values in enumerate(units.T):
+        width = np.ptp(values) or 1.0
+        bins = np.minimum((values - values.min()) / width * 10, 9).astype(int)
+        order = np.lexsort((rng.random(len(values)), values))
+        for i, name in enumerate(names):
+            of_type = labels == name
+            share = of_type.mean()
+            entropy = -(share * np.log(share) + (1 - share) * np.log(1 - share))
+            scores["SMI"][u, i] = mutual_info_score(bins, of_type) / entropy
+            in_order = of_type[order]
+            same = (in_order[:-1] & in_order[1:]).sum() / max(in_order[:-1].sum(), 1)
+            scores["SPN"][u, i] = max(same - share, 0) / (1 - share)
+    result = {}
+    for kind, table in scores.items():
+        rows, columns = linear_sum_assignment(-table)
+        ranked = np.sort(table, axis=0)
+        result |= {f"LMS-{kind}": table[rows, columns].sum() / len(names), f"MSAS-{kind}": ranked[-1].mean()}
+        result[f"MSGS-{kind}"] = (ranked[-1] - ranked[-2]).mean()
+    return result
+
+
+def gene_maps(weights, inputs):
+    z = inputs @ weights.hidden_weight.T + weights.hidden_bias
+    gate = (1 / (1 + np.exp(-weights.hidden_beta * z))).mean(axis=0)
+    return (weights.latent_weight * gate) @ weights.hidden_weight
+
+
+def run(name, *, penalty, weight, seed, data):
+    genes, key, foreign = DATA[name]
+    cells = read(name, data)
+    half = np.random.default_rng(1).permutation(cells.n_obs)
+    train, test = cells[half[::2]].copy(), cells[half[1::2]].copy()
+    config = dataclasses.replace(
+        Config(), penalty=penalty, penalty_weight=weight, genes=genes or tuple(cells.var_names), bottleneck_size=30
+    )
+    start = time.perf_counter()
+    model = scprism.Prism(config, rng=seed, device="cpu").fit(train)
+    row = {"seconds": time.perf_counter() - start, "epochs": model.summary_["n_epochs"]}
+    inside = test[:, [g in set(model.recipe_.genes) for g in test.var_names]]
+    counts = inside[:, list(model.recipe_.genes)].X.toarray()
+    share = np.log1p(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) * 1e4)
+    per_million = np.expm1(model.denoise(test).astype(np.float64))
+    p = per_million / per_million.sum(axis=1, keepdims=True)
+    row["loss"] = float((-(counts * np.log(np.maximum(p, 1e-12))).sum(axis=1) / counts.sum(axis=1).clip(1)).mean())
+    maps = gene_maps(model.weights_, share)
+    row |= {
+        "cosine": mean_absolute_cosine(maps),
+        "genes": float(participation_ratio(np.abs(maps)).mean()),
+        "units": float(participation_ratio(np.abs(maps).T).mean()),
+    }
+    z_train, z_test = model.embed(train), model.embed(test)
+    labels, reference = known(test.obs[key].reset_index(drop=True)), known(train.obs[key].reset_index(drop=True))
+    row |= disentanglement(z_test[labels.index], labels.to_numpy())
+    row["F1"] = f1(z_train[reference.index], reference, z_test[labels.index], labels)
+    if foreign is not None:
+        other = anndata.read_h5ad(data / f"{foreign[0]}.h5ad")
+        truth = known(other.obs[foreign[1]].reset_index(drop=True))
+        row["transfer F1"] = f1(
+            z_train[reference.index], coarse(reference), model.embed(other)[truth.index], coarse(truth)
+        )
+    if name == "planted":
+        planted = cells.varm["program_loadings"][cells.var_names.get_indexer(model.recipe_.genes)] > 0
+        precision = [[average_precision_score(program, np.abs(unit)) for unit in maps] for program in planted.T]
+        best = linear_sum_assignment(-np.array(precision))
+        row["AUPRC"] = float(np.array(precision)[best].mean())
+    return row
+
+
+def coarse(labels):
+    """Return labels that the droplet and the lung data share."""
+    return labels.str.lower().str.replace(r"( cells?|s)$", "", regex=True).replace("granulocyte", "neutrophil")
+
+
+def f1(reference, labels, query, truth):
+    scores = knn_scores(reference, labels, query, truth, neighbours=(15,), metric="cosine")
+    return float(scores["macro_f1"].iloc[0])
+
+
+def load(store):
+    return [json.loads(line) for line in store.read_text().splitlines()] if store.exists() else []
+
+
+def tables(rows):
+    frame = pd.DataFrame(rows)
+    for name, part in frame.groupby("data"):
+        values = part.drop(columns=["data", "seed", "epochs"]).groupby(["penalty", "weight"])
+        mean, spread = values.mean().dropna(axis=1), values.std()[["loss", "cosine"]]
+        mean.insert(1, "± loss", spread["loss"])
+        print(f"\n{name}: means over {part['seed'].nunique()} seeds, trained on half of the cells")
+        print(mean.round(3).to_string())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder of the h5ad files")
+    parser.add_argument("--store", type=Path, required=True, help="results so far, a JSON line each")
+    parser.add_argument("--minutes", type=float, default=1e9, help="begin no run after so many")
+    parser.add_argument("--table", action="store_true", help="print what there is")
+    arguments = parser.parse_args()
+    if arguments.table:
+        tables(load(arguments.store))
+        return
+    done = {(r["data"], r["penalty"], r["weight"], r["seed"]) for r in load(arguments.store)}
+    jobs = [(name, form, weight, seed) for seed in SEEDS for name in DATA for form, weight in SETTINGS]
+    start = time.monotonic()
+    for job in jobs:
+        if job in done or time.monotonic() - start > 60 * arguments.minutes:
+            continue
+        name, form, weight, seed = job
+        row = {"data": name, "penalty": form, "weight": weight, "seed": seed}
+        row |= run(name, penalty=form, weight=weight, seed=seed, data=arguments.data)
+        with arguments.store.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""Training speed and memory against scvi-tools, and against what the machine can multiply.
+
+    python benchmarks/training.py --density 0.33 --peers PYTHON      PYTHON: an interpreter that has scvi-tools
+
+20,000 synthetic cells × 4,000 genes; every method has hidden layers of the same width and the same batches. Each
+measurement is a process of its own; methods take turns, and the table has the median epoch of all their turns. The
+first epoch, which compiles and fills caches, does not count.
+
+`needed` counts the products and sums that a step cannot do without: for each cell 3 · 2 · genes · hidden in the output
+layer (forward, gradient of its input, gradient of its weights), 2 · 2 · non-zero genes · hidden in the first layer,
+which needs no gradient of its input, and 3 · 2 · hidden · units in each of the two layers between. `share` is what of
+the machine's matrix-product rate (4,096 × 4,096, measured in the same run) that comes to.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+N_CELLS, N_GENES, HIDDEN, UNITS = 20_000, 4_000, 128, 50
+METHODS = ("scprism", "autograd", "SCVI", "LinearSCVI")
+
+
+def synthetic(density):
+    import numpy as np
+    from scipy import sparse
+
+    rng = np.random.default_rng(0)
+    parts = []
+    for _ in range(0, N_CELLS, 2_000):
+        kept = rng.random((2_000, N_GENES), dtype=np.float32) < density
+        parts.append(sparse.csr_matrix(kept, dtype=np.float32))
+        parts[-1].data = 1 + rng.poisson(1.0, size=parts[-1].nnz).astype(np.float32)
+    return sparse.vstack(parts, format="csr")
+
+
+def resident_mb():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+class Peak:
+    """The highest resident memory while it runs, MB."""
+
+    def __enter__(self):
+        self.peak, self.going = resident_mb(), True
+        self.thread = threading.Thread(target=self.watch)
+        self.thread.start()
+        return self
+
+    def watch(self):
+        """Look every 5 ms."""
+        while self.going:
+            self.peak = max(self.peak, resident_mb())
+            time.sleep(0.005)
+
+    def __exit__(self, *_):
+        self.going = False
+        self.thread.join()
+
+
+def product_rate():
+    import torch
+
+    a = torch.randn(4096, 4096)
+    best = float("inf")
+    for _ in range(4):
+        start = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - start)
+    return 2 * 4096**3 / best / 1e9
+
+
+def ours(counts, *, batch, epochs, dropout, with_autograd):
+    """Return the seconds of each epoch of our loop; with autograd: of a plain PyTorch loop over dense batches."""
+    import numpy as np
+    import torch
+
+    from scprism.model.autoencoder import build_autoencoder
+    from scprism.model.config import Config
+    from scprism.model.losses import reconstruction_loss
+    from scprism.train.batches import TrainingCells, batches
+    from scprism.train.loop import train_model
+
+    config = Config(
+        hidden_size=HIDDEN,
+        bottleneck_size=UNITS,
+        batch_size=batch,
+        input_dropout=dropout,
+        penalty_weight=0.0,
+        max_epochs=epochs,
+        split=(0.999, 0.001, 0.0),
+    )
+    inputs = counts.copy()
+    np.log1p(inputs.data, out=inputs.data)
+    cells, rng = TrainingCells(inputs, counts), np.random.default_rng(0)
+    model = build_autoencoder(config, n_genes=N_GENES, rng=rng)
+    if not with_autograd:
+        times = [0.0]
+        train_model(model, cells, config=config, rng=rng, on_epoch=lambda record: times.append(record.seconds))
+        return np.diff(times).tolist()
+    optimiser, times = torch.optim.Adam(model.parameters(), fused=True), []
+    for _ in range(epochs):
+        start = time.perf_counter()
+        for part in batches(cells, rng.permutation(N_CELLS), batch_size=batch, dropout=dropout, rng=rng):
+            x, target = (torch.from_numpy(m.toarray()) for m in (part.inputs, part.targets))
+            optimiser.zero_grad()
+            loss = reconstruction_loss(model(x)[1], target, likelihood="multinomial").mean()
+            torch.autograd.backward(loss)
+            optimiser.step()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def theirs(counts, *, name, batch, epochs):
+    """Return the seconds of each epoch of a model of scvi-tools."""
+    import logging
+    import warnings
+
+    warnings.filterwarnings("ignore")
+    import anndata
+    import lightning.pytorch as pl
+    import scvi
+
+    logging.disable(logging.WARNING)
+    times = []
+
+    class Watch(pl.Callback):
+        def on_train_epoch_start(self, *_):
+            self.start = time.perf_counter()
+
+        def on_train_epoch_end(self, *_):
+            times.append(time.perf_counter() - self.start)
+
+    kind = getattr(scvi.model, name)
+    cells = anndata.AnnData(counts)
+    kind.setup_anndata(cells)
+    model = kind(cells, n_hidden=HIDDEN, n_latent=UNITS)
+    quiet = {"enable_progress_bar": False, "logger": False, "enable_checkpointing": False, "callbacks": [Watch()]}
+    model.train(max_epochs=epochs, batch_size=batch, train_size=1.0, accelerator="cpu", devices=1, **quiet)
+    return times
+
+
+def child(arguments):
+    counts = synthetic(arguments.density)
+    rate = product_rate()
+    if arguments.child in ("scprism", "autograd"):
+        import scprism.train.loop  # noqa: F401  memory is counted over the imports
+    else:
+        import scvi  # noqa: F401
+    before = resident_mb()
+    with Peak() as peak:
+        options = {"batch": arguments.batch, "epochs": arguments.epochs}
+        if arguments.child in ("scprism", "autograd"):
+            options |= {"dropout": arguments.dropout, "with_autograd": arguments.child == "autograd"}
+            times = ours(counts, **options)
+        else:
+            times = theirs(counts, name=arguments.child, **options)
+    grown = peak.peak - before
+    print(json.dumps({"times": times[1:], "rate": rate, "grown": grown, "density": counts.nnz / N_CELLS / N_GENES}))
+
+
+def measure(arguments):
+    results = {name: [] for name in METHODS if arguments.peers or name in ("scprism", "autograd")}
+    for _ in range(arguments.turns):
+        for name in results:
+            python = sys.executable if name in ("scprism", "autograd") else arguments.peers
+            options = [f"--{o}={getattr(arguments, o)}" for o in ("density", "batch", "epochs", "dropout")]
+            done = subprocess.run(
+                [python, __file__, f"--child={name}", *options], capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                sys.exit(done.stderr)
+            results[name].append(json.loads(done.stdout.splitlines()[-1]))
+    return results
+
+
+def table(results, arguments):
+    speed = {name: N_CELLS / statistics.median(t for r in turns for t in r["times"]) for name, turns in results.items()}
+    rate = max(r["rate"] for turns in results.values() for r in turns)
+    density = results["scprism"][0]["density"]
+    per_cell = 2 * HIDDEN * (3 * N_GENES + 2 * N_GENES * density * (1 - arguments.dropout)) + 2 * 3 * 2 * HIDDEN * UNITS
+    print(f"density {density:.2f}, batches of {arguments.batch}, dropout {arguments.dropout:g}, hidden {HIDDEN}")
+    print(f"{'':<12}{'cells/s':>9}{'scprism is':>12}{'peak MB over imports and counts':>34}")
+    for name, turns in results.items():
+        grown = statistics.median(r["grown"] for r in turns)
+        print(f"{name:<12}{speed[name]:>9,.0f}{speed['scprism'] / speed[name]:>10.2f} ×{grown:>34,.0f}")
+    needed = per_cell * speed["scprism"] / 1e9
+    print(f"needed: {per_cell / 1e6:.2f} Mflop a cell = {needed:.0f} Gflop/s; ", end="")
+    print(f"matrix products: {rate:.0f} Gflop/s; share {needed / rate:.0%}")
+    parameters = 4 * (2 * N_GENES * HIDDEN + 2 * HIDDEN * UNITS + N_GENES + 2 * HIDDEN + UNITS)
+    inputs = 8 * density * N_CELLS * N_GENES
+    batch = 4 * N_GENES * (arguments.batch + 2 * min(arguments.batch, 256))
+    parts = [f"{x / 2**20:.0f} MB {what}" for x, what in ((inputs, "inputs"), (5 * parameters, "parameters"))]
+    print(f"memory needed: {parts[0]} (sparse), {batch / 2**20:.0f} MB batch, {parts[1]}, gradients, moments, best")
+    print(f"peak of this process's children: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:,.0f} MB")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--density", type=float, default=0.33, help="share of non-zero counts")
+    parser.add_argument("--batch", type=int, default=512)
+    parser.add_argument("--dropout", type=float, default=0.0, help="input dropout of our model")
+    parser.add_argument("--epochs", type=int, default=3, help="epochs a turn, the first of which does not count")
+    parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--peers", help="a Python that has scvi-tools; without it there are no peers")
+    parser.add_argument("--child", choices=METHODS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        child(arguments)
+    else:
+        table(measure(arguments), arguments)
+
+
+if __name__ == "__main__":
+    main()
