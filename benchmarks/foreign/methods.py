@@ -29,9 +29,7 @@ __all__ = [
     "Reference",
     "Task",
     "all_methods",
-    "network_calls",
     "open_task",
-    "trained",
     "variant",
 ]
 

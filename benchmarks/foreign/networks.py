@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from anndata import AnnData
 
 from foreign.methods import Method, Reference, Task, vote
 from scprism.model.autoencoder import build_autoencoder, to_weights
