@@ -1,5 +1,6 @@
 """What proposes settings. It needs the optional package optuna, so it is imported only where a search runs."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -25,13 +26,16 @@ class RankSampler(optuna.samplers.BaseSampler):  # type: ignore[misc]
     def __init__(self, make: Callable[[int], Any], *, seed: int) -> None:
         self._make = make
         self._seed = seed
-        self._inner = make(seed)
+        self._inner: Any = None
 
     def before_trial(self, study: Any, trial: Any) -> None:
         """Make the sampler of this trial."""
         known = study.get_trials(deepcopy=False, states=NOT_LOST)
         rank = sum(other.number < trial.number for other in known)
-        self._inner = self._make(int(np.random.SeedSequence([self._seed, rank]).generate_state(1)[0]))
+        with warnings.catch_warnings():
+            # some of Optuna's releases call these samplers experimental, at every trial
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._inner = self._make(int(np.random.SeedSequence([self._seed, rank]).generate_state(1)[0]))
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> Any:
         """Return the settings that are drawn together."""

@@ -71,13 +71,13 @@ def _create(storage: str | None, *, name: str, sampler: Any, pruner: Any, resume
                     study_name=name,
                     load_if_exists=resume,
                 )
-            except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as failure:
+            except (sqlalchemy.exc.DBAPIError, optuna.exceptions.StorageInternalError) as failure:
                 error: Exception = failure  # another process may be creating the same tables
                 time.sleep(0.1)
     except optuna.exceptions.DuplicatedStudyError as error_:
         msg = f"{storage} already holds the study {name!r}. Go on with it (--resume), or choose another storage."
         raise InputError(msg) from error_
-    except (ImportError, OSError, ValueError, sqlalchemy.exc.ArgumentError) as error_:
+    except (ImportError, OSError, ValueError, sqlalchemy.exc.SQLAlchemyError) as error_:
         error = error_
     msg = (
         f"The study's storage {storage!r} cannot be opened: {str(error).splitlines()[0]}. Storages look like: "
