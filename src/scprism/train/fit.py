@@ -116,7 +116,7 @@ def _identified(
 ) -> Checkpoint:
     """Return the checkpoint with what a run must share with it."""
     identity = {
-        "data": _data_fingerprint(recipe, cells),
+        "data": data_fingerprint(recipe, cells),
         "seed": seed,
         "scprism": __version__,
         **{name: value for name, value in config.to_json().items() if name != "genes"},  # the data tell them
