@@ -22,7 +22,8 @@ import numpy as np
 
 from foreign.cells import Pair, all_pairs, print_labels
 from foreign.gaps import gap_pairs
-from foreign.methods import BASELINES, Method, Reference, all_methods, network_calls, open_task, trained, variant
+from foreign.methods import BASELINES, Method, Reference, all_methods, open_task, variant
+from foreign.networks import network_calls, trained
 from foreign.peers import PEERS, peer_calls
 from foreign.store import Store
 from foreign.tables import gap_tables, transfer_tables
@@ -48,7 +49,7 @@ def compute(todo: Todo, methods: dict[str, Method], store: Store, *, stop: float
             task = open_task(pair, reference, store.data)
             if method.config is not None:
                 network = network or trained(reference, method, seed)
-                calls = network_calls(task, network)
+                calls = network_calls(task, network, whole_reference=len(method.rows) == 2)
             elif method_name in PEERS:
                 calls = peer_calls(task, reference, peer=method_name, python=pythons[method_name], seed=seed)
             else:
@@ -103,7 +104,9 @@ def main() -> None:
     variants = [replace(variant(text), seeds=arguments.seeds) for text in arguments.variant]
     methods = all_methods(variants=variants, seeds=arguments.seeds, untrained_seeds=arguments.untrained_seeds)
     if arguments.missing:
-        methods = [m for m in methods if m.name in ("default", *(v.name for v in variants), *GAP_BASELINES)]
+        networks = [m for m in methods if m.name in ("default", *(v.name for v in variants))]
+        networks = [replace(m, rows=(m.name, f"{m.name}, whole reference")) for m in networks]
+        methods = [*networks, *(m for m in methods if m.name in GAP_BASELINES)]
     else:
         methods = [m for m in methods if m.name != "pca_filled"] + [Method(name, rows) for name, rows in PEERS.items()]
     if arguments.methods:

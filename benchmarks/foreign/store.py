@@ -21,6 +21,12 @@ BASELINE_VERSION = 1
 """Raise it when a baseline's code changes what it computes."""
 SOURCE = Path(scprism.__file__).parent
 PREPARING = ("prepare", "transfer/align.py", "transfer/query.py", "read/symbols.py", "read/chunks.py")
+GENES_AND_SCALE = (
+    *(f"prepare/{name}.py" for name in ("genes", "ids", "learn", "names", "normalise", "organism", "orthologs")),
+    "transfer/align.py",
+    "read/symbols.py",
+)
+"""What decides a baseline's input. `prepare/stream.py` only carries it out: raise `BASELINE_VERSION` if it changes."""
 NETWORK = (*PREPARING, "model", "train/batches.py", "train/fit.py", "train/loop.py", "transfer/embed.py")
 IGNORED = frozenset(
     [
@@ -78,8 +84,8 @@ def method_key(method: Method) -> str:
             for config in (PRESETS["default"], WHOLE)
         ]
         chosen = shared[1:] if method.name == "hvg_pca" else shared[:1]
-        return f"{method.name} {BASELINE_VERSION} {json.dumps(chosen)} {code_hash(PREPARING)}"
-    return f"{method.name} {BASELINE_VERSION} {code_hash(PREPARING)}"
+        return f"{method.name} {BASELINE_VERSION} {json.dumps(chosen)} {code_hash(GENES_AND_SCALE)}"
+    return f"{method.name} {BASELINE_VERSION} {code_hash(GENES_AND_SCALE)}"
 
 
 class Store:

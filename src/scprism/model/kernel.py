@@ -22,7 +22,16 @@ def _add_rows(data: FloatArray, indices: IntArray, indptr: IntArray, columns: Fl
     n_units = columns.shape[1]
     for row in range(len(indptr) - 1):
         total = result[row]
-        for i in range(indptr[row], indptr[row + 1]):
+        i, stop = indptr[row], indptr[row + 1]
+        while i + 4 <= stop:  # four at once: the sums are read and written a quarter as often
+            a, b, c, d = data[i], data[i + 1], data[i + 2], data[i + 3]
+            to_a, to_b = columns[indices[i]], columns[indices[i + 1]]
+            to_c, to_d = columns[indices[i + 2]], columns[indices[i + 3]]
+            for unit in range(n_units):
+                total[unit] += a * to_a[unit] + b * to_b[unit] + c * to_c[unit] + d * to_d[unit]
+            i += 4
+        while i < stop:
             value, weights = data[i], columns[indices[i]]
             for unit in range(n_units):
                 total[unit] += value * weights[unit]
+            i += 1

@@ -8,6 +8,7 @@ from functools import partial
 import numba
 import numpy as np
 from scipy.special import softmax
+from threadpoolctl import ThreadpoolController
 
 from scprism.model.config import Config
 from scprism.model.forward import decode, encode
@@ -31,7 +32,8 @@ def embed_cells(weights: Weights, chunks: Iterable[PreparedChunk], *, fill: Floa
         parts = [encode_chunk(chunk.inputs) for chunk in chunks]
     else:
         parts = []
-        with ThreadPoolExecutor(n_threads) as pool:
+        one_thread_products = ThreadpoolController().limit(limits=1, user_api="blas")  # the chunks run side by side
+        with one_thread_products, ThreadPoolExecutor(n_threads) as pool:
             waiting: deque[Future[FloatArray]] = deque()
             for chunk in chunks:
                 waiting.append(pool.submit(encode_chunk, chunk.inputs))

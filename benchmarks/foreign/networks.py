@@ -1,0 +1,68 @@
+"""The networks of the comparison: trained or as they were drawn, and their calls."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from anndata import AnnData
+
+from foreign.methods import Method, Reference, Task, vote
+from scprism.model.autoencoder import build_autoencoder, to_weights
+from scprism.model.config import Config
+from scprism.model.weights import Weights
+from scprism.prepare.recipe import Recipe
+from scprism.train.fit import fit_network
+from scprism.transfer.embed import embed_cells
+from scprism.transfer.query import Query, open_query, with_gaps_of
+
+__all__ = ["Network", "network_calls", "trained"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network with its recipe, its settings, and the reference as it sees it."""
+
+    recipe: Recipe
+    weights: Weights
+    config: Config
+    reference: Query
+
+    def opened(self, cells: AnnData) -> Query:
+        """Return cells as the network sees them, however few of its genes they have."""
+        return open_query(cells, self.recipe, self.config, min_coverage=0.0)
+
+    def embedded(self, query: Query) -> np.ndarray:
+        """Return the latent of cells."""
+        return embed_cells(self.weights, query.chunks(), fill=query.fill)
+
+
+def trained(reference: Reference, method: Method, seed: int) -> Network:
+    """Return the network of a seed; an untrained one as it was drawn."""
+    assert method.config is not None
+    config = method.config
+    recipe, cells = reference.prepared(config)
+    if method.trained:
+        weights = fit_network(recipe, cells, config=config, rng=seed, device="cpu").weights
+    else:
+        rng = np.random.default_rng(seed)
+        weights = to_weights(build_autoencoder(config, n_genes=len(recipe.genes), rng=rng))
+    return Network(recipe, weights, config, open_query(reference.cells, recipe, config, min_coverage=0.0))
+
+
+def network_calls(task: Task, network: Network, *, whole_reference: bool) -> dict[str, np.ndarray]:
+    """Return calls with the reference seen through the query's gaps, and if asked with the whole reference too."""
+    query = network.opened(task.query)
+    z_query = network.embedded(query)
+    calls = {"": latent_vote(task, network.embedded(with_gaps_of(network.reference, query)), z_query, network.config)}
+    if whole_reference:
+        calls["whole"] = latent_vote(task, network.embedded(network.reference), z_query, network.config)
+    return calls
+
+
+def latent_vote(task: Task, z: np.ndarray, z_query: np.ndarray, config: Config) -> np.ndarray:
+    """Return calls in the latent space, standardised over the labelled reference cells if the settings say so."""
+    if config.standardise_latent:
+        voters = z[task.codes >= 0].astype(np.float64)
+        mean, spread = voters.mean(axis=0), voters.std(axis=0)
+        spread = np.where(spread > 0, spread, 1)
+        z, z_query = (z - mean) / spread, (z_query - mean) / spread
+    return vote(task, z, z_query, config.metric)
