@@ -1,6 +1,8 @@
 """What several tests share: simulated cells, every kind of storage, the real data."""
 
 import os
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -64,3 +66,25 @@ def _dense(matrix):
 def rng() -> np.random.Generator:
     """A generator of known seed."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run `scprism` in this process; return its exit status, its output and its messages."""
+    from scprism.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["scprism", *map(str, arguments)])
+        status = 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            try:
+                main()
+            except SystemExit as stop:
+                status = int(stop.code or 0)
+        output = capsys.readouterr()
+        return status, output.out, output.err
+
+    return run

@@ -1,13 +1,17 @@
-import sys
-import warnings
-
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
 
-from scprism.cli import main
+from scprism.enrich.genesets import gene_sets
+from scprism.enrich.network_null import enrich_against
+from scprism.enrich.pathways import enrich, read_enrichment
+from scprism.enrich.settings import GseaSettings
+from scprism.estimator import Prism
+from scprism.explain.explanation import read_explanation, write_explanation
+from scprism.explain.null_networks import Nulls, null_explanations
+from scprism.model.config import Config
 from scprism.prepare.genes import hallmark_genes
 from scprism.read.synthetic import Simulation, simulate_cells
 
@@ -15,22 +19,8 @@ SETTINGS = "hidden_size = 16\nbottleneck_size = 5\nmax_epochs = 3\nsearch_epochs
 
 
 @pytest.fixture
-def scprism(monkeypatch, capsys):
-    """Run the command line in this process; return its exit status, its output and its messages."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["scprism", *map(str, arguments)])
-        status = 0
-        with warnings.catch_warnings():
-            warnings.simplefilter("default")
-            try:
-                main()
-            except SystemExit as stop:
-                status = int(stop.code or 0)
-        output = capsys.readouterr()
-        return status, output.out, output.err
-
-    return run
+def scprism(command_line):
+    return command_line
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +99,19 @@ def test_tune_trains_with_the_best_trial_and_resumes(scprism, folder):
     status, _, messages = scprism(*call, "--trials", 2)
     assert (status, "best of 2 trials" in messages) == (0, True)
     status, _, messages = scprism(*call, "--trials", 2)
-    assert (status, "already holds a simple study" in messages) == (2, True)
+    assert (status, "already holds the study 'effective'" in messages) == (2, True)
     status, _, messages = scprism(*call, "--trials", 3, "--resume")
     assert (status, "best of 3 trials" in messages) == (0, True)
+    trials = pd.read_csv(folder / "tuned.trials.tsv", sep="\t")
+    assert trials["trial"].tolist() == [0, 1, 2]
+    assert trials.columns[:6].tolist() == ["trial", "state", "validation_loss", "epochs", "seconds", "learning_rate"]
+    assert "too few trials to tell how much the settings matter: 3" in messages
+    paper = ("--space", "simple", "--stopping", "none", "--trials", 12, "--resume", "--jobs", 1)
+    status, _, messages = scprism(*call, *paper)
+    assert (status, "settings that mattered: " in messages) == (0, True)
+    importance = pd.read_csv(folder / "tuned.importance.tsv", sep="\t").set_index("setting")
+    # over the paper's range the penalty does nothing, and the table says so
+    assert importance.loc["penalty_weight", "flat"]
 
 
 def test_integrate_writes_corrected_expression_that_a_model_trains_on(scprism, folder):
@@ -256,3 +256,60 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(scprism, fold
 
 def test_version_is_said(scprism):
     assert scprism("--version")[1].startswith("scprism 0.")
+
+
+@pytest.fixture(scope="module")
+def explained(folder):
+    """A model, the cells that it explains, and their explanation by group."""
+    cells = anndata.read_h5ad(folder / "ref.h5ad")
+    model = Prism(Config(hidden_size=16, bottleneck_size=5, max_epochs=2), rng=0).fit(cells)
+    model.save(folder / "null_model")
+    write_explanation(model.explain(cells, groupby="cell_type"), folder / "null_explanation.h5ad")
+    return model, cells, folder / "null_explanation.h5ad"
+
+
+@pytest.mark.filterwarnings("ignore:Only .* symbols of the gene sets")
+def test_enrichment_against_networks_is_that_of_python(scprism, folder, explained):
+    model, cells, path = explained
+    out = folder / "against.tsv"
+    options = ("--model", folder / "null_model", "--query", folder / "ref.h5ad", "--groupby", "cell_type")
+    status, _, messages = scprism(
+        "enrich", path, "--null", "networks", "--null-networks", 3, "--rng", 7, *options, "--out", out
+    )
+    assert status == 0, messages
+    nulls = null_explanations(model, cells, nulls=Nulls(n=3), groupby="cell_type", rng=7)
+    expected = enrich_against(read_explanation(path), gene_sets("hallmark", organism="mouse"), nulls, rng=7)
+    found = read_enrichment(out)
+    pd.testing.assert_series_equal(found["p_value"], expected["p_value"])
+    assert "null networks" in found.attrs["null"]
+
+
+@pytest.mark.filterwarnings("ignore:Only .* symbols of the gene sets")
+def test_enrichment_against_genes_of_like_expression_is_that_of_python(scprism, folder, explained):
+    model, _, path = explained
+    out = folder / "matched.tsv"
+    status, _, messages = scprism(
+        "enrich", path, "--null", "matched", "--model", folder / "null_model", "--scores", "absolute", "--out", out
+    )
+    assert status == 0, messages
+    settings = GseaSettings(null="matched", expression=pd.Series(model.recipe_.mean, index=list(model.recipe_.genes)))
+    sets = gene_sets("hallmark", organism="mouse")
+    expected = enrich(read_explanation(path), sets, scores="absolute", settings=settings, rng=0)
+    pd.testing.assert_series_equal(read_enrichment(out)["p_value"], expected["p_value"])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--null", "networks"), "--null networks needs --model and --query"),
+        (("--null", "matched"), "--null matched needs --model"),
+        (("--model", "null_model"), "--null genes takes no --model"),
+        (("--null", "matched", "--model", "null_model", "--layer", "raw"), "--null matched takes no --layer"),
+        (("--null", "cells"), "null"),
+    ],
+)
+def test_a_null_without_what_it_is_made_of_is_refused(scprism, folder, explained, options, words):
+    status, _, messages = scprism("enrich", explained[2], "--out", folder / "no.tsv", *options)
+    assert status == 2
+    assert words in messages
+    assert not (folder / "no.tsv").exists()

@@ -1,6 +1,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from anndata import AnnData
 from scipy import sparse
@@ -8,6 +9,8 @@ from scipy import sparse
 import scprism
 from scprism.errors import InputError, PrismError
 from scprism.estimator import Prism, load
+from scprism.explain.directions import contrast_direction, probe_direction
+from scprism.model.forward import encode
 from scprism.model.presets import PRESETS
 from scprism.prepare.genes import hallmark_genes
 from scprism.read.synthetic import Simulation, simulate_cells
@@ -127,11 +130,13 @@ def test_explanation_has_a_map_for_each_group_and_for_all(model, cells):
     np.testing.assert_allclose(why.signed[3], mean, atol=1e-6)
 
 
-def test_deeplift_is_relative_to_the_mean_training_cell(model, cells):
-    # completeness: a unit's attributions sum to its mean activation less that of the mean training cell
-    why = model.explain(cells, method="deeplift")
-    w, x0 = model.weights_, model.recipe_.mean
+@pytest.mark.parametrize("baseline", ["zero", "mean"])
+def test_deeplift_is_relative_to_its_baseline(model, cells, baseline):
+    # completeness: a unit's attributions sum to its mean activation less that of the baseline
+    why = model.explain(cells, method="deeplift", baseline=baseline)
+    w, x0 = model.weights_, model.recipe_.mean if baseline == "mean" else np.zeros(len(model.recipe_.genes))
     z0 = np.log1p(np.exp(w.hidden_weight @ x0 + w.hidden_bias)) @ w.latent_weight.T + w.latent_bias
+    assert why.baseline.startswith({"mean": "the mean of the cells", "zero": "zero expression"}[baseline])
     np.testing.assert_allclose(why.signed[0].sum(axis=1), model.embed(cells).mean(axis=0) - z0, atol=1e-4)
 
 
@@ -144,6 +149,26 @@ def test_groups_may_be_given_as_a_series(model, cells):
 def test_groups_of_other_cells_are_refused(model, cells):
     with pytest.raises(InputError, match="its index .* differs from `obs_names`"):
         model.explain(cells, groupby=cells.obs["cell_type"].iloc[::-1])
+
+
+def test_a_contrast_of_groups_is_explained_up_to_how_far_they_lie_apart(model, cells, z):
+    is_first = (cells.obs["cell_type"] == "type_0").to_numpy()
+    rows = [contrast_direction(z, is_first, ~is_first), probe_direction(z, cells.obs["cell_type"], label="type_1")]
+    directions = pd.DataFrame(rows, index=["type_0 - rest", "type_1"])
+    why = model.explain(cells, groupby="cell_type", directions=directions)
+    assert why.units == ("type_0 - rest", "type_1")
+    along = pd.DataFrame(z @ np.transpose(rows), index=cells.obs["cell_type"].astype(str)).groupby(level=0).mean()
+    baseline = encode(model.weights_, np.zeros((1, len(model.recipe_.genes)), np.float32)) @ np.transpose(rows)
+    for group in along.index:
+        sums = why.signed[why.groups.index(group)].sum(axis=1)
+        np.testing.assert_allclose(sums, along.loc[group] - baseline[0], atol=1e-4)
+
+
+def test_directions_must_be_named_rows_of_units(model, cells):
+    with pytest.raises(InputError, match="`directions` must be a DataFrame"):
+        model.explain(cells, directions=np.ones((1, 5)))
+    with pytest.raises(InputError, match="one row a direction with"):
+        model.explain(cells, directions=pd.DataFrame(np.ones((1, 3))))
 
 
 def test_expected_gradients_need_their_reference(model, cells):

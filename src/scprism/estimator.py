@@ -22,7 +22,7 @@ from scprism.transfer.align import Alignment, align_genes
 from scprism.transfer.embed import denoised, embed_cells
 from scprism.transfer.labels import known_labels, label_query
 from scprism.transfer.query import Query, open_query
-from scprism.types import AttributionMethod, FloatArray, Organism, PathLike, RNGLike
+from scprism.types import AttributionMethod, Baseline, FloatArray, Organism, PathLike, RNGLike
 
 __all__ = ["Prism", "load"]
 
@@ -104,15 +104,26 @@ class Prism:
         )
 
     def tune(
-        self, cells: AnnData, *, search: Search, on_trial: Callable[[int, float], None] = lambda *_: None
+        self,
+        cells: AnnData,
+        *,
+        search: Search | None = None,
+        on_trial: Callable[[int, float], None] = lambda *_: None,
     ) -> pd.DataFrame:
         """Return a table of the trials of a search for settings; the model is trained with the best of them.
 
-        Arguments are those of `scprism.train.tune.tune_network`.
+        Arguments, table and errors are those of `scprism.train.tune.tune_network`; what `search` leaves open comes from
+        the preset.
         """
         recipe, training = self._prepare(cells)
         fitted, config, trials = tune_network(
-            recipe, training, config=self.config, search=search, seed=self.rng, device=self.device, on_trial=on_trial
+            recipe,
+            training,
+            config=self.config,
+            search=search or Search(),
+            seed=self.rng,
+            device=self.device,
+            on_trial=on_trial,
         )
         self._learned(fitted, config)
         return trials
@@ -198,7 +209,9 @@ class Prism:
         *,
         groupby: "str | pd.Series[str] | None" = None,
         method: AttributionMethod | None = None,
+        baseline: Baseline | None = None,
         reference: AnnData | None = None,
+        directions: pd.DataFrame | None = None,
         layer: str | None = None,
         organism: Organism | None = None,
         min_coverage: float | None = None,
@@ -211,10 +224,15 @@ class Prism:
             Column of ``cells.obs``, or a Series of groups indexed by cell; without it there is only the group
             ``"all"``.
         method
-            Attribution method; that of the preset if not given. Those with a baseline are relative to the mean of the
-            cells that the model was trained on: how do these cells differ from what it has seen?
+            Attribution method; that of the preset if not given.
+        baseline
+            ``"zero"``: attributions say what a cell's expression adds to a unit; ``"mean"``: what its difference from
+            the mean training cell adds. That of the preset if not given.
         reference
             For ``"expected_gradients"``: the data whose cells are the baselines; 100 of them are used.
+        directions
+            What to explain in place of the units: a row a direction in latent space, a column a unit, the index its
+            name. `scprism.explain.directions` makes contrasts of two groups and probes of a label.
         """
         query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
         known = None if reference is None else self._open(reference, layer=None, organism=None, min_coverage=None)
@@ -225,12 +243,14 @@ class Prism:
             config=self.config_,
             groupby=groupby,
             method=method or self.config_.attribution,
+            baseline=baseline or self.config_.baseline,
             reference=known,
+            directions=directions,
         )
 
     def align(self, cells: AnnData, *, layer: str | None = None, organism: Organism | None = None) -> Alignment:
         """Return how the genes of `cells` meet the model's: the coverage table and its shares, however low."""
-        names = find_counts(cells, layer=layer)[1] if layer == "raw" else cells.var_names
+        _, names = find_counts(cells, layer=self.layer if layer is None else layer)
         return align_genes(list(names), self.recipe_, organism=organism)
 
     def save(self, folder: PathLike) -> None:

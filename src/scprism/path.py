@@ -100,5 +100,6 @@ def run_path(
         reference=reference,
         reference_labels=labels,
         messages=messages,
+        layer=query_layer,
     )
     return folder / "report.html"

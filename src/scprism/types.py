@@ -9,6 +9,7 @@ from scipy import sparse
 
 __all__ = [
     "AttributionMethod",
+    "Baseline",
     "FloatArray",
     "IntArray",
     "Matrix",
@@ -20,6 +21,7 @@ __all__ = [
 AttributionMethod: TypeAlias = Literal[
     "plain", "guided", "deeplift", "gradient_x_input", "integrated_gradients", "expected_gradients"
 ]
+Baseline: TypeAlias = Literal["zero", "mean"]
 FloatArray: TypeAlias = NDArray[np.floating]
 IntArray: TypeAlias = NDArray[np.integer]
 Matrix: TypeAlias = FloatArray | IntArray | sparse.csr_matrix | sparse.csr_array | sparse.csc_matrix | sparse.csc_array

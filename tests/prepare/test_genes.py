@@ -1,3 +1,4 @@
+import anndata
 import numpy as np
 import pytest
 from scipy import sparse
@@ -118,6 +119,19 @@ def test_organism_of_real_data(name, organism, shared_data):
     with h5py.File(shared_data / f"{name}.h5ad") as file:
         names = [n.decode() for n in file["var"][file["var"].attrs["_index"]][:]]
     assert detect_organism(names) == organism
+
+
+@pytest.mark.parametrize("change", [str.upper, str.lower, str.capitalize])
+@pytest.mark.parametrize(("name", "organism"), [("pbmc_kang", "human"), ("tms_facs_liver", "mouse")])
+def test_case_does_not_change_the_organism_of_real_data(name, organism, change, shared_data):
+    names = anndata.read_h5ad(shared_data / f"{name}.h5ad", backed="r").var_names
+    assert detect_organism([change(gene) for gene in names]) == organism
+
+
+def test_symbols_of_the_other_organism_alone_are_refused():
+    human = sorted(set(hallmark_genes("human")) - {g.upper() for g in hallmark_genes("mouse")})
+    with pytest.raises(InputError, match=r"told to be mouse, but .* known in human only .* or say 'human'"):
+        pick("hallmark", human, organism="mouse")
 
 
 def test_organism_of_unknown_names_is_none():

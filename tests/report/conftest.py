@@ -94,7 +94,7 @@ class FakeModel:
     reference: np.ndarray
     fingerprint: str = "f00d"
 
-    def align(self, _: AnnData) -> Alignment:
+    def align(self, _: AnnData, *, layer: str | None = None) -> Alignment:  # noqa: ARG002
         return Alignment(gene_map=None, coverage=self.coverage, organism="mouse")
 
     def embed(self, _: AnnData) -> np.ndarray:

@@ -53,6 +53,50 @@ def test_counts_of_several_orthologs_of_one_gene_are_added(monkeypatch):
     np.testing.assert_array_equal(np.array([[5, 9, 2]]) @ alignment.gene_map.selection.toarray(), [[7]])
 
 
+def test_without_an_ortholog_the_gene_of_the_same_name_is_taken(monkeypatch):
+    monkeypatch.setattr("scprism.transfer.align.ortholog_sources", lambda *_, **__: {"Ccl6": ("CCL5",)})
+    assert sources(align_genes(["CCL4", "CCL5"], recipe(["Ccl4", "Ccl5", "Ccl6"]), organism="human")) == {
+        "Ccl4": "CCL4",
+        "Ccl5": "",  # its name is used for another gene
+        "Ccl6": "CCL5",
+    }
+
+
+def test_orthologs_are_found_whatever_the_case():
+    assert sources(align_genes(["tp53", "cd3e"], recipe(["Trp53", "Cd3e"]), organism="human")) == {
+        "Trp53": "tp53",
+        "Cd3e": "cd3e",
+    }
+
+
+def test_ensembl_ids_count_for_their_symbols_and_are_added():
+    # two human ids, one with a version, and a mouse model; the last id is unknown
+    names = ["ENSG00000198851.10", "ENSG00000141510", "ENSG00000999999"]
+    alignment = align_genes(names, recipe(["Cd3e", "Trp53"]))
+    assert alignment.organism == "human"
+    assert sources(alignment) == {"Cd3e": names[0], "Trp53": names[1]}
+    same_species = align_genes(names, recipe(["CD3E", "TP53"], organism="human"))
+    assert coverage_summary(same_species).startswith("0 of 2 genes found by name, 2 by Ensembl id, 0 by ortholog")
+
+
+def test_two_ids_of_one_symbol_are_added(monkeypatch):
+    table = {"ENSG00000000001": "MYC", "ENSG00000000002": "MYC"}
+    monkeypatch.setattr("scprism.prepare.ids.read_gene_ids", lambda: table)
+    alignment = align_genes(list(table), recipe(["MYC"], organism="human"))
+    np.testing.assert_array_equal(np.array([[3, 4]]) @ alignment.gene_map.selection.toarray(), [[7]])
+
+
+def test_an_id_is_not_counted_beside_its_symbol():
+    alignment = align_genes(["MYC", "ENSG00000136997"], recipe(["MYC"], organism="human"), organism="human")
+    assert sources(alignment) == {"MYC": "MYC"}
+
+
+def test_an_id_that_the_model_knows_by_this_name_stays():
+    assert sources(align_genes(["ENSG00000136997", "X"], recipe(["ENSG00000136997"], organism="human"))) == {
+        "ENSG00000136997": "ENSG00000136997"
+    }
+
+
 def test_coverage_by_hand():
     alignment = align_genes(["Cd3e"], recipe(["Cd3e", "Myc", "Xist"], share=[0.1, 0.2, 0.1]), organism="mouse")
     assert alignment.share_of_genes == pytest.approx(1 / 3)

@@ -1,12 +1,13 @@
 """The commands that make models and describe them."""
 
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 from scprism.cli import options as o
 from scprism.cli.app import app
 from scprism.cli.console import say, training_progress
+from scprism.cli.search import write_search
 
 __all__ = ["fit", "info", "tune"]
 
@@ -35,17 +36,31 @@ def fit(
     say(f"model: {out}, test loss {model.summary_['test_loss']:.6g}")
 
 
-@app.command(epilog="Example: scprism tune reference.h5ad --out model --preset paper --trials 40")
+@app.command(epilog="Example: scprism tune reference.h5ad --out model --trials 40 --jobs 2")
 def tune(
     reference: o.Reference,
     out: o.Out,
     preset: o.PresetName = "default",
     trials: Annotated[int | None, typer.Option(min=1, help="Number of trials. [default: the preset's]")] = None,
-    space: Annotated[str, typer.Option(help="simple or complex (with L1 and weight decay).")] = "simple",
-    storage: Annotated[
-        str | None, typer.Option(help="Optuna storage URL. [default: an SQLite file beside the model]")
+    space: Annotated[
+        str | None,
+        typer.Option(
+            help="effective, or the paper's simple or complex (with L1 and weight decay). [default: preset's]"
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a study that the storage holds.")] = False,
+    stopping: Annotated[
+        str | None,
+        typer.Option(help="halving: end the worse trials early; none: all epochs, as the paper. [default: preset's]"),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Optuna storage URL, or journal:///FILE. [default: an SQLite file beside the model]"),
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="Name of the study in the storage. [default: the space's]")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a study that the storage holds; several processes may.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Trials to run side by side.")] = 1,
     genes: o.Genes = None,
     organism: o.OrganismName = None,
     layer: o.Layer = None,
@@ -54,21 +69,29 @@ def tune(
     rng: o.Seed = 0,
     threads: o.Threads = None,
 ) -> None:
-    """Search for settings over the paper's ranges, then train a model with the best."""
+    """Search for settings, then train a model with the best.
+
+    Beside the model it writes OUT.study.db, the study; OUT.trials.tsv, a row a trial; and OUT.importance.tsv, how much
+    each setting mattered.
+    """
     o.check_model_folder(out, reference)
     o.use_threads(threads)
     from scprism.train.tune import Search
 
     model = o.new_model(preset, config=config, genes=genes, organism=organism, layer=layer, device=device, rng=rng)
-    cells = o.read(reference, layer=layer)
     search = Search(
-        space=o.space(space),
-        n_trials=trials or model.config.search_trials,
+        space=cast("Any", space),
+        stopping=cast("Any", stopping),
+        n_trials=trials,
         storage=storage or f"sqlite:///{out}.study.db",
+        study=study,
         resume=resume,
-    )
+        jobs=jobs,
+    ).resolved(model.config)
+    cells = o.read(reference, layer=layer)
     table = model.tune(cells, search=search, on_trial=lambda number, loss: say(f"  trial {number}: loss {loss:.6g}"))
     model.save(out)
+    write_search(out, table, search=search, rng=rng)
     say(f"model: {out}, test loss {model.summary_['test_loss']:.6g}, best of {len(table)} trials")
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scprism.estimator import Prism
-    from scprism.types import AttributionMethod, Organism
+    from scprism.types import AttributionMethod, Baseline, Organism
 
 __all__ = [
     "ConfigFile",
@@ -42,7 +42,6 @@ __all__ = [
     "new_model",
     "organism",
     "read",
-    "space",
     "use_threads",
 ]
 
@@ -134,10 +133,17 @@ def method(name: str | None) -> "AttributionMethod | None":
     return cast("AttributionMethod | None", name)
 
 
-def space(name: str) -> "Literal['simple', 'complex']":
-    """Return the search space that was told."""
-    check_choice("space", name, ("simple", "complex"))
-    return cast("Literal['simple', 'complex']", name)
+def scores(name: str) -> "Literal['signed', 'absolute', 'difference']":
+    """Return what genes are ranked by."""
+    check_choice("scores", name, ("signed", "absolute", "difference"))
+    return cast("Literal['signed', 'absolute', 'difference']", name)
+
+
+def baseline(name: str | None) -> "Baseline | None":
+    """Return the baseline that was told, if any."""
+    if name is not None:
+        check_choice("baseline", name, ("zero", "mean"))
+    return cast("Baseline | None", name)
 
 
 def groups(key: str | None) -> "str | pd.Series[str] | None":

@@ -1,13 +1,15 @@
 """The commands that explain, test and report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
+from scprism._check import check_choice
 from scprism.cli import options as o
 from scprism.cli.app import app, datasets_app
 from scprism.cli.console import say
+from scprism.errors import InputError
 
 __all__ = ["enrich", "explain", "list_datasets", "report"]
 
@@ -22,6 +24,9 @@ def explain(
     ] = None,
     method: Annotated[
         str | None, typer.Option(help="plain, guided, deeplift, gradient_x_input, … [default: the preset's]")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="What attributions are relative to: zero or mean. [default: the preset's]")
     ] = None,
     layer: o.Layer = None,
     organism: o.OrganismName = None,
@@ -39,6 +44,7 @@ def explain(
         cells,
         groupby=o.groups(groupby),
         method=o.method(method),
+        baseline=o.baseline(baseline),
         layer=layer,
         organism=o.organism(organism),
         min_coverage=min_coverage,
@@ -53,23 +59,79 @@ def enrich(
     out: o.Out,
     gene_sets: Annotated[str, typer.Option(help="hallmark, or a GMT file.")] = "hallmark",
     organism: o.OrganismName = None,
+    scores: Annotated[str, typer.Option(help="What genes are ranked by: signed, absolute or difference.")] = "signed",
+    null: Annotated[
+        str,
+        typer.Option(
+            help="What a set must stand out from: genes (random sets), matched (random sets of like mean expression; "
+            "needs --model), networks (random sets, and untrained networks; needs --model and --query)."
+        ),
+    ] = "genes",
+    model: Annotated[Path | None, typer.Option(help="Model folder, for --null matched or networks.")] = None,
+    query: Annotated[Path | None, typer.Option(help="The cells that were explained, for --null networks.")] = None,
+    groupby: Annotated[str | None, typer.Option(help="With --query: as given to `scprism explain`.")] = None,
+    layer: o.Layer = None,
+    null_networks: Annotated[int, typer.Option(min=1, help="Untrained networks, for --null networks.")] = 100,
     rng: o.Seed = 0,
     threads: o.Threads = None,
 ) -> None:
     """Test which gene sets each unit's genes form."""
-    o.check_out(out, explanation)
+    o.check_out(out, explanation, query)
     o.use_threads(threads)
+    check_null(null, model=model, query=query, groupby=groupby, layer=layer)
+    import pandas as pd
+
     from scprism.enrich.genesets import gene_sets as load_sets
+    from scprism.enrich.network_null import enrich_against
     from scprism.enrich.pathways import enrich as test_sets
     from scprism.enrich.pathways import write_enrichment
+    from scprism.enrich.settings import GseaSettings
+    from scprism.estimator import load
+    from scprism.explain.attribution import MEAN_CELL
     from scprism.explain.explanation import read_explanation
+    from scprism.explain.null_networks import Nulls, null_explanations
     from scprism.prepare.organism import detect_organism
 
+    ranked_by = o.scores(scores)
     record = read_explanation(explanation)
     sets = load_sets(gene_sets, organism=o.organism(organism) or detect_organism(record.genes))
-    table = test_sets(record, sets, rng=rng)
+    if null == "networks":
+        prism, cells = load(cast("Path", model)), o.read(cast("Path", query), layer=layer)
+        nulls = null_explanations(
+            prism,
+            cells,
+            nulls=Nulls(
+                n=null_networks,
+                absolute=ranked_by != "signed",
+                baseline="mean" if record.baseline == MEAN_CELL else "zero",
+            ),
+            groupby=o.groups(groupby),
+            method=o.method(record.method),
+            layer=layer,
+            rng=rng,
+        )
+        table = enrich_against(record, sets, nulls, scores=ranked_by, rng=rng, threads=threads)
+    else:
+        recipe = None if model is None else load(model).recipe_
+        mean = None if recipe is None else pd.Series(recipe.mean, index=list(recipe.genes))
+        settings = GseaSettings(null=cast("Any", null), expression=mean)
+        table = test_sets(record, sets, scores=ranked_by, settings=settings, rng=rng, threads=threads)
     write_enrichment(table, out)
     say(f"enrichment: {out}, {len(table):,} tests, {(table['q_value'] < 0.05).sum():,} with q < 0.05")
+
+
+def check_null(null: str, *, model: Path | None, query: Path | None, groupby: str | None, layer: str | None) -> None:
+    """Refuse a null without what it is made of, and options that it would ignore."""
+    check_choice("null", null, ("genes", "matched", "networks"))
+    given = {"--model": model, "--query": query, "--groupby": groupby, "--layer": layer}
+    needed = {"genes": (), "matched": ("--model",), "networks": ("--model", "--query")}[null]
+    missing = [name for name in needed if given[name] is None]
+    allowed = tuple(given) if null == "networks" else needed
+    surplus = [name for name, value in given.items() if value is not None and name not in allowed]
+    if missing or surplus:
+        what = f"needs {' and '.join(missing)}" if missing else f"takes no {' or '.join(surplus)}"
+        msg = f"--null {null} {what}. See `scprism enrich --help`."
+        raise InputError(msg)
 
 
 @app.command(epilog="Example: scprism report --model results/model --query query.h5ad --out report.html …")
@@ -111,6 +173,7 @@ def report(
         reference=None if reference is None else o.read(reference, layer=layer),
         reference_labels=labels,
         trust=None if trust is None else read_trust(trust),
+        layer=query_layer,
     )
     say(f"report: {out.resolve()}")
 

@@ -44,14 +44,14 @@ def enrich_against(
     Parameters
     ----------
     nulls
-        From `scprism.explain.null_networks.null_explanations`, of the same cells, groups, genes and method. The units
-        of a null network have no order, so each counts as a draw for every unit. Explanations of the network itself
-        with other groups (its fingerprint tells) are compared unit by unit. Gone through once.
+        From `scprism.explain.null_networks.null_explanations`, of the same cells, groups, genes, method and baseline.
+        The units of a null network have no order, so each counts as a draw for every unit. Explanations of the network
+        itself with other groups (its fingerprint tells) are compared unit by unit. Gone through once.
 
     Raises
     ------
     InputError
-        If there are no nulls, or they are of other groups, other genes or another method.
+        If there are no nulls, or they are of other groups, other genes, another method or another baseline.
     """
     chosen = settings or GseaSettings()
     table = enrich(explanation, sets, scores=scores, settings=chosen, rng=rng, threads=threads)
@@ -115,7 +115,7 @@ def unit_draws(null_scores: FloatArray, *, n_units: int, same_units: bool) -> It
 
 
 def _check_null(null: Explanation, explanation: Explanation) -> None:
-    for what in ("groups", "genes", "method", "minus"):
+    for what in ("groups", "genes", "method", "baseline", "minus"):
         got, wanted = getattr(null, what), getattr(explanation, what)
         if got != wanted:
             named = [some([one] if isinstance(one, str) else one, limit=3) for one in (wanted, got)]

@@ -204,10 +204,11 @@ def _randomisation_columns(own: View, bottleneck: list[View], encoder: list[View
 
 def _curve_columns(model: "Prism", own: View, cells: SeenCells, *, rng: np.random.Generator) -> pd.DataFrame:
     rows = np.sort(rng.permutation(cells.inputs.shape[0])[:N_CURVE_CELLS])
+    row = cells.attribution.baseline
     return curve_gains(
         model.weights_,
         cells.dense(rows),
-        baseline=model.recipe_.mean.astype(np.float32).astype(np.float64),
+        baseline=np.asarray(cells.fill if row is None else row, dtype=np.float64),
         attributed=gene_weights(own.explanation),
         n_draws=N_CURVE_DRAWS,
         rng=rng,

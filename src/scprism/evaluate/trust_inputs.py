@@ -9,7 +9,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from scprism.errors import InputError
-from scprism.explain.attribution import GRADIENTS, Attribution
+from scprism.explain.attribution import Attribution, baseline_row
 from scprism.explain.grouping import group_codes
 from scprism.explain.trust import SeenCells
 from scprism.train.batches import TrainingCells, collect_cells
@@ -93,7 +93,7 @@ def seen_cells(
     place[kept] = np.arange(len(kept))
     attribution = Attribution(
         method=method,
-        baseline=None if method in GRADIENTS else query.recipe.mean.astype(np.float32),
+        baseline=baseline_row(model.config_.baseline, method=method, mean=query.recipe.mean),
         first_unit_plain=model.config_.first_unit_plain and method == "guided",
         absolute=False,
     )

@@ -8,15 +8,18 @@ import numpy as np
 from scprism._check import check_choice
 from scprism.errors import InputError
 from scprism.explain.encoder import Encoder
-from scprism.types import AttributionMethod, FloatArray, Matrix
+from scprism.types import AttributionMethod, Baseline, FloatArray, Matrix
 
-__all__ = ["GRADIENTS", "SUMMING", "Attribution", "check_attribution"]
+__all__ = ["GRADIENTS", "MEAN_CELL", "SUMMING", "Attribution", "baseline_row", "check_attribution"]
 
 GRADIENTS = ("plain", "guided")
 """Methods that say how a direction would change with a gene; they have no baseline."""
 
 SUMMING = ("deeplift", "integrated_gradients", "expected_gradients")
 """Methods whose attributions sum to what a direction differs from its baseline."""
+
+MEAN_CELL = "the mean of the cells that the model was trained on"
+"""The words for the baseline ``"mean"`` in an explanation."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,15 @@ class Attribution:
         if self.first_unit_plain:
             clamped[0] = False
         return clamped
+
+
+def baseline_row(kind: Baseline, *, method: AttributionMethod, mean: FloatArray) -> FloatArray | None:
+    """Return the baseline of that kind, float32 (genes,), as `Attribution` takes it: None for zero and for gradients.
+
+    `mean` is the mean of the cells that the model was trained on.
+    """
+    check_choice("baseline", kind, get_args(Baseline))
+    return None if kind == "zero" or method in GRADIENTS else np.asarray(mean, dtype=np.float32)
 
 
 def check_attribution(attribution: Attribution, encoder: Encoder) -> None:

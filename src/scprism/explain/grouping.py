@@ -9,13 +9,13 @@ from scipy import sparse
 
 from scprism._check import closest, some
 from scprism.errors import InputError
-from scprism.explain.attribution import GRADIENTS, Attribution
+from scprism.explain.attribution import MEAN_CELL, Attribution, baseline_row
 from scprism.explain.explanation import Explanation
 from scprism.explain.groups import explain_groups
 from scprism.model.config import Config
 from scprism.model.weights import Weights
 from scprism.transfer.query import Query
-from scprism.types import AttributionMethod, IntArray
+from scprism.types import AttributionMethod, Baseline, IntArray
 
 __all__ = ["explain_query", "group_codes"]
 
@@ -70,7 +70,9 @@ def explain_query(
     config: Config,
     groupby: "str | pd.Series[str] | None",
     method: AttributionMethod,
+    baseline: Baseline,
     reference: Query | None,
+    directions: pd.DataFrame | None = None,
 ) -> Explanation:
     """Return which genes drive each unit, in each group of a query's cells and in all of them.
 
@@ -82,27 +84,36 @@ def explain_query(
         The model.
     groupby
         As in `group_codes`.
-    method
-        Methods with a baseline are relative to the mean of the cells that the model was trained on.
+    method, baseline
+        Attribution method, and what it is relative to if it has one baseline: zero expression, or the mean of the cells
+        that the model was trained on.
     reference
         For ``"expected_gradients"``: the data whose cells are the baselines.
+    directions
+        Directions to explain in place of single units: one row each, a column a unit, their names the index.
 
     Raises
     ------
     InputError
-        If the groups cannot be had, or the method needs a reference and there is none.
+        If the groups cannot be had, the directions are not of these units, or the method needs a reference and there
+        is none.
     """
     groups, codes = group_codes(cells, groupby)
-    baseline: np.ndarray | sparse.csr_matrix | None = None
-    if method == "expected_gradients":
-        if reference is None:
-            msg = "method='expected_gradients' needs the cells that it averages over: explain(cells, reference=…)."
-            raise InputError(msg)
-        baseline = _baseline_cells(reference)
-    elif method not in GRADIENTS:
-        baseline = query.recipe.mean.astype(np.float32)
+    given: object = directions  # users pass arrays too
+    if given is not None and not isinstance(given, pd.DataFrame):
+        kind = type(given).__name__
+        msg = f"`directions` must be a DataFrame, a row a direction and a column a unit, got {kind}."
+        raise InputError(msg)
+    row = baseline_row(baseline, method=method, mean=query.recipe.mean)
+    if method == "expected_gradients" and reference is None:
+        msg = "method='expected_gradients' needs the cells that it averages over: explain(cells, reference=…)."
+        raise InputError(msg)
     attribution = Attribution(
-        method=method, baseline=baseline, first_unit_plain=config.first_unit_plain and method == "guided"
+        method=method,
+        directions=None if directions is None else directions.to_numpy(np.float64),
+        names=None if directions is None else tuple(directions.index.map(str)),
+        baseline=row if method != "expected_gradients" or reference is None else _baseline_cells(reference),
+        first_unit_plain=config.first_unit_plain and method == "guided" and directions is None,
     )
     explanation = explain_groups(
         weights,
@@ -112,9 +123,9 @@ def explain_query(
         attribution=attribution,
         fill=query.fill,
     )
-    if method in GRADIENTS or method == "expected_gradients":
+    if row is None or method == "expected_gradients":
         return explanation
-    return replace(explanation, baseline="the mean of the cells that the model was trained on")
+    return replace(explanation, baseline=MEAN_CELL)
 
 
 def _baseline_cells(query: Query) -> sparse.csr_matrix:

@@ -25,7 +25,6 @@ from scprism.types import FloatArray, IntArray, Matrix
 __all__ = ["explain_groups"]
 
 _CELLS = 512  # whose coefficients are held at a time
-_CELLS_SIGNED = 4096
 _COEFFICIENTS = 4_000_000  # held at a time for expected gradients, where each cell has one set a baseline
 
 _Way: TypeAlias = Literal["slopes", "slope maps", "scaled maps", "differences", "outer products"]
@@ -73,12 +72,16 @@ def explain_groups(
             hidden, bins = hidden_of(plan, rows, pool=pool)[order], bins[order]
             rows = rows if plan.method in GRADIENTS else rows[order]
             with one_thread_products():
-                for block in _blocks(plan, sums, n_cells=len(bins)):
+                if sums.way == "slopes":
+                    _add_signed_slopes(sums, plan, hidden, bins=bins, pool=pool)
+                    continue
+                for block in _blocks(plan, n_cells=len(bins)):
                     if plan.method in GRADIENTS:
                         _add_slopes(sums, plan, hidden[block], bins=bins[block], pool=pool)
                     else:
                         _add_scaled(sums, plan, rows[block], hidden=hidden[block], bins=bins[block], pool=pool)
-    return _explanation(plan, attribution, sums, genes=genes, groups=groups, fingerprint=weights.fingerprint())
+    with one_thread_products():  # its few products do not repay threads that wait for each other
+        return _explanation(plan, attribution, sums, genes=genes, groups=groups, fingerprint=weights.fingerprint())
 
 
 @dataclass
@@ -120,8 +123,8 @@ def _way(plan: Plan, attribution: Attribution) -> _Way:
     return "outer products" if plan.head.latent_is_linear and not attribution.absolute else "scaled maps"
 
 
-def _blocks(plan: Plan, sums: _Sums, *, n_cells: int) -> Iterator[slice]:
-    size = _CELLS_SIGNED if sums.way == "slopes" else _CELLS
+def _blocks(plan: Plan, *, n_cells: int) -> Iterator[slice]:
+    size = _CELLS
     if plan.others is not None:
         n_each = plan.others.shape[0] * len(plan.head.clamped) * plan.encoder.by_gene.shape[1]
         size = max(1, min(size, _COEFFICIENTS // n_each))
@@ -181,14 +184,31 @@ def _add_outer(
 
 def _add_slopes(sums: _Sums, plan: Plan, hidden: FloatArray, *, bins: IntArray, pool: Executor | None) -> None:
     gates = slope_gates(plan.encoder, hidden)
-    edges = np.searchsorted(bins, np.arange(len(sums.n_cells) + 1))
-    for group in np.unique(bins):
-        run = slice(edges[group], edges[group + 1])
-        sums.coefficients[group] += sum_expanded(Gates(gates.hidden[run], gates.latent[run]), plan.head)
+    _add_gates(sums.coefficients, plan, gates, bins=bins)
     if sums.way == "slope maps":
         add_absolute_maps(
             sums.absolute, expand(gates, plan.head, pool=pool), plan.encoder.by_hidden, codes=bins, pool=pool
         )
+
+
+def _add_signed_slopes(sums: _Sums, plan: Plan, hidden: FloatArray, *, bins: IntArray, pool: Executor | None) -> None:
+    """Add the slopes of all cells, blocks of cells side by side; blocks are added in order, whatever the threads."""
+
+    def block_sums(block: slice) -> FloatArray:
+        part = np.zeros_like(sums.coefficients)
+        _add_gates(part, plan, slope_gates(plan.encoder, hidden[block]), bins=bins[block])
+        return part
+
+    run = map if pool is None else pool.map
+    for part in run(block_sums, _blocks(plan, n_cells=len(bins))):
+        sums.coefficients += part
+
+
+def _add_gates(totals: FloatArray, plan: Plan, gates: Gates, *, bins: IntArray) -> None:
+    edges = np.searchsorted(bins, np.arange(len(totals) + 1))
+    for group in np.unique(bins):
+        run = slice(edges[group], edges[group + 1])
+        totals[group] += sum_expanded(Gates(gates.hidden[run], gates.latent[run]), plan.head)
 
 
 def _total_maps(sums: _Sums, plan: Plan) -> tuple[FloatArray, FloatArray]:

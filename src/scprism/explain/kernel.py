@@ -5,30 +5,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from scprism._compiled import compiled
+
 __all__ = ["available_cores", "compiled", "one_thread_products", "spread", "worker_pool"]
 
-F = TypeVar("F", bound=Callable[..., object])
-
 _PARTS = 16  # more parts than threads, so that a slow core does not hold up the others
-
-
-def compiled(function: F) -> F:
-    """Return `function` compiled by numba, without the interpreter's lock, and kept on disk where that is possible.
-
-    Kernels that call each other stand in one file: numba renews what it kept when that file changes, not when a callee
-    elsewhere does.
-    """
-    try:
-        kernel: F = numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # nowhere to keep it: a read-only package folder and no home
-        kernel = numba.njit(nogil=True)(function)
-    return kernel
 
 
 def available_cores() -> int:

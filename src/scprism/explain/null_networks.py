@@ -11,17 +11,18 @@ from anndata import AnnData
 
 from scprism._check import check_choice
 from scprism.errors import InputError
-from scprism.explain.attribution import GRADIENTS, Attribution
+from scprism.explain.attribution import MEAN_CELL, Attribution, baseline_row
 from scprism.explain.explanation import Explanation
 from scprism.explain.grouping import group_codes
 from scprism.explain.groups import explain_groups
 from scprism.explain.randomise import shuffle_within_genes
 from scprism.model.autoencoder import build_autoencoder, to_weights
+from scprism.model.config import Config
 from scprism.model.weights import Weights
 from scprism.train.batches import collect_cells
 from scprism.train.fit import fit_network
 from scprism.transfer.query import Query, open_query
-from scprism.types import AttributionMethod, IntArray, RNGLike
+from scprism.types import AttributionMethod, Baseline, IntArray, RNGLike
 
 if TYPE_CHECKING:
     from scprism.estimator import Prism
@@ -51,6 +52,8 @@ class Nulls:
         Epochs after which training on shuffled genes ends at the latest; those of the model if not given.
     absolute
         Whether means of |attribution| are taken too, which cost far more; for scores made of them.
+    baseline
+        What attributions are relative to, as in `Prism.explain`; that of the model's settings if None.
     """
 
     kind: NullKind = "untrained"
@@ -58,6 +61,7 @@ class Nulls:
     reference: AnnData | None = None
     max_epochs: int | None = None
     absolute: bool = False
+    baseline: Baseline | None = None
 
 
 def null_explanations(
@@ -90,7 +94,7 @@ def null_explanations(
         min_coverage=model.min_coverage,
     )
     groups, codes = group_codes(cells, groupby)
-    plan = _Plan(query, groups, _attribution(query, chosen, nulls, first_unit_plain=model.config_.first_unit_plain))
+    plan = _Plan(query, groups, _attribution(query, chosen, nulls, config=model.config_))
     # A model's own seed must not start null networks from the weights that the model itself was trained from.
     generator = np.random.default_rng(rng).spawn(1)[0]
     if nulls.kind == "permuted_labels":
@@ -121,17 +125,17 @@ def _check(nulls: Nulls, method: AttributionMethod) -> None:
         raise InputError(msg)
 
 
-def _attribution(query: Query, method: AttributionMethod, nulls: Nulls, *, first_unit_plain: bool) -> Attribution:
+def _attribution(query: Query, method: AttributionMethod, nulls: Nulls, *, config: Config) -> Attribution:
     return Attribution(
         method=method,
-        baseline=None if method in GRADIENTS else query.recipe.mean.astype(np.float32),
-        first_unit_plain=first_unit_plain and method == "guided",
+        baseline=baseline_row(nulls.baseline or config.baseline, method=method, mean=query.recipe.mean),
+        first_unit_plain=config.first_unit_plain and method == "guided",
         absolute=nulls.absolute,
     )
 
 
 def _explain(plan: _Plan, weights: Weights, codes: IntArray) -> Explanation:
-    return explain_groups(
+    explanation = explain_groups(
         weights,
         ((chunk.inputs, codes[chunk.rows]) for chunk in plan.query.chunks()),
         genes=plan.query.recipe.genes,
@@ -139,6 +143,7 @@ def _explain(plan: _Plan, weights: Weights, codes: IntArray) -> Explanation:
         attribution=plan.attribution,
         fill=plan.query.fill,
     )
+    return explanation if plan.attribution.baseline is None else replace(explanation, baseline=MEAN_CELL)
 
 
 def _dealt(codes: IntArray, rng: np.random.Generator) -> IntArray:

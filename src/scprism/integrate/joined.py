@@ -102,7 +102,7 @@ def _batches(obs: pd.DataFrame, batch: str, data_sets: Sequence[AnnData]) -> "pd
     if n_missing:
         msg = f"{n_missing:,} of {len(obs):,} cells have no batch in {batch!r}. Fill the column, or leave them out."
         raise InputError(msg)
-    names = pd.Categorical(obs[batch].astype(str))
+    names = pd.Categorical(obs[batch].astype(str).astype(object))
     if len(names.categories) < 2:
         columns = {str(name) for cells in data_sets for name in cells.obs.columns}
         near = "" if batch in columns else f" There is no such column; closest: {closest(batch, columns)}."

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from scprism._check import check_choice, closest
 from scprism.errors import InputError
-from scprism.types import AttributionMethod
+from scprism.types import AttributionMethod, Baseline
 
 __all__ = ["Config"]
 
@@ -75,6 +75,8 @@ class Config:
         Checks without improvement before training stops; a check comes every `check_every` epochs.
     search_trials, search_epochs, final_epochs
         Trials of the search, epochs a trial, and further epochs of the best one (rows 8 and 9).
+    search_space, search_stopping
+        What is searched, and whether the worse trials are stopped early (`docs/search.md`).
     metric, standardise_latent, n_neighbours
         Distance, scaling and number of neighbours of the label transfer.
     knn_neighbours
@@ -87,6 +89,9 @@ class Config:
         What draws the latent space in two dimensions (row 14).
     attribution
         The attribution method.
+    baseline
+        What attributions with a baseline are relative to: ``"zero"`` expression, or the ``"mean"`` of the cells that
+        the model was trained on.
     first_unit_plain
         Give the first unit the plain gradient under the guided rule (row 11).
     """
@@ -127,6 +132,8 @@ class Config:
     search_trials: int = 40
     search_epochs: int = 100
     final_epochs: int = 400
+    search_space: Literal["simple", "complex", "effective"] = "effective"
+    search_stopping: Literal["none", "halving"] = "halving"
 
     metric: Literal["cosine", "euclidean"] = "cosine"
     standardise_latent: bool = False
@@ -136,6 +143,7 @@ class Config:
     gene_count: Literal["after_filter", "as_released"] = "after_filter"
     projection: Literal["umap", "tsne"] = "umap"
     attribution: AttributionMethod = "deeplift"
+    baseline: Baseline = "zero"
     first_unit_plain: bool = False
 
     def __post_init__(self) -> None:

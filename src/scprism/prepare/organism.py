@@ -6,11 +6,12 @@ from functools import cache
 
 from scprism._check import some
 from scprism.errors import InputError, PrismWarning
+from scprism.prepare.ids import organism_of_ids
 from scprism.read.naming import is_ensembl_ids
 from scprism.read.symbols import read_orthologs
 from scprism.types import Organism
 
-__all__ = ["detect_organism", "told_or_detected"]
+__all__ = ["detect_organism", "query_organism", "told_or_detected"]
 
 MIN_KNOWN = 20
 """Fewer symbols than this in the tables of both organisms say nothing about the organism."""
@@ -22,11 +23,19 @@ def _known_symbols() -> dict[Organism, frozenset[str]]:
     return {"human": frozenset(table["human"]), "mouse": frozenset(table["mouse"])}
 
 
-def detect_organism(genes: Iterable[str]) -> Organism | None:
-    """Return the organism that most symbols belong to, or None where too few of them are known.
+@cache
+def _telling_symbols() -> dict[Organism, frozenset[str]]:
+    """Return the symbols, in capitals, that one organism has and the other has not."""
+    human, mouse = (frozenset(name.upper() for name in _known_symbols()[o]) for o in ("human", "mouse"))
+    return {"human": human - mouse, "mouse": mouse - human}
 
-    Human and mouse symbols differ in case (CD3E, Cd3e). Mouse symbols in capitals cannot be told from human ones and
-    count as human, which the ortholog table then maps.
+
+def detect_organism(genes: Iterable[str]) -> Organism | None:
+    """Return the organism that the symbols belong to, or None where too few of them are known.
+
+    Symbols that one organism has and the other has not (TP53, Trp53) decide, letters' case aside, if there are at least
+    `MIN_KNOWN` of them and one side has twice as many as the other: so mouse symbols in capitals are told from human
+    ones. Otherwise the case decides (CD3E, Cd3e).
 
     Raises
     ------
@@ -40,6 +49,9 @@ def detect_organism(genes: Iterable[str]) -> Organism | None:
             "Name the column of `.var` that holds the symbols: read_cells(path, gene_symbols='gene_name')."
         )
         raise InputError(msg)
+    told_apart = _by_telling_symbols(names)
+    if told_apart is not None:
+        return told_apart
     known = _known_symbols()
     n_human, n_mouse = (len(known[organism].intersection(names)) for organism in ("human", "mouse"))
     if max(n_human, n_mouse) < MIN_KNOWN:
@@ -47,11 +59,54 @@ def detect_organism(genes: Iterable[str]) -> Organism | None:
     return "human" if n_human >= n_mouse else "mouse"
 
 
+def _by_telling_symbols(names: Iterable[str]) -> Organism | None:
+    capitals = {name.upper() for name in names}
+    human, mouse = (len(_telling_symbols()[o] & capitals) for o in ("human", "mouse"))
+    if max(human, mouse) < MIN_KNOWN or max(human, mouse) < 2 * min(human, mouse):
+        return None
+    return "human" if human > mouse else "mouse"
+
+
 def told_or_detected(genes: Sequence[str], *, told: Organism | None) -> Organism | None:
-    """Return the organism that was told, otherwise the one detected; warn where the symbols contradict it."""
-    detected = detect_organism(genes)
-    if told is not None and detected is not None and told != detected:
-        look = f"the gene symbols ({some(genes, limit=3)}) look like {detected} ones"
-        msg = f"The organism was told to be {told}, but {look}. Going on as told."
-        warnings.warn(msg, PrismWarning, stacklevel=2)
-    return told or detected
+    """Return the organism that was told, otherwise the one detected.
+
+    Raises
+    ------
+    InputError
+        If symbols that only one organism has contradict what was told, or the names are Ensembl ids.
+
+    Warns
+    -----
+    PrismWarning
+        If the case of the letters alone contradicts it.
+    """
+    return _agreed(genes, told=told, detected=detect_organism(genes))
+
+
+def query_organism(genes: Sequence[str], *, told: Organism | None) -> Organism | None:
+    """Return what `told_or_detected` does, for names that may also be Ensembl ids of human or mouse."""
+    return _agreed(genes, told=told, detected=organism_of_ids(genes) or detect_organism(genes))
+
+
+def _agreed(genes: Sequence[str], *, told: Organism | None, detected: Organism | None) -> Organism | None:
+    if told is None or detected is None or told == detected:
+        return told or detected
+    capitals = [name.upper() for name in genes]
+    only = {
+        o: [g for g, c in zip(genes, capitals, strict=True) if c in _telling_symbols()[o]] for o in (told, detected)
+    }
+    if _by_telling_symbols(genes) == detected or organism_of_ids(genes) == detected:
+        found = (
+            f"{len(only[detected]):,} of its {len(genes):,} genes are known in {detected} only "
+            f"({some(only[detected], limit=3)}), {len(only[told]):,} in {told} only"
+            if only[detected]
+            else f"its genes have {detected} ids ({some(genes, limit=3)})"
+        )
+        msg = (
+            f"The organism was told to be {told}, but {found}. Leave `organism` (--organism) out to have it detected, "
+            f"or say {detected!r}; genes of another organism than the model's are matched through orthologs."
+        )
+        raise InputError(msg)
+    look = f"the gene symbols ({some(genes, limit=3)}) look like {detected} ones"
+    warnings.warn(f"The organism was told to be {told}, but {look}. Going on as told.", PrismWarning, stacklevel=3)
+    return told

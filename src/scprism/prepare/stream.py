@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
 from scprism.errors import InputError
+from scprism.prepare.kernel import pick_columns
 from scprism.prepare.normalise import log_counts_per, log_counts_per_gene
 from scprism.prepare.recipe import Recipe
 from scprism.read.chunks import row_chunks
-from scprism.types import FloatArray, Matrix
+from scprism.types import FloatArray, IntArray, Matrix
 
 __all__ = ["CHUNK_SIZE", "GeneMap", "PreparedChunk", "Totals", "column_totals", "fill_row", "prepared_chunks"]
 
@@ -36,6 +38,35 @@ class GeneMap:
     def present(self) -> np.ndarray:
         """Which genes of the recipe the file has, bool (genes of the recipe,)."""
         return np.asarray(self.selection.sum(axis=0)).ravel() > 0
+
+    @cached_property
+    def target(self) -> IntArray | None:
+        """The recipe's gene that each gene of the file is alone in counting for, −1 for none; None if not so simple."""
+        per_gene = np.diff(self.selection.indptr)
+        if per_gene.max(initial=0) > 1 or self.selection.getnnz(axis=0).max(initial=0) > 1:
+            return None
+        target = np.full(self.selection.shape[0], -1, dtype=np.int64)
+        target[per_gene == 1] = self.selection.indices
+        return target
+
+    def pick(self, chunk: sparse.csr_matrix) -> sparse.csr_matrix:
+        """Return the counts (cells, genes of the file) in the recipe's genes, indices sorted."""
+        if self.target is None:
+            picked = (chunk @ self.selection).tocsr()
+            picked.sort_indices()
+            return picked
+        kept = np.empty_like(chunk.data), np.empty_like(chunk.indices), np.zeros_like(chunk.indptr)
+        n = pick_columns(chunk.data, chunk.indices, chunk.indptr, self.target, *kept)
+        data, indices, indptr = kept[0][:n], kept[1][:n], kept[2]
+        picked = sparse.csr_matrix((data, indices, indptr), shape=(chunk.shape[0], self.selection.shape[1]))
+        if not self.is_ordered:
+            picked.sort_indices()
+        return picked
+
+    @cached_property
+    def is_ordered(self) -> bool:
+        """Whether the recipe's genes come in the same order in the file."""
+        return self.target is not None and bool((np.diff(self.target[self.target >= 0]) > 0).all())
 
 
 @dataclass(frozen=True)
@@ -74,7 +105,7 @@ def column_totals(matrix: Matrix, gene_map: GeneMap) -> Totals:
     maximum = np.full(n_genes, -np.inf)
     n_cells = n_with_counts = 0
     for _, chunk in row_chunks(matrix, size=CHUNK_SIZE):
-        picked = (chunk @ gene_map.selection).tocsr()
+        picked = gene_map.pick(chunk)
         library = np.asarray(chunk @ gene_map.in_library, dtype=np.float64)
         inverse = np.divide(1.0, library, out=np.zeros_like(library), where=library > 0)
         counts += np.asarray(picked.sum(axis=0)).ravel()
@@ -109,8 +140,7 @@ def prepared_chunks(
     gene_totals = column_totals(matrix, gene_map).counts if recipe.normalise == "per_gene" else None
     measured_share = float(recipe.share[gene_map.present].sum())
     for rows, chunk in row_chunks(matrix, size=size):
-        counts = (chunk @ gene_map.selection).tocsr()
-        counts.sort_indices()
+        counts = gene_map.pick(chunk)
         if recipe.normalise == "none":
             inputs = _corrected(counts, negative_values=recipe.negative_values)
         elif gene_totals is not None:

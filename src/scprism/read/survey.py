@@ -1,14 +1,18 @@
 """What values a matrix holds, in one pass over its rows."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
 from scprism.read.chunks import row_chunks
-from scprism.types import FloatArray, Matrix
+from scprism.read.kernel import count_kinds
+from scprism.types import FloatArray, IntArray, Matrix
 
 __all__ = ["Survey", "survey_values"]
+
+SIMPLE_TYPES = tuple(np.dtype(name) for name in ("f4", "f8", "i4", "i8", "u4", "u8", "i2", "u2"))
 
 
 @dataclass(frozen=True)
@@ -42,45 +46,28 @@ class Survey:
 def survey_values(matrix: Matrix) -> Survey:
     """Return which values `matrix` (cells, genes) holds, in one pass."""
     kinds = np.zeros(5, dtype=np.int64)
-    largest, smallest_total, largest_total = 0.0, np.inf, -np.inf
-    for _, chunk in row_chunks(matrix, dtype=np.float64):
-        kinds += _count_kinds(chunk)
-        totals = _totals(chunk)
-        largest = max(largest, _finite(chunk).max(initial=0.0))
-        smallest_total = min(smallest_total, totals.min(initial=np.inf))
-        largest_total = max(largest_total, totals.max(initial=-np.inf))
+    extremes = np.array([0.0, np.inf, -np.inf])
+    for data, indptr in _rows_of_values(matrix):
+        count_kinds(data, indptr, kinds, extremes)
     n_missing, n_infinite, n_negative, n_fractional, n_empty_cells = kinds.tolist()
+    largest, smallest_total, largest_total = extremes.tolist()
     return Survey(
         n_missing=n_missing,
         n_infinite=n_infinite,
         n_negative=n_negative,
         n_fractional=n_fractional,
-        largest=float(largest),
+        largest=largest,
         n_empty_cells=n_empty_cells,
-        smallest_total=float(smallest_total),
-        largest_total=float(largest_total),
+        smallest_total=smallest_total,
+        largest_total=largest_total,
     )
 
 
-def _count_kinds(chunk: sparse.csr_matrix) -> np.ndarray:
-    finite = _finite(chunk)
-    kinds = (
-        np.isnan(chunk.data),
-        np.isinf(chunk.data),
-        finite < 0,
-        finite != np.rint(finite),
-        np.diff(chunk.indptr) == 0,
-    )
-    return np.array([int(kind.sum()) for kind in kinds])
-
-
-def _totals(chunk: sparse.csr_matrix) -> FloatArray:
-    """Return the sum of finite values of each row that is not empty."""
-    finite = np.where(np.isfinite(chunk.data), chunk.data, 0.0)
-    starts = chunk.indptr[:-1][np.diff(chunk.indptr) > 0]
-    return np.add.reduceat(finite, starts) if len(starts) else np.zeros(0)
-
-
-def _finite(chunk: sparse.csr_matrix) -> FloatArray:
-    values: FloatArray = chunk.data[np.isfinite(chunk.data)]
-    return values
+def _rows_of_values(matrix: Matrix) -> Iterator[tuple[FloatArray, IntArray]]:
+    """Yield values and starts of rows; those of a canonical csr matrix in memory as they are, without a copy."""
+    is_csr = isinstance(matrix, sparse.csr_matrix | sparse.csr_array)
+    if is_csr and matrix.dtype in SIMPLE_TYPES and matrix.has_canonical_format:
+        yield matrix.data, matrix.indptr
+        return
+    for _, chunk in row_chunks(matrix, dtype=np.float64):
+        yield chunk.data, chunk.indptr

@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -10,7 +11,7 @@ from scprism.errors import InputError
 from scprism.read.datasets import bundled_path
 from scprism.types import PathLike
 
-__all__ = ["read_gmt", "read_orthologs"]
+__all__ = ["read_gene_ids", "read_gmt", "read_orthologs"]
 
 
 def read_gmt(path: PathLike) -> dict[str, tuple[str, ...]]:
@@ -70,3 +71,10 @@ def read_orthologs() -> pd.DataFrame:
 def _orthologs() -> pd.DataFrame:
     # Without this a gene called "NA" would become a missing value.
     return pd.read_csv(bundled_path("orthologs_human_mouse.tsv.gz"), sep="\t", dtype=str, keep_default_na=False)
+
+
+@cache
+def read_gene_ids() -> MappingProxyType[str, str]:
+    """Return the symbols of human and mouse genes by Ensembl id, without versions (`data/SOURCES.md`)."""
+    table = pd.read_csv(bundled_path("ensembl_gene_ids.tsv.gz"), sep="\t", dtype=str, keep_default_na=False)
+    return MappingProxyType(dict(zip(table["id"], table["symbol"], strict=True)))

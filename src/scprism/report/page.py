@@ -50,6 +50,7 @@ def write_report(
     reference_labels: str | None = None,
     messages: Sequence[str] = (),
     trust: pd.DataFrame | None = None,
+    layer: str | None = None,
 ) -> None:
     """Write a self-contained HTML page about one query: embedding, labels, units, pathways, coverage, provenance.
 
@@ -79,6 +80,8 @@ def write_report(
         Warnings that came up on the way, shown on top.
     trust
         The result of `scprism.assess_units`; without it the page has no section on which units may be named.
+    layer
+        Where the query's counts are, whose genes the coverage is about; that of the model if not given.
 
     Raises
     ------
@@ -96,6 +99,7 @@ def write_report(
         reference_labels,
         tuple(messages),
         trust,
+        layer,
     )
     check_subject(subject)
     text = _render(_content(subject))
@@ -104,7 +108,7 @@ def write_report(
 
 
 def _content(subject: Subject) -> dict[str, Any]:
-    alignment = subject.model.align(subject.cells)
+    alignment = subject.model.align(subject.cells, layer=subject.layer)
     reference = reference_latent(subject)
     drawn = drawn_cells(subject, reference)
     units = sections.unit_names(subject)

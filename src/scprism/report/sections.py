@@ -173,7 +173,13 @@ def coverage_section(alignment: Alignment) -> dict[str, Any]:
     """Return how many of the model's genes the query has, and which it lacks."""
     table = alignment.coverage
     by_kind = table.groupby("found")["share"].agg(["size", "sum"])
-    kinds = (("name", "Found by name"), ("ortholog", "Found through an ortholog"), ("missing", "Missing"))
+    titles = {
+        "name": "Found by name",
+        "id": "Found by Ensembl id",
+        "ortholog": "Found through an ortholog",
+        "missing": "Missing",
+    }
+    kinds = [(kind, title) for kind, title in titles.items() if kind != "id" or "id" in by_kind.index]
     missing = table[table["found"] == "missing"].sort_values("share", ascending=False, kind="stable")
     return {
         "rows": [

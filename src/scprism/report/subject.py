@@ -50,6 +50,7 @@ class Subject:
     reference_labels: str | None
     messages: tuple[str, ...]
     trust: pd.DataFrame | None = None
+    layer: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A query's genes against a model's: by name, letters' case aside, or through orthologs; with the coverage."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +9,10 @@ from scipy import sparse
 
 from scprism._check import some
 from scprism.errors import InputError
+from scprism.prepare.ids import symbols_of_ids
 from scprism.prepare.names import match_names
 from scprism.prepare.normalise import is_spike_in
-from scprism.prepare.organism import told_or_detected
+from scprism.prepare.organism import query_organism
 from scprism.prepare.orthologs import ortholog_sources
 from scprism.prepare.recipe import Recipe
 from scprism.prepare.stream import GeneMap
@@ -29,9 +30,9 @@ class Alignment:
     gene_map
         Where the recipe's genes are in the query.
     coverage
-        One row a gene of the recipe: ``gene``, ``found`` (``"name"``, ``"ortholog"`` or ``"missing"``), ``sources``
-        (the query's genes, joined by ``;``) and ``share`` (its part of the reference's expression of the recipe's
-        genes).
+        One row a gene of the recipe: ``gene``, ``found`` (``"name"``, ``"id"``, ``"ortholog"`` or ``"missing"``),
+        ``sources`` (the query's genes, joined by ``;``) and ``share`` (its part of the reference's expression of the
+        recipe's genes).
     organism
         The query's organism, None where it could not be told.
     """
@@ -54,36 +55,58 @@ class Alignment:
 def align_genes(names: Sequence[str], recipe: Recipe, *, organism: Organism | None = None) -> Alignment:
     """Return where each gene of the recipe lies among a query's genes.
 
-    A name is matched exactly, then with letters' case ignored. If the query is of another organism, genes are matched
-    through orthologs instead; counts of several orthologs of one gene are added.
+    Ensembl ids of human and mouse, with or without version, are replaced by their symbols. A name is matched exactly,
+    then with letters' case ignored. If the query is of another organism, genes are matched through orthologs instead,
+    and a gene for which that finds nothing, to the gene of the same name if no other gene uses it (Ccl5 and CCL5, which
+    Ensembl pairs with several). Counts of several orthologs of one gene, and of several ids of one symbol, are added.
 
     Parameters
     ----------
     names
-        The query's gene symbols.
+        The query's gene symbols or Ensembl ids.
     recipe
         The model's recipe.
     organism
         The query's organism; None to detect it.
     """
-    found_organism = told_or_detected(names, told=organism)
+    found_organism = query_organism(names, told=organism)
+    own = frozenset(recipe.genes)
+    of_ids = {name: symbol for name, symbol in symbols_of_ids(names).items() if name not in own}
+    symbols = [of_ids.get(name, name) for name in names]
     crosses = recipe.organism is not None and found_organism is not None and recipe.organism != found_organism
-    by_name = match_names(names, recipe.genes)
     if crosses and recipe.organism is not None and found_organism is not None:
-        orthologs = ortholog_sources(recipe.genes, of=recipe.organism, source=found_organism)
-        there = set(names)
-        sources = {g: tuple(s for s in orthologs.get(g, ()) if s in there) for g in recipe.genes}
+        wanted = ortholog_sources(recipe.genes, of=recipe.organism, source=found_organism)
     else:
-        sources = {g: (by_name[g],) if g in by_name else () for g in recipe.genes}
+        wanted = {gene: (gene,) for gene in recipe.genes}
+    positions = _positions(symbols, recipe.genes, wanted)
+    if crosses:
+        used = {i for there in positions for i in there}
+        by_name = _positions(symbols, recipe.genes, {gene: (gene,) for gene in recipe.genes})
+        positions = [a or [i for i in b if i not in used] for a, b in zip(positions, by_name, strict=True)]
     coverage = pd.DataFrame(
         {
             "gene": list(recipe.genes),
-            "found": ["missing" if not sources[g] else "ortholog" if crosses else "name" for g in recipe.genes],
-            "sources": [";".join(sources[g]) for g in recipe.genes],
+            "found": [_kind([names[i] in of_ids for i in there], crosses=crosses) for there in positions],
+            "sources": [";".join(names[i] for i in there) for there in positions],
             "share": recipe.share / recipe.share.sum(),
         }
     )
-    return Alignment(_gene_map(names, recipe.genes, sources), coverage, found_organism)
+    return Alignment(_gene_map(names, positions), coverage, found_organism)
+
+
+def _kind(by_id: list[bool], *, crosses: bool) -> str:
+    if not by_id:
+        return "missing"
+    return "ortholog" if crosses else "id" if any(by_id) else "name"
+
+
+def _positions(symbols: Sequence[str], genes: Sequence[str], wanted: Mapping[str, tuple[str, ...]]) -> list[list[int]]:
+    """Return for each gene where the symbols stand that are wanted for it."""
+    places: dict[str, list[int]] = {}
+    for i, symbol in enumerate(symbols):
+        places.setdefault(symbol, []).append(i)
+    found = match_names(symbols, sorted({source for sources in wanted.values() for source in sources}))
+    return [[i for source in wanted.get(gene, ()) if source in found for i in places[found[source]]] for gene in genes]
 
 
 def check_coverage(alignment: Alignment, *, min_coverage: float) -> None:
@@ -111,17 +134,17 @@ def check_coverage(alignment: Alignment, *, min_coverage: float) -> None:
 def coverage_summary(alignment: Alignment) -> str:
     """Return the coverage in one sentence."""
     counts = alignment.coverage["found"].value_counts()
+    by_id = f"{counts['id']:,} by Ensembl id, " if "id" in counts else ""
     return (
-        f"{counts.get('name', 0):,} of {len(alignment.coverage):,} genes found by name, "
+        f"{counts.get('name', 0):,} of {len(alignment.coverage):,} genes found by name, {by_id}"
         f"{counts.get('ortholog', 0):,} by ortholog, {counts.get('missing', 0):,} missing; "
         f"the genes found hold {alignment.share_of_expression:.1%} of the reference's expression."
     )
 
 
-def _gene_map(names: Sequence[str], genes: Sequence[str], sources: dict[str, tuple[str, ...]]) -> GeneMap:
-    position = {name: i for i, name in enumerate(names)}
-    pairs = [(position[s], j) for j, gene in enumerate(genes) for s in sources[gene]]
-    rows, columns = (np.array(part, dtype=np.int64) for part in (zip(*pairs, strict=True) if pairs else ((), ())))
+def _gene_map(names: Sequence[str], positions: list[list[int]]) -> GeneMap:
+    rows = np.array([i for there in positions for i in there], dtype=np.int64)
+    columns = np.repeat(np.arange(len(positions)), [len(there) for there in positions])
     ones = np.ones(len(rows), dtype=np.float32)
-    selection = sparse.csr_matrix((ones, (rows, columns)), shape=(len(names), len(genes)))
+    selection = sparse.csr_matrix((ones, (rows, columns)), shape=(len(names), len(positions)))
     return GeneMap(selection=selection, in_library=(~is_spike_in(names)).astype(np.float64))

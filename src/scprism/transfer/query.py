@@ -3,10 +3,11 @@
 import logging
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from anndata import AnnData
+from scipy import sparse
 
 from scprism.errors import PrismWarning
 from scprism.model.config import Config
@@ -16,7 +17,7 @@ from scprism.read.counts import checked_counts
 from scprism.transfer.align import Alignment, align_genes, check_coverage, coverage_summary
 from scprism.types import FloatArray, Matrix, Organism
 
-__all__ = ["Query", "open_query"]
+__all__ = ["Query", "open_query", "with_gaps_of"]
 
 logger = logging.getLogger("scprism")
 
@@ -85,6 +86,23 @@ def open_query(
     is_random = config.missing_genes == "random"
     fill = np.zeros(len(recipe.genes), dtype=np.float32) if is_random else fill_row(recipe, alignment.gene_map)
     return Query(matrix, alignment, fill, recipe, is_random, seed)
+
+
+def with_gaps_of(reference: Query, query: Query) -> Query:
+    """Return a reference as if it lacked the genes that a query lacks.
+
+    Cells that are compared must be seen through the same genes: what is missing on one side only moves the whole of
+    that side. Nothing changes where the query lacks none, or where gaps are filled at random as in the released code.
+    """
+    present = query.alignment.gene_map.present
+    if present.all() or reference.random_missing:
+        return reference
+    whole = reference.alignment.gene_map
+    selection = sparse.csr_matrix(whole.selection @ sparse.diags(present.astype(np.float32)))
+    selection.eliminate_zeros()
+    gene_map = replace(whole, selection=selection)
+    alignment = replace(reference.alignment, gene_map=gene_map)
+    return replace(reference, alignment=alignment, fill=fill_row(reference.recipe, gene_map))
 
 
 def random_fill(

@@ -1,0 +1,76 @@
+"""What proposes settings. It needs the optional package optuna, so it is imported only where a search runs."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import optuna
+
+from scprism.train.spaces import Span
+
+__all__ = ["NOT_LOST", "RankSampler", "distribution", "make_sampler", "suggest"]
+
+States = optuna.trial.TrialState
+NOT_LOST = (States.COMPLETE, States.PRUNED, States.RUNNING, States.WAITING)
+"""All but failed trials: one that was killed is failed, and its settings wait in a new one."""
+
+
+class RankSampler(optuna.samplers.BaseSampler):  # type: ignore[misc]
+    """Asks a new sampler for each trial, seeded by how many trials there were before it that were not lost.
+
+    A sampler that lives as long as its process draws the same first settings again when a study goes on, and in each
+    of several processes. This one doesn't, and an interrupted search proposes what an uninterrupted one would have.
+    """
+
+    def __init__(self, make: Callable[[int], Any], *, seed: int) -> None:
+        self._make = make
+        self._seed = seed
+        self._inner = make(seed)
+
+    def before_trial(self, study: Any, trial: Any) -> None:
+        """Make the sampler of this trial."""
+        known = study.get_trials(deepcopy=False, states=NOT_LOST)
+        rank = sum(other.number < trial.number for other in known)
+        self._inner = self._make(int(np.random.SeedSequence([self._seed, rank]).generate_state(1)[0]))
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> Any:
+        """Return the settings that are drawn together."""
+        return self._inner.infer_relative_search_space(study, trial)
+
+    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> Any:
+        """Return the settings that were drawn together."""
+        return self._inner.sample_relative(study, trial, search_space)
+
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+        """Return one setting drawn by itself."""
+        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+
+
+def make_sampler(kind: Literal["expected_improvement", "tree"], *, seed: int) -> RankSampler:
+    """Return what proposes settings.
+
+    A Gaussian process with expected improvement learns from the trials that ran to their end, a tree of Parzen
+    estimators from stopped ones too.
+    """
+
+    def process(seed: int) -> Any:
+        return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
+
+    def tree(seed: int) -> Any:
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+    return RankSampler(process if kind == "expected_improvement" else tree, seed=seed)
+
+
+def suggest(trial: Any, name: str, span: Span) -> float:
+    """Return the value that a trial tries for one setting."""
+    if isinstance(span.low, int):
+        return int(trial.suggest_int(name, span.low, int(span.high), log=span.scale == "log"))
+    return float(trial.suggest_float(name, span.low, span.high, log=span.scale == "log"))
+
+
+def distribution(span: Span) -> Any:
+    """Return a span as Optuna has it."""
+    if isinstance(span.low, int):
+        return optuna.distributions.IntDistribution(span.low, int(span.high), log=span.scale == "log")
+    return optuna.distributions.FloatDistribution(span.low, span.high, log=span.scale == "log")

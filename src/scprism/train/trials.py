@@ -1,0 +1,112 @@
+"""Trials: networks trained with settings that the sampler proposes, scored by the cells for early stopping."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import optuna
+
+from scprism.errors import TrainingError
+from scprism.train.fit import fit_network
+from scprism.train.loop import EpochRecord
+from scprism.train.sampler import NOT_LOST, make_sampler, suggest
+from scprism.train.study import Study, census, open_study, requeue_lost, sign_of_life
+from scprism.train.task import Task
+
+__all__ = ["POLL_SECONDS", "OnTrial", "open_task", "run_trials"]
+
+OnTrial: TypeAlias = Callable[[int, float], None]
+States = optuna.trial.TrialState
+FIRST_RUNG, FACTOR = 4, 3
+"""Halving compares trials after 4, 12, 36, … epochs, and the best third goes on (Li et al., MLSys 2020)."""
+BEAT_SECONDS = 30
+POLL_SECONDS = 0.5
+
+
+def open_task(task: Task, *, resume: bool) -> Study:
+    """Return the study of a task; errors are those of `scprism.train.study.open_study`."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    halves = task.search.stopping == "halving"
+    return open_study(
+        task.search.storage,
+        name=task.name,
+        sampler=make_sampler("tree" if halves else "expected_improvement", seed=task.seed),
+        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=FIRST_RUNG, reduction_factor=FACTOR),
+        resume=resume,
+        context=task.context(),
+    )
+
+
+def run_trials(study: "Study", task: Task, *, on_trial: OnTrial = lambda *_: None) -> None:
+    """Run trials until the study has as many as asked for, those of other processes included.
+
+    A trial that is interrupted, however rudely, stays marked as running; who comes next finds that its process is
+    gone and tries its settings again. Trials that other processes run are waited for.
+    """
+    n_trials = task.search.n_trials or 0
+    while True:
+        requeue_lost(study)
+        n_finished, n_running = census(study)
+        if n_finished >= n_trials:
+            return
+        if n_finished + n_running >= n_trials:
+            time.sleep(POLL_SECONDS)
+            continue
+        trial = study.ask()
+        trial.set_user_attr("worker", sign_of_life())
+        others = study.get_trials(deepcopy=False, states=NOT_LOST)
+        if sum(other.number < trial.number for other in others) >= n_trials:
+            study.tell(trial, state=States.FAIL)  # another process took the last one at the same moment
+            continue
+        _run_trial(study, trial, task, on_trial=on_trial)
+
+
+def _run_trial(study: Study, trial: Any, task: Task, *, on_trial: OnTrial) -> None:
+    settings: dict[str, Any] = {name: suggest(trial, name, span) for name, span in task.spans.items()}
+    n_epochs = task.config.search_epochs
+    halves = task.search.stopping == "halving"
+    patience = task.config.patience if halves else n_epochs
+    trained = dataclasses.replace(task.config, **settings, max_epochs=n_epochs, patience=patience)
+    watch = _Watch(trial, halves=halves)
+    state, score = States.COMPLETE, None
+    try:
+        fit_network(task.recipe, task.cells, config=trained, rng=task.seed, device=task.device, on_epoch=watch.on_epoch)
+        score = watch.lowest if halves else watch.last
+    except optuna.TrialPruned:
+        state = States.PRUNED
+    except TrainingError:
+        state = States.PRUNED
+        watch.lowest = watch.last = float("nan")
+        trial.set_user_attr("ended", "diverged")
+    trial.set_user_attr("epochs", watch.n_epochs)
+    try:
+        study.tell(trial, score, state=state)
+    except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
+        return  # it was silent for so long that another process has begun it again
+    on_trial(trial.number, watch.lowest if halves else watch.last)
+
+
+class _Watch:
+    """Follows one trial's epochs: its losses, its sign of life, whether it is worth going on."""
+
+    def __init__(self, trial: Any, *, halves: bool) -> None:
+        self.trial = trial
+        self.halves = halves
+        self.n_epochs = 0
+        self.last = self.lowest = float("inf")
+        self.rung = FIRST_RUNG
+        self.beat = time.monotonic()
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """Note an epoch's loss; end the trial where others were better after as many epochs."""
+        self.n_epochs, self.last = record.epoch, record.validation_loss
+        self.lowest = min(self.lowest, self.last)
+        if time.monotonic() - self.beat > BEAT_SECONDS:
+            self.beat = time.monotonic()
+            self.trial.set_user_attr("worker", sign_of_life())
+        if self.halves and record.epoch == self.rung:
+            self.rung *= FACTOR
+            self.trial.report(self.lowest, record.epoch)
+            if self.trial.should_prune():
+                raise optuna.TrialPruned
