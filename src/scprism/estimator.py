@@ -15,6 +15,7 @@ from scprism.model.presets import Preset, resolve_config
 from scprism.prepare.recipe import Recipe
 from scprism.read.counts import checked_counts, find_counts
 from scprism.train.batches import TrainingCells
+from scprism.train.checkpoint import Checkpoint
 from scprism.train.fit import Fitted, fit_network, prepare_training
 from scprism.train.loop import EpochRecord
 from scprism.train.tune import Search, tune_network
@@ -87,10 +88,21 @@ class Prism:
         self.device = device
         self.rng = rng
 
-    def fit(self, cells: AnnData, *, on_epoch: Callable[[EpochRecord], None] | None = None) -> Self:
+    def fit(
+        self,
+        cells: AnnData,
+        *,
+        on_epoch: Callable[[EpochRecord], None] | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> Self:
         """Return the model, trained on the raw counts of `cells`, which stay as they are.
 
-        `on_epoch` is called with the record of each epoch, for a progress display.
+        Parameters
+        ----------
+        on_epoch
+            Called with the record of each epoch, for a progress display.
+        checkpoint
+            File from which an interrupted run can go on, and whether this one does; the file stays until you delete it.
 
         Raises
         ------
@@ -99,7 +111,15 @@ class Prism:
         """
         recipe, training = self._prepare(cells)
         return self._learned(
-            fit_network(recipe, training, config=self.config, rng=self.rng, device=self.device, on_epoch=on_epoch),
+            fit_network(
+                recipe,
+                training,
+                config=self.config,
+                rng=self.rng,
+                device=self.device,
+                on_epoch=on_epoch,
+                checkpoint=checkpoint,
+            ),
             self.config,
         )
 

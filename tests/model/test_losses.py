@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn.functional import poisson_nll_loss
 
-from scprism.model.losses import l1_penalty, orthogonality_penalty, reconstruction_loss
+from scprism.model.losses import loss_and_slope, reconstruction_loss
 
 
 @pytest.fixture
@@ -57,27 +57,17 @@ def test_a_cell_without_counts_has_no_multinomial_loss(output):
     assert reconstruction_loss(output, torch.zeros(2, 3), likelihood="multinomial").tolist() == [0.0, 0.0]
 
 
-def test_row_penalty_is_zero_for_orthonormal_rows():
-    rows = torch.linalg.qr(torch.randn(6, 3, generator=torch.Generator().manual_seed(0)))[0].T
-    assert float(orthogonality_penalty(rows, form="rows", has_gradient=True)) < 1e-6
-
-
-def test_column_penalty_cannot_fall_below_the_root_of_the_missing_rank():
-    # row 2: W^T W has rank 3 at most, so its distance from the identity of size 6 is at least sqrt(6 - 3)
-    rows = torch.linalg.qr(torch.randn(6, 3, generator=torch.Generator().manual_seed(0)))[0].T
-    assert float(orthogonality_penalty(rows, form="columns", has_gradient=True)) == pytest.approx(3**0.5, rel=1e-5)
-
-
-def test_penalty_is_the_unsquared_frobenius_norm():
-    weight = torch.tensor([[1.0, 1.0], [0.0, 2.0]])
-    by_hand = np.linalg.norm(np.eye(2) - weight.numpy() @ weight.numpy().T, ord="fro")
-    assert float(orthogonality_penalty(weight, form="rows", has_gradient=True)) == pytest.approx(by_hand, rel=1e-6)
-
-
-@pytest.mark.parametrize("has_gradient", [True, False])
-def test_switch_decides_whether_penalties_have_a_gradient(has_gradient):
-    weight = torch.tensor([[1.0, 1.0], [0.0, 2.0]], requires_grad=True)
-    penalty = orthogonality_penalty(weight, form="rows", has_gradient=has_gradient)
-    l1 = l1_penalty([weight], has_gradient=has_gradient)
-    assert (penalty.requires_grad, l1.requires_grad) == (has_gradient, has_gradient)
-    assert l1.item() == 4.0
+@pytest.mark.parametrize("likelihood", ["multinomial", "poisson", "poisson_log_input"])
+@pytest.mark.parametrize("beta", [None, 1.0, 6.0])
+def test_written_out_derivatives_are_those_of_autograd(likelihood, beta, rng):
+    if likelihood == "poisson" and beta is None:
+        pytest.skip("the logarithm needs a positive output")
+    z = torch.from_numpy(rng.normal(size=(5, 7)).astype(np.float32)).requires_grad_()
+    target = torch.from_numpy(rng.poisson(1.0, size=(5, 7)).astype(np.float32))
+    target[2] = 0  # a cell without counts
+    y = z if beta is None or likelihood == "multinomial" else torch.nn.functional.softplus(z, beta=beta)
+    losses = reconstruction_loss(y, target, likelihood=likelihood)
+    (expected,) = torch.autograd.grad(losses.sum(), z)
+    loss, slope = loss_and_slope(z.detach().clone(), target.clone(), likelihood=likelihood, beta=beta)
+    assert float(loss) == pytest.approx(float(losses.sum().detach()), rel=1e-6)
+    torch.testing.assert_close(slope, expected, atol=1e-7, rtol=1e-5)

@@ -95,8 +95,10 @@ def test_unknown_setting_is_refused_with_the_closest():
         ("reshuffle", 1, "`reshuffle` must be true or false, got 1"),
         ("learning_rate", "high", "`learning_rate` must be a number, got 'high'"),
         ("softplus_beta", -1.0, "`softplus_beta` must be above 0"),
+        ("weight_decay", (0.1, "hard"), "which L1 and weight decay would undo"),
     ],
 )
 def test_impossible_settings_are_refused(setting, value, message):
+    changes = {setting: value[0], "penalty": value[1]} if setting == "weight_decay" else {setting: value}
     with pytest.raises(InputError, match=message):
-        dataclasses.replace(Config(), **{setting: value})
+        dataclasses.replace(Config(), **changes)

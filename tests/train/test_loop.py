@@ -145,7 +145,10 @@ def test_each_epoch_is_reported_as_it_ends(cells):
 def test_dropout_removes_its_share_and_keeps_the_mean(rng):
     inputs = sparse.csr_matrix(np.ones((200, 100), dtype=np.float32))
     dropped = torch.cat(
-        [x for x, _ in batches(TrainingCells(inputs, inputs), np.arange(200), batch_size=64, dropout=0.25, rng=rng)]
+        [
+            torch.from_numpy(batch.inputs.toarray())
+            for batch in batches(TrainingCells(inputs, inputs), np.arange(200), batch_size=64, dropout=0.25, rng=rng)
+        ]
     )
     assert float((dropped == 0).float().mean()) == pytest.approx(0.25, abs=0.01)
     assert dropped.unique().tolist() == pytest.approx([0.0, 4 / 3])

@@ -21,18 +21,30 @@ def fit(
     organism: o.OrganismName = None,
     layer: o.Layer = None,
     config: o.ConfigFile = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted run.")] = False,
     device: o.Device = "auto",
     rng: o.Seed = 0,
     threads: o.Threads = None,
 ) -> None:
-    """Train a model on raw counts."""
+    """Train a model on raw counts; interrupted, it goes on with --resume."""
     o.check_model_folder(out, reference)
     o.use_threads(threads)
+    from scprism.train.checkpoint import Checkpoint, check_checkpoint
+
+    checkpoint = Checkpoint(out.with_name(f"{out.name}.checkpoint"), resume=resume)
+    if not check_checkpoint(checkpoint.path, resume=resume) and resume:
+        say(f"there is no {checkpoint.path} to go on from: training begins anew")
     model = o.new_model(preset, config=config, genes=genes, organism=organism, layer=layer, device=device, rng=rng)
     cells = o.read(reference, layer=layer)
-    with training_progress(model.config.max_epochs) as on_epoch:
-        model.fit(cells, on_epoch=on_epoch)
-    model.save(out)
+    try:
+        with training_progress(model.config.max_epochs) as on_epoch:
+            model.fit(cells, on_epoch=on_epoch, checkpoint=checkpoint)
+        model.save(out)
+    except KeyboardInterrupt:
+        if checkpoint.path.exists():
+            say(f"interrupted; the same command with --resume goes on from {checkpoint.path}")
+        raise
+    checkpoint.path.unlink(missing_ok=True)
     say(f"model: {out}, test loss {model.summary_['test_loss']:.6g}")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import orthogonal
 
 from scprism.model.config import Config
 from scprism.model.weights import Weights
@@ -86,6 +87,10 @@ def build_autoencoder(config: Config, *, n_genes: int, rng: np.random.Generator)
         nn.init.xavier_normal_(layer.weight, generator=generator)
         bound = 1 / math.sqrt(layer.in_features)
         nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    # A gene's weights lie side by side, so that a sparse cell reads those of its genes alone.
+    model.hidden.weight = nn.Parameter(model.hidden.weight.detach().t().contiguous().t())
+    if config.penalty == "hard" and config.penalty_weight > 0:
+        orthogonal(model.latent, "weight", use_trivialization=False)
     return model
 
 

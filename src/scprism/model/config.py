@@ -61,8 +61,10 @@ class Config:
         ``"multinomial"`` on counts; ``"poisson"``: y − x log(y + 1e-8) on log values, as the paper writes;
         ``"poisson_log_input"``: exp(y) − x y, as the released code has it (row 6).
     penalty, penalty_weight, penalty_gradient
-        Norm of I − W Wᵀ (``"rows"``) or of I − Wᵀ W (``"columns"``, row 2) of the last encoding layer, its weight, and
-        whether it has a gradient (row 1).
+        Norm of I − W Wᵀ (``"rows"``) or of I − Wᵀ W (``"columns"``, row 2) of the last encoding layer; other measures
+        of the same: ``"squared"``, ``"double_soft"``, ``"coherence"``; ``"hard"``: its rows are orthonormal throughout,
+        at any weight above 0; ``"decorrelated"`` activations of the units; ``"separate_maps"``: end-to-end gene maps of
+        the units that do not overlap (`model.penalties`). Its weight, and whether it has a gradient (row 1).
     l1_weight, l1_gradient
         Weight of the sum of all absolute weights and biases, and whether it has a gradient (row 3).
     weight_decay, optimiser, learning_rate, momentum, batch_size, max_epochs
@@ -112,7 +114,9 @@ class Config:
     input_dropout: float = 0.5
 
     likelihood: Literal["multinomial", "poisson", "poisson_log_input"] = "multinomial"
-    penalty: Literal["rows", "columns"] = "rows"
+    penalty: Literal[
+        "rows", "columns", "squared", "double_soft", "coherence", "hard", "decorrelated", "separate_maps"
+    ] = "rows"
     penalty_weight: float = 1.0
     penalty_gradient: bool = True
     l1_weight: float = 0.0
@@ -164,6 +168,9 @@ class Config:
             if not 0 <= getattr(self, name) <= 1:
                 msg = f"`{name}` must lie between 0 and 1, got {getattr(self, name)!r}."
                 raise InputError(msg)
+        if self.penalty == "hard" and self.penalty_weight > 0 and (self.l1_weight > 0 or self.weight_decay > 0):
+            msg = "`penalty='hard'` keeps weights orthonormal, which L1 and weight decay would undo."
+            raise InputError(f"{msg} Set `l1_weight` and `weight_decay` to 0, or choose another penalty.")
         if self.likelihood == "multinomial" and self.normalise == "none":
             msg = "`likelihood='multinomial'` needs counts, but `normalise='none'` says that values are not counts."
             raise InputError(f"{msg} Choose likelihood='poisson'.")

@@ -1,16 +1,15 @@
-"""Training cells: kept sparse, densified a batch at a time."""
+"""Training cells: kept sparse, taken a batch at a time."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy import sparse
 
 from scprism.prepare.stream import PreparedChunk
-from scprism.types import IntArray
+from scprism.types import FloatArray, IntArray
 
-__all__ = ["TrainingCells", "batches", "collect_cells", "split_cells"]
+__all__ = ["Batch", "TrainingCells", "batches", "collect_cells", "split_cells"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,19 @@ class TrainingCells:
     def n_cells(self) -> int:
         """The number of cells."""
         return int(self.inputs.shape[0])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some of the training cells: inputs, with dropout in a training step, and targets, float32 csr (cells, genes)."""
+
+    inputs: sparse.csr_matrix
+    targets: sparse.csr_matrix
+
+    @property
+    def n_cells(self) -> int:
+        """The number of cells."""
+        return int(self.targets.shape[0])
 
 
 def collect_cells(chunks: Iterable[PreparedChunk], *, counts_as_targets: bool) -> TrainingCells:
@@ -62,18 +74,22 @@ def batches(
     batch_size: int,
     dropout: float = 0.0,
     rng: np.random.Generator | None = None,
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield dense inputs and targets, float32 (cells, genes), of `batch_size` cells in the order of `rows`.
+) -> Iterator[Batch]:
+    """Yield `batch_size` cells at a time in the order of `rows`.
 
     Input dropout acts on the non-zero values, which is all that it can change.
     """
     for start in range(0, len(rows), batch_size):
         chosen = rows[start : start + batch_size]
-        inputs, targets = cells.inputs[chosen], cells.targets[chosen]
-        target = torch.from_numpy(targets.toarray())
+        inputs = cells.inputs[chosen]
+        targets = inputs if cells.targets is cells.inputs else cells.targets[chosen]
         if dropout > 0 and rng is not None:
-            kept = rng.random(len(inputs.data), dtype=np.float32) >= dropout
-            inputs.data = inputs.data * kept / np.float32(1 - dropout)
-            yield torch.from_numpy(inputs.toarray()), target
-        else:
-            yield (target if cells.targets is cells.inputs else torch.from_numpy(inputs.toarray())), target
+            inputs = _drop(inputs, rng.random(inputs.nnz, dtype=np.float32) >= dropout, share=dropout)
+        yield Batch(inputs, targets)
+
+
+def _drop(inputs: sparse.csr_matrix, kept: FloatArray, *, share: float) -> sparse.csr_matrix:
+    """Return the kept values, scaled up; the others are no longer stored."""
+    before = np.concatenate([[0], np.cumsum(kept, dtype=inputs.indptr.dtype)])
+    data = inputs.data[kept] / np.float32(1 - share) if share < 1 else inputs.data[kept]
+    return sparse.csr_matrix((data, inputs.indices[kept], before[inputs.indptr]), shape=inputs.shape)

@@ -24,6 +24,7 @@ from scprism.prepare.learn import learn_recipe, map_by_name
 from scprism.prepare.recipe import Recipe
 from scprism.prepare.stream import prepared_chunks
 from scprism.train.batches import TrainingCells, collect_cells
+from scprism.train.checkpoint import Checkpoint
 from scprism.train.loop import EpochRecord, TrainingResult, train_model
 from scprism.types import Matrix, Organism, RNGLike
 
@@ -79,13 +80,22 @@ def fit_network(
     rng: RNGLike,
     device: str = "auto",
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Fitted:
-    """Return a network trained on prepared cells; same seed, same machine and threads: same weights, bit for bit."""
+    """Return a network trained on prepared cells; same seed, same machine and threads: same weights, bit for bit.
+
+    With a `checkpoint`, an interrupted run can go on from there (`Checkpoint.resume`).
+    """
     generator = np.random.default_rng(rng)
-    network = build_autoencoder(config, n_genes=len(recipe.genes), rng=generator)
-    result = train_model(network, cells, config=config, rng=generator, device=resolve_device(device), on_epoch=on_epoch)
-    log = pd.DataFrame([dataclasses.asdict(record) for record in result.log])
     seed = int(rng) if isinstance(rng, int | np.integer) else None
+    network = build_autoencoder(config, n_genes=len(recipe.genes), rng=generator)
+    chosen = resolve_device(device)
+    if checkpoint is not None:
+        checkpoint = _identified(checkpoint, recipe, cells, config=config, seed=seed, device=chosen)
+    result = train_model(
+        network, cells, config=config, rng=generator, device=chosen, on_epoch=on_epoch, checkpoint=checkpoint
+    )
+    log = pd.DataFrame([dataclasses.asdict(record) for record in result.log])
     return Fitted(recipe, to_weights(network), log, _summary(result, recipe, cells, seed=seed))
 
 
@@ -99,6 +109,20 @@ def resolve_device(device: str) -> str:
             raise InputError(msg)
         return device
     return next(name for name in ("cuda", "mps", "cpu") if there[name])
+
+
+def _identified(
+    checkpoint: Checkpoint, recipe: Recipe, cells: TrainingCells, *, config: Config, seed: int | None, device: str
+) -> Checkpoint:
+    """Return the checkpoint with what a run must share with it."""
+    identity = {
+        "data": _data_fingerprint(recipe, cells),
+        "seed": seed,
+        "scprism": __version__,
+        **{name: value for name, value in config.to_json().items() if name != "genes"},  # the data tell them
+    }
+    surroundings = {"torch": version("torch"), "device": device, "threads": torch.get_num_threads()}
+    return dataclasses.replace(checkpoint, identity=identity, surroundings=surroundings)
 
 
 def _summary(result: TrainingResult, recipe: Recipe, cells: TrainingCells, *, seed: int | None) -> dict[str, Any]:

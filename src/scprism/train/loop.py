@@ -1,10 +1,11 @@
-"""The training loop: one optimiser, early stopping, the best weights restored."""
+"""The training loop: one optimiser, early stopping, checkpoints, the best weights restored."""
 
-import copy
+import dataclasses
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,14 +13,18 @@ import torch
 from scprism.errors import InputError, TrainingError
 from scprism.model.autoencoder import Autoencoder
 from scprism.model.config import Config
-from scprism.model.losses import l1_penalty, orthogonality_penalty, reconstruction_loss
+from scprism.model.penalties import decorrelation_penalty, map_penalty, weight_penalty
 from scprism.train.batches import TrainingCells, batches, split_cells
+from scprism.train.checkpoint import Checkpoint, TrainingState, check_checkpoint, read_checkpoint, write_checkpoint
+from scprism.train.flat import FlatParameters, flatten_parameters
+from scprism.train.step import PenaltyOf, Workspace, add_gradients, batch_loss, new_workspace
 from scprism.types import IntArray
 
 __all__ = ["EpochRecord", "TrainingResult", "mean_loss", "train_model"]
 
 logger = logging.getLogger("scprism")
 
+_Parts = tuple[IntArray, IntArray, IntArray]
 EVALUATION_BATCH = 512
 MIN_IMPROVEMENT = 1e-8
 """A loss must fall by more than this to count as better (`method.md` 3.6)."""
@@ -49,6 +54,29 @@ class TrainingResult:
     n_test: int
 
 
+@dataclass(frozen=True)
+class _Progress:
+    """How far a run is, apart from the numbers that the network and its optimiser hold."""
+
+    log: tuple[EpochRecord, ...] = ()
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    n_worse: int = 0
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all epochs of a run share; parameters, optimiser, generator and best weights change with each."""
+
+    model: Autoencoder
+    parameters: FlatParameters
+    optimiser: torch.optim.Optimizer
+    best: torch.Tensor
+    cells: TrainingCells
+    config: Config
+    rng: np.random.Generator
+
+
 def train_model(
     model: Autoencoder,
     cells: TrainingCells,
@@ -57,6 +85,7 @@ def train_model(
     rng: np.random.Generator,
     device: str = "cpu",
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> TrainingResult:
     """Train `model` in place and return the record of it.
 
@@ -69,109 +98,171 @@ def train_model(
         as the paper does.
     on_epoch
         Called after each epoch.
+    checkpoint
+        Where to keep what an interrupted run needs to go on. It ends with the same weights, bit for bit, as a run that
+        was not interrupted; `rng` is then set to where that one was.
 
     Raises
     ------
     InputError
-        If there are too few cells to split.
+        If there are too few cells to split, or the checkpoint is of another run.
     TrainingError
-        If the loss becomes infinite or NaN.
+        If the loss becomes infinite or NaN; the network holds the best weights until then.
     """
-    train, validation, test = split_cells(cells.n_cells, config.split, rng)
-    if len(train) == 0:
+    parts = split_cells(cells.n_cells, config.split, rng)
+    if len(parts[0]) == 0:
         msg = f"Training needs at least 2 cells, one of them for early stopping, got {cells.n_cells}."
         raise InputError(msg)
     model.to(device)
-    optimiser = _optimiser(model, config)
-    log: list[EpochRecord] = []
-    best_loss, best_epoch, n_worse = np.inf, 0, 0
-    best_weights = copy.deepcopy(model.state_dict())
-    start = time.monotonic()
-    for epoch in range(1, config.max_epochs + 1):
-        order = rng.permutation(train) if config.reshuffle else train
-        train_loss, penalty = _train_epoch(model, cells, order, config=config, optimiser=optimiser, rng=rng)
-        validation_loss = mean_loss(model, cells, validation, config=config)
-        log.append(EpochRecord(epoch, train_loss, validation_loss, penalty, time.monotonic() - start))
-        if on_epoch is not None:
-            on_epoch(log[-1])
-        if not np.isfinite([train_loss, validation_loss]).all():
-            msg = (
-                f"Training stopped in epoch {epoch}: the loss became {validation_loss}. The learning rate "
-                f"({config.learning_rate:g}) is probably too high for these data; try a tenth of it."
-            )
-            raise TrainingError(msg)
-        if epoch % config.check_every and epoch != config.max_epochs:
-            continue
-        if validation_loss < best_loss - MIN_IMPROVEMENT:
-            best_loss, best_epoch, n_worse = validation_loss, epoch, 0
-            best_weights = copy.deepcopy(model.state_dict())
-        else:
-            n_worse += 1
-        if n_worse >= config.patience:
-            break
-    model.load_state_dict(best_weights)
-    reported = test if len(test) else validation
-    test_loss = mean_loss(model, cells, reported, config=config)
-    logger.info("best epoch %d of %d, test loss %.6g", best_epoch, len(log), test_loss)
-    return TrainingResult(
-        tuple(log), best_epoch, best_loss, test_loss, n_train=len(train), n_validation=len(validation), n_test=len(test)
-    )
+    parameters = flatten_parameters(model)
+    best = parameters.values.detach().clone()
+    run = _Run(model, parameters, _optimiser(parameters, config), best, cells, config, rng)
+    progress = _Progress()
+    if checkpoint is not None and check_checkpoint(checkpoint.path, resume=checkpoint.resume):
+        progress, parts = _restore(run, read_checkpoint(checkpoint))
+    try:
+        progress = _train_epochs(run, parts, progress=progress, on_epoch=on_epoch, checkpoint=checkpoint)
+    finally:
+        with torch.no_grad():
+            parameters.values.copy_(best)
+    sizes = dict(zip(("n_train", "n_validation", "n_test"), (len(p) for p in parts), strict=True))
+    test_loss = mean_loss(model, cells, parts[2] if len(parts[2]) else parts[1], config=config)
+    logger.info("best epoch %d of %d, test loss %.6g", progress.best_epoch, len(progress.log), test_loss)
+    return TrainingResult(progress.log, progress.best_epoch, progress.best_loss, test_loss, **sizes)
 
 
-def mean_loss(model: Autoencoder, cells: TrainingCells, rows: IntArray, *, config: Config) -> float:
+def mean_loss(
+    model: Autoencoder, cells: TrainingCells, rows: IntArray, *, config: Config, workspace: Workspace | None = None
+) -> float:
     """Return the mean reconstruction loss a cell over `rows`, without dropout or penalties."""
-    total = 0.0
-    device = model.hidden.weight.device
-    with torch.no_grad():
-        for x, target in batches(cells, rows, batch_size=EVALUATION_BATCH):
-            _, output = model(x.to(device))
-            losses = reconstruction_loss(output, target.to(device), likelihood=config.likelihood)
-            total += float(losses.sum(dtype=torch.float64))
-    return total / len(rows)
+    size = EVALUATION_BATCH if workspace is None else len(workspace.inputs)
+    memory = new_workspace(model, batch_size=min(size, len(rows))) if workspace is None else workspace
+    parts = batches(cells, rows, batch_size=len(memory.inputs))
+    return sum(batch_loss(model, batch, likelihood=config.likelihood, workspace=memory) for batch in parts) / len(rows)
 
 
-def _train_epoch(
-    model: Autoencoder,
-    cells: TrainingCells,
-    rows: IntArray,
+def _train_epochs(
+    run: _Run,
+    parts: _Parts,
     *,
-    config: Config,
-    optimiser: torch.optim.Optimizer,
-    rng: np.random.Generator,
-) -> tuple[float, float]:
+    progress: _Progress,
+    on_epoch: Callable[[EpochRecord], None] | None,
+    checkpoint: Checkpoint | None,
+) -> _Progress:
+    config = run.config
+    workspace = new_workspace(run.model, batch_size=min(config.batch_size, len(parts[0])))
+    start = time.monotonic() - (progress.log[-1].seconds if progress.log else 0.0)
+    written = -np.inf
+    for epoch in range(len(progress.log) + 1, config.max_epochs + 1):
+        if progress.n_worse >= config.patience:
+            break
+        order = run.rng.permutation(parts[0]) if config.reshuffle else parts[0]
+        train_loss, penalty = _train_epoch(run, order, epoch=epoch, workspace=workspace)
+        validation_loss = mean_loss(run.model, run.cells, parts[1], config=config)
+        _check_loss(validation_loss, epoch=epoch, config=config)
+        record = EpochRecord(epoch, train_loss, validation_loss, penalty, time.monotonic() - start)
+        progress = _judged(run, dataclasses.replace(progress, log=(*progress.log, record)))
+        if checkpoint is not None and time.monotonic() - written >= checkpoint.every_seconds:
+            write_checkpoint(checkpoint, _state(run, progress, parts))
+            written = time.monotonic()
+        if on_epoch is not None:
+            on_epoch(record)
+    return progress
+
+
+def _judged(run: _Run, progress: _Progress) -> _Progress:
+    """Return the progress with the last epoch compared with the best; if it is the best, its weights are kept."""
+    record, config = progress.log[-1], run.config
+    if record.epoch % config.check_every and record.epoch != config.max_epochs:
+        return progress
+    if record.validation_loss < progress.best_loss - MIN_IMPROVEMENT:
+        run.best.copy_(run.parameters.values.detach())
+        return dataclasses.replace(progress, best_loss=record.validation_loss, best_epoch=record.epoch, n_worse=0)
+    return dataclasses.replace(progress, n_worse=progress.n_worse + 1)
+
+
+def _train_epoch(run: _Run, rows: IntArray, *, epoch: int, workspace: Workspace) -> tuple[float, float]:
     total = total_penalty = 0.0
-    device = model.hidden.weight.device
-    for x, target in batches(cells, rows, batch_size=config.batch_size, dropout=config.input_dropout, rng=rng):
-        _, output = model(x.to(device))
-        loss = reconstruction_loss(output, target.to(device), likelihood=config.likelihood).mean()
-        penalty = _penalty(model, config)
-        optimiser.zero_grad()
-        torch.autograd.backward(loss + penalty)
-        optimiser.step()
-        total += float(loss.detach()) * len(x)
-        total_penalty += float(penalty.detach()) * len(x)
+    config, gradients, penalty_of = run.config, run.parameters.gradients, _penalty(run.model, run.config)
+    for batch in batches(run.cells, rows, batch_size=config.batch_size, dropout=config.input_dropout, rng=run.rng):
+        gradients.zero_()
+        loss, penalty = add_gradients(
+            run.model, batch, likelihood=config.likelihood, workspace=workspace, penalty_of=penalty_of
+        )
+        if config.l1_weight:
+            values = run.parameters.values.detach()
+            penalty += config.l1_weight * float(values.abs().sum())
+            if config.l1_gradient:
+                gradients.add_(values.sign(), alpha=config.l1_weight)
+        _check_loss(loss + penalty, epoch=epoch, config=config)
+        run.optimiser.step()
+        total += loss
+        total_penalty += penalty * batch.n_cells
     return total / len(rows), total_penalty / len(rows)
 
 
-def _penalty(model: Autoencoder, config: Config) -> torch.Tensor:
-    penalty = torch.zeros((), device=model.latent.weight.device)
-    if config.penalty_weight:
-        norm = orthogonality_penalty(model.latent.weight, form=config.penalty, has_gradient=config.penalty_gradient)
-        penalty = penalty + config.penalty_weight * norm
-    if config.l1_weight:
-        penalty = penalty + config.l1_weight * l1_penalty(model.parameters(), has_gradient=config.l1_gradient)
-    return penalty
+def _penalty(model: Autoencoder, config: Config) -> PenaltyOf:
+    """Return the weighted penalty as a function of what a batch gives."""
+    weight, form, has_gradient = config.penalty_weight, config.penalty, config.penalty_gradient
+
+    def penalty_of(hidden: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
+        if weight == 0 or form == "hard":
+            return torch.zeros(())
+        if form == "decorrelated":
+            penalty = decorrelation_penalty(latent)
+        elif form == "separate_maps":
+            penalty = map_penalty(model, hidden)
+        else:
+            penalty = weight_penalty(model.latent.weight, form=form, has_gradient=has_gradient)
+        return weight * (penalty if has_gradient else penalty.detach())
+
+    return penalty_of
 
 
-def _optimiser(model: Autoencoder, config: Config) -> torch.optim.Optimizer:
+def _check_loss(loss: float, *, epoch: int, config: Config) -> None:
+    if not np.isfinite(loss):
+        msg = (
+            f"Training stopped in epoch {epoch}: the loss became {loss}. The learning rate "
+            f"({config.learning_rate:g}) is probably too high for these data; try a tenth of it."
+        )
+        raise TrainingError(msg)
+
+
+def _optimiser(parameters: FlatParameters, config: Config) -> torch.optim.Optimizer:
     if config.optimiser == "adam":
         return torch.optim.Adam(
-            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+            [parameters.values], lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
     return torch.optim.SGD(
-        model.parameters(),
+        [parameters.values],
         lr=config.learning_rate,
         momentum=config.momentum,
         nesterov=config.momentum > 0,
         weight_decay=config.weight_decay,
+    )
+
+
+def _state(run: _Run, progress: _Progress, parts: _Parts) -> TrainingState:
+    moments: dict[str, Any] = run.optimiser.state[run.parameters.values]
+    tensors = {f"optimiser.{k}": v for k, v in moments.items() if isinstance(v, torch.Tensor)}
+    split = {f"split.{i}": torch.from_numpy(part) for i, part in enumerate(parts)}
+    record = {**dataclasses.asdict(progress), "generator": run.rng.bit_generator.state}
+    return TrainingState({"values": run.parameters.values, "best": run.best, **tensors, **split}, record)
+
+
+def _restore(run: _Run, state: TrainingState) -> tuple[_Progress, _Parts]:
+    """Return the progress and split of a checkpoint, after its weights, moments and generator were put in place."""
+    tensors, record = state.tensors, dict(state.record)
+    with torch.no_grad():
+        run.parameters.values.copy_(tensors["values"])
+        run.best.copy_(tensors["best"])
+    moments = {name.removeprefix("optimiser."): t for name, t in tensors.items() if name.startswith("optimiser.")}
+    device = run.parameters.values.device
+    run.optimiser.state[run.parameters.values] = {name: t.to(device) for name, t in moments.items()}
+    run.rng.bit_generator.state = record.pop("generator")
+    log = tuple(EpochRecord(**row) for row in record.pop("log"))
+    return _Progress(log=log, **record), (
+        tensors["split.0"].numpy(),
+        tensors["split.1"].numpy(),
+        tensors["split.2"].numpy(),
     )
