@@ -1,6 +1,7 @@
 """Prism: the one user-facing class."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Self, cast
 
 import pandas as pd
@@ -20,8 +21,10 @@ from scprism.train.loop import EpochRecord
 from scprism.train.tune import Search, tune_network
 from scprism.transfer.align import Alignment, align_genes
 from scprism.transfer.embed import denoised, embed_cells
-from scprism.transfer.labels import known_labels, label_query
+from scprism.transfer.index import read_index, write_index
+from scprism.transfer.labelling import indexed, label_query, learn_labels
 from scprism.transfer.query import Query, open_query
+from scprism.transfer.reference import LabelReference
 from scprism.types import AttributionMethod, FloatArray, Organism, PathLike, RNGLike
 
 __all__ = ["Prism", "load"]
@@ -60,6 +63,8 @@ class Prism:
         One row an epoch: ``epoch train_loss validation_loss penalty seconds``.
     summary_
         Seeds, versions, fingerprints, numbers of cells, losses.
+    index_
+        Labelled cells that `index` learned, by the column of their labels.
     """
 
     def __init__(
@@ -90,18 +95,13 @@ class Prism:
     def fit(self, cells: AnnData, *, on_epoch: Callable[[EpochRecord], None] | None = None) -> Self:
         """Return the model, trained on the raw counts of `cells`, which stay as they are.
 
-        `on_epoch` is called with the record of each epoch, for a progress display.
-
-        Raises
-        ------
-        InputError, TrainingError
-            If the values are not raw counts, the genes cannot be used, or the loss becomes infinite.
+        `on_epoch` is called with the record of each epoch. `InputError` if the values are not raw counts or the genes
+        cannot be used, `TrainingError` if the loss becomes infinite.
         """
         recipe, training = self._prepare(cells)
-        return self._learned(
-            fit_network(recipe, training, config=self.config, rng=self.rng, device=self.device, on_epoch=on_epoch),
-            self.config,
-        )
+        config = self.config
+        fitted = fit_network(recipe, training, config=config, rng=self.rng, device=self.device, on_epoch=on_epoch)
+        return self._learned(fitted, config)
 
     def tune(
         self, cells: AnnData, *, search: Search, on_trial: Callable[[int, float], None] = lambda *_: None
@@ -135,11 +135,6 @@ class Prism:
             Organism of `cells`; detected if not given. Another than the model's goes through orthologs.
         min_coverage
             Least share of the model's genes that `cells` must have; that of the model's settings if not given.
-
-        Raises
-        ------
-        InputError
-            If the values are not raw counts, or too few genes are there.
         """
         query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
         return embed_cells(self.weights_, query.chunks(), fill=query.fill)
@@ -159,38 +154,42 @@ class Prism:
         latent = self.embed(cells, layer=layer, organism=organism, min_coverage=min_coverage)
         return denoised(self.weights_, latent, recipe=self.recipe_, config=self.config_)
 
+    def index(self, reference: AnnData, *, labels: str | Sequence[str], layer: str | None = None) -> Self:
+        """Return the model with labelled cells learned for `label`; `save` keeps them: latents and labels, no counts.
+
+        `labels` names a column of ``reference.obs``, or several; cells without a label (NaN, "NA", empty) do not vote.
+        """
+        self.index_ = self._learn_labels(reference, labels, layer)
+        return self
+
     def label(
         self,
         cells: AnnData,
         *,
-        reference: AnnData,
-        labels: str,
+        reference: AnnData | None = None,
+        labels: str | None = None,
         layer: str | None = None,
         reference_layer: str | None = None,
         organism: Organism | None = None,
         min_coverage: float | None = None,
     ) -> pd.DataFrame:
-        """Return each cell's label by its nearest reference cells in the latent space.
+        """Return each cell's label by its nearest reference cells in the latent space; index: cell.
+
+        ``confidence`` is the estimated probability that ``label`` is right, ``distance`` the mean distance to the
+        neighbours; ``novel`` are cells that lie farther out than 95 % of the reference's own kind.
 
         Parameters
         ----------
         reference
-            Labelled cells; those without a label (NaN, "NA", empty) do not vote.
+            Labelled cells, their counts in `reference_layer`; without them those of `index`.
         labels
-            Column of ``reference.obs``.
-        reference_layer
-            Where the reference's counts are; that of the model if not given.
-
-        Returns
-        -------
-        DataFrame
-            Index: cell. ``label``; ``confidence``, the share of neighbours that have it; ``distance``, the mean
-            distance to the neighbours; ``novel``, whether this is beyond the 99th percentile among reference cells.
+            Column of ``reference.obs``, or of the index, where it may be left out if it is the only one.
         """
-        known = known_labels(reference, labels)
-        latent = self.embed(reference, layer=reference_layer)
-        query = self.embed(cells, layer=layer, organism=organism, min_coverage=min_coverage)
-        return label_query(query, latent, known, names=cells.obs_names, config=self.config_)
+        query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
+        known = self.index_ if reference is None else self._learn_labels(reference, labels, reference_layer)
+        return label_query(
+            query, indexed(known, labels), weights=self.weights_, names=cells.obs_names, config=self.config_
+        )
 
     def explain(
         self,
@@ -234,10 +233,11 @@ class Prism:
         return align_genes(list(names), self.recipe_, organism=organism)
 
     def save(self, folder: PathLike) -> None:
-        """Write the model folder: ``weights.safetensors``, ``model.json``, ``log.csv``."""
+        """Write the model folder: ``weights.safetensors``, ``model.json``, ``log.csv``, and ``index.*`` of `index`."""
         self._check_fitted()
         preset = self.preset if isinstance(self.preset, str) else "custom"
-        save_bundle(Bundle(preset, self.config_, self.recipe_, self.weights_, self.log_, self.summary_), folder)
+        bundle = Bundle(preset, self.config_, self.recipe_, self.weights_, self.log_, self.summary_)
+        save_bundle(bundle, folder, add=partial(write_index, self.index_, fingerprint=self.fingerprint))
 
     @property
     def fingerprint(self) -> str:
@@ -248,13 +248,10 @@ class Prism:
     @property
     def config(self) -> Config:
         """The settings: those of the preset, with what was given in their place."""
-        given = {
-            "genes": self.genes if self.genes is None or isinstance(self.genes, str) else tuple(self.genes),
-            "hidden_size": self.hidden_size,
-            "bottleneck_size": self.bottleneck_size,
-            "max_epochs": self.max_epochs,
-            "min_coverage": self.min_coverage,
-        }
+        names = ("genes", "hidden_size", "bottleneck_size", "max_epochs", "min_coverage")
+        given = {name: getattr(self, name) for name in names}
+        if self.genes is not None and not isinstance(self.genes, str):
+            given["genes"] = tuple(self.genes)
         return resolve_config(self.preset, given)
 
     def _prepare(self, cells: AnnData) -> tuple[Recipe, TrainingCells]:
@@ -264,8 +261,15 @@ class Prism:
 
     def _learned(self, fitted: Fitted, config: Config) -> Self:
         self.config_, self.recipe_, self.weights_ = config, fitted.recipe, fitted.weights
-        self.log_, self.summary_ = fitted.log, fitted.summary
+        self.log_, self.summary_, self.index_ = fitted.log, fitted.summary, {}
         return self
+
+    def _learn_labels(
+        self, reference: AnnData, labels: str | Sequence[str] | None, layer: str | None
+    ) -> dict[str, LabelReference]:
+        query = self._open(reference, layer=layer, organism=None, min_coverage=None)
+        unseen = self.summary_.get("unseen_cells", ())
+        return learn_labels(query, reference, labels, weights=self.weights_, config=self.config_, unseen=unseen)
 
     def _open(
         self, cells: AnnData, *, layer: str | None, organism: Organism | None, min_coverage: float | None
@@ -287,13 +291,9 @@ class Prism:
 
 
 def load(folder: PathLike) -> Prism:
-    """Return the model that `Prism.save` or `scprism fit` wrote into a folder.
-
-    Raises
-    ------
-    BundleError
-        If the folder is not a model, or is truncated, edited or from a newer scprism.
-    """
+    """Return the model in a folder; `BundleError` if it is none, truncated, edited or from a newer scprism."""
     bundle = load_bundle(folder)
     model = Prism(bundle.config if bundle.preset == "custom" else cast("Preset", bundle.preset))
-    return model._learned(Fitted(bundle.recipe, bundle.weights, bundle.log, bundle.summary), bundle.config)
+    model._learned(Fitted(bundle.recipe, bundle.weights, bundle.log, bundle.summary), bundle.config)
+    model.index_ = read_index(folder, fingerprint=model.fingerprint)
+    return model

@@ -70,7 +70,7 @@ def run_path(
         watch.on_step(f"  {model.summary_['n_epochs']} epochs in {model.summary_['seconds']:.1f} s")
         watch.on_step("embedding and labelling")
         embedding = model.embed(query, layer=query_layer)
-        calls = model.label(query, reference=reference, labels=labels, layer=query_layer)
+        calls = model.index(reference, labels=labels).label(query, layer=query_layer)
         known = model.embed(reference)
         watch.on_step(f"  {coverage_summary(model.align(query, layer=query_layer))}")
         watch.on_step("explaining")

@@ -21,16 +21,26 @@ def fit(
     layer: o.Layer = None,
     config: o.ConfigFile = None,
     device: o.Device = "auto",
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of obs with labels: stored beside the model for `label`; repeatable."),
+    ] = None,
     rng: o.Seed = 0,
     threads: o.Threads = None,
 ) -> None:
     """Train a model on raw counts."""
     o.check_model_folder(out, reference)
     o.use_threads(threads)
+    from scprism.transfer.labels import known_labels
+
     model = o.new_model(preset, config=config, genes=genes, organism=organism, layer=layer, device=device, rng=rng)
     cells = o.read(reference, layer=layer)
+    for column in labels or []:
+        known_labels(cells, column)  # a wrong name is said before the training
     with training_progress(model.config.max_epochs) as on_epoch:
         model.fit(cells, on_epoch=on_epoch)
+    if labels:
+        model.index(cells, labels=labels)
     model.save(out)
     say(f"model: {out}, test loss {model.summary_['test_loss']:.6g}")
 

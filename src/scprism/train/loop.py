@@ -47,6 +47,8 @@ class TrainingResult:
     n_train: int
     n_validation: int
     n_test: int
+    unseen: IntArray
+    """Cells that no step was taken on: those for early stopping and for the report."""
 
 
 def train_model(
@@ -113,9 +115,9 @@ def train_model(
     reported = test if len(test) else validation
     test_loss = mean_loss(model, cells, reported, config=config)
     logger.info("best epoch %d of %d, test loss %.6g", best_epoch, len(log), test_loss)
-    return TrainingResult(
-        tuple(log), best_epoch, best_loss, test_loss, n_train=len(train), n_validation=len(validation), n_test=len(test)
-    )
+    sizes = {"n_train": len(train), "n_validation": len(validation), "n_test": len(test)}
+    unseen = np.concatenate([validation, test])
+    return TrainingResult(tuple(log), best_epoch, best_loss, test_loss, **sizes, unseen=unseen)
 
 
 def mean_loss(model: Autoencoder, cells: TrainingCells, rows: IntArray, *, config: Config) -> float:
