@@ -150,7 +150,8 @@ def test_datasets_lists_what_is_bundled(scprism):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "run", "fit", "tune", "integrate", "embed", "label", "explain", "enrich", "report", "info"]
+    "command",
+    ["demo", "run", "fit", "tune", "integrate", "embed", "index", "label", "explain", "enrich", "report", "info"],
 )
 def test_every_command_has_help_with_an_example(scprism, command):
     status, output, _ = scprism(command, "--help")
@@ -213,21 +214,24 @@ def test_low_coverage_is_refused_and_goes_on_when_told(scprism, folder):
     assert (status, "warning: Low gene coverage" in messages) == (0, True)
 
 
-def test_labels_file_has_the_columns_of_the_design(scprism, folder):
-    scprism("fit", folder / "ref.h5ad", "--out", folder / "labeller", "--config", folder / "settings.toml")
-    out = folder / "calls.csv"
-    scprism(
-        "label",
-        folder / "labeller",
-        folder / "query.h5ad",
-        "--reference",
-        folder / "ref.h5ad",
-        "--labels",
-        "cell_type",
-        "--out",
-        out,
-    )
-    table = pd.read_csv(out)
+def test_an_index_labels_as_the_reference_file_does(scprism, folder):
+    ref, query, settings = folder / "ref.h5ad", folder / "query.h5ad", folder / "settings.toml"
+    bare, indexed = folder / "bare", folder / "indexed"
+    out = {name: folder / f"{name}.csv" for name in ("file", "fit", "index")}
+    status, _, messages = scprism("fit", ref, "--out", bare, "--config", settings)
+    status, _, messages = scprism("label", bare, query, "--out", out["index"])
+    assert (status, "this model has no reference index" in messages) == (2, True)
+    for step in (
+        ("fit", ref, "--out", indexed, "--config", settings, "--labels", "cell_type"),
+        ("label", indexed, query, "--out", out["fit"]),
+        ("label", bare, query, "--reference", ref, "--labels", "cell_type", "--out", out["file"]),
+        ("index", bare, ref, "--labels", "cell_type"),
+        ("label", bare, query, "--out", out["index"]),
+    ):
+        status, _, messages = scprism(*step)
+        assert status == 0, messages
+    assert out["fit"].read_bytes() == out["file"].read_bytes() == out["index"].read_bytes()
+    table = pd.read_csv(out["file"])
     assert list(table.columns) == ["cell", "label", "confidence", "distance", "novel"]
     assert table["cell"].tolist() == list(anndata.read_h5ad(folder / "query.h5ad").obs_names)
 

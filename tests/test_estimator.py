@@ -8,12 +8,13 @@ from scipy import sparse
 
 import scprism
 from scprism.errors import InputError, PrismError
-from scprism.estimator import Prism, load
+from scprism.estimator import Prism
 from scprism.explain.directions import contrast_direction, probe_direction
 from scprism.model.forward import encode
 from scprism.model.presets import PRESETS
 from scprism.prepare.genes import hallmark_genes
 from scprism.read.synthetic import Simulation, simulate_cells
+from scprism.saved import load
 
 GENES = hallmark_genes("mouse")[:300]
 

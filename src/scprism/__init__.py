@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scprism.enrich.ora import ora
     from scprism.enrich.pathways import count_significant, enrich
     from scprism.errors import BundleError, InputError, PrismError, PrismWarning, TrainingError
-    from scprism.estimator import Prism, load
+    from scprism.estimator import Prism
     from scprism.evaluate.trust import assess_units
     from scprism.explain.explanation import Explanation
     from scprism.explain.saliency import attribute
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from scprism.read.files import read_cells
     from scprism.read.synthetic import make_cells
     from scprism.report.page import write_report
+    from scprism.saved import load
 
 _HOME = {
     "BundleError": "errors",
@@ -49,7 +50,7 @@ _HOME = {
     "gene_sets": "enrich.genesets",
     "gsea": "enrich.gsea",
     "integrate": "integrate.methods",
-    "load": "estimator",
+    "load": "saved",
     "load_dataset": "read.datasets",
     "make_cells": "read.synthetic",
     "ora": "enrich.ora",

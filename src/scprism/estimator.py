@@ -1,7 +1,8 @@
 """Prism: the one user-facing class."""
 
 from collections.abc import Callable, Sequence
-from typing import Self, cast
+from functools import partial
+from typing import Self
 
 import pandas as pd
 from anndata import AnnData
@@ -9,7 +10,7 @@ from anndata import AnnData
 from scprism.errors import PrismError
 from scprism.explain.explanation import Explanation
 from scprism.explain.grouping import explain_query
-from scprism.model.bundle import Bundle, load_bundle, save_bundle
+from scprism.model.bundle import Bundle, save_bundle
 from scprism.model.config import Config
 from scprism.model.presets import Preset, resolve_config
 from scprism.prepare.recipe import Recipe
@@ -21,11 +22,13 @@ from scprism.train.loop import EpochRecord
 from scprism.train.tune import Search, tune_network
 from scprism.transfer.align import Alignment, align_genes
 from scprism.transfer.embed import denoised, embed_cells
-from scprism.transfer.labels import known_labels, label_query
+from scprism.transfer.index import write_index
+from scprism.transfer.labelling import indexed, label_query, learn_labels
 from scprism.transfer.query import Query, open_query
+from scprism.transfer.reference import LabelReference
 from scprism.types import AttributionMethod, Baseline, FloatArray, Organism, PathLike, RNGLike
 
-__all__ = ["Prism", "load"]
+__all__ = ["Prism"]
 
 
 class Prism:
@@ -42,12 +45,8 @@ class Prism:
         ``"human"`` or ``"mouse"``; detected from the gene symbols if not given.
     layer
         Where the raw counts of the reference are: a layer, ``"raw"``, or ``X`` if not given.
-    hidden_size, bottleneck_size
-        Widths of the hidden layers and of the bottleneck.
-    max_epochs
-        Epochs after which training ends at the latest.
-    min_coverage
-        Least share of the model's genes that a query must have.
+    hidden_size, bottleneck_size, max_epochs, min_coverage
+        Widths of the layers; epochs after which training ends at the latest; least share of its genes in a query.
     device
         Where to train: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"`` for the best there is.
     rng
@@ -57,10 +56,10 @@ class Prism:
     ----------
     config_, recipe_, weights_
         What `fit` settled: settings, preparation of cells, network.
-    log_
-        One row an epoch: ``epoch train_loss validation_loss penalty seconds``.
-    summary_
-        Seeds, versions, fingerprints, numbers of cells, losses.
+    log_, summary_
+        One row an epoch; seeds, versions, fingerprints, numbers of cells, losses.
+    index_
+        Labelled cells that `index` learned, by the column of their labels.
     """
 
     def __init__(
@@ -97,38 +96,18 @@ class Prism:
     ) -> Self:
         """Return the model, trained on the raw counts of `cells`, which stay as they are.
 
-        Parameters
-        ----------
-        on_epoch
-            Called with the record of each epoch, for a progress display.
-        checkpoint
-            File from which an interrupted run can go on, and whether this one does; the file stays until you delete it.
-
-        Raises
-        ------
-        InputError, TrainingError
-            If the values are not raw counts, the genes cannot be used, or the loss becomes infinite.
+        `on_epoch` is called with each epoch's record; from the file of `checkpoint` an interrupted run can go on.
+        `InputError` if values are not raw counts or genes unusable, `TrainingError` if the loss becomes infinite.
         """
         recipe, training = self._prepare(cells)
-        return self._learned(
-            fit_network(
-                recipe,
-                training,
-                config=self.config,
-                rng=self.rng,
-                device=self.device,
-                on_epoch=on_epoch,
-                checkpoint=checkpoint,
-            ),
-            self.config,
+        config = self.config
+        fitted = fit_network(
+            recipe, training, config=config, rng=self.rng, device=self.device, on_epoch=on_epoch, checkpoint=checkpoint
         )
+        return self.learned(fitted, config)
 
     def tune(
-        self,
-        cells: AnnData,
-        *,
-        search: Search | None = None,
-        on_trial: Callable[[int, float], None] = lambda *_: None,
+        self, cells: AnnData, *, search: Search | None = None, on_trial: Callable[[int, float], None] = lambda *_: None
     ) -> pd.DataFrame:
         """Return a table of the trials of a search for settings; the model is trained with the best of them.
 
@@ -136,16 +115,11 @@ class Prism:
         the preset.
         """
         recipe, training = self._prepare(cells)
+        given, chosen = self.config, search or Search()
         fitted, config, trials = tune_network(
-            recipe,
-            training,
-            config=self.config,
-            search=search or Search(),
-            seed=self.rng,
-            device=self.device,
-            on_trial=on_trial,
+            recipe, training, config=given, search=chosen, seed=self.rng, device=self.device, on_trial=on_trial
         )
-        self._learned(fitted, config)
+        self.learned(fitted, config)
         return trials
 
     def embed(
@@ -166,11 +140,6 @@ class Prism:
             Organism of `cells`; detected if not given. Another than the model's goes through orthologs.
         min_coverage
             Least share of the model's genes that `cells` must have; that of the model's settings if not given.
-
-        Raises
-        ------
-        InputError
-            If the values are not raw counts, or too few genes are there.
         """
         query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
         return embed_cells(self.weights_, query.chunks(), fill=query.fill)
@@ -190,38 +159,40 @@ class Prism:
         latent = self.embed(cells, layer=layer, organism=organism, min_coverage=min_coverage)
         return denoised(self.weights_, latent, recipe=self.recipe_, config=self.config_)
 
+    def index(self, reference: AnnData, *, labels: str | Sequence[str], layer: str | None = None) -> Self:
+        """Return the model with labelled cells learned for `label`; `save` keeps them: latents and labels, no counts.
+
+        `labels` names a column of ``reference.obs``, or several; cells without a label (NaN, "NA", empty) do not vote.
+        """
+        self.index_ = self._learn_labels(reference, labels, layer)
+        return self
+
     def label(
         self,
         cells: AnnData,
         *,
-        reference: AnnData,
-        labels: str,
+        reference: AnnData | None = None,
+        labels: str | None = None,
         layer: str | None = None,
         reference_layer: str | None = None,
         organism: Organism | None = None,
         min_coverage: float | None = None,
     ) -> pd.DataFrame:
-        """Return each cell's label by its nearest reference cells in the latent space.
+        """Return each cell's label by its nearest reference cells in the latent space; index: cell.
 
-        Parameters
-        ----------
-        reference
-            Labelled cells; those without a label (NaN, "NA", empty) do not vote.
-        labels
-            Column of ``reference.obs``.
-        reference_layer
-            Where the reference's counts are; that of the model if not given.
+        ``confidence`` is the estimated probability that ``label`` is right, ``distance`` the mean distance to the
+        neighbours; ``novel`` are cells that lie farther out than 95 % of the reference's own kind.
 
-        Returns
-        -------
-        DataFrame
-            Index: cell. ``label``; ``confidence``, the share of neighbours that have it; ``distance``, the mean
-            distance to the neighbours; ``novel``, whether this is beyond the 99th percentile among reference cells.
+        `reference` holds labelled cells, their counts in `reference_layer`; they are seen through the genes that
+        `cells` have. Without it the labelled cells are those of `index`. `labels` is a column of ``reference.obs``, or
+        of the index, where it may be left out if it is the only one.
         """
-        known = known_labels(reference, labels)
-        latent = self.embed(reference, layer=reference_layer)
-        query = self.embed(cells, layer=layer, organism=organism, min_coverage=min_coverage)
-        return label_query(query, latent, known, names=cells.obs_names, config=self.config_)
+        query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
+        if reference is None:
+            chosen = indexed(self.index_, labels, query=query)
+        else:
+            chosen = indexed(self._learn_labels(reference, labels, reference_layer, seen_as=query), labels)
+        return label_query(query, chosen, weights=self.weights_, names=cells.obs_names, config=self.config_)
 
     def explain(
         self,
@@ -241,18 +212,14 @@ class Prism:
         Parameters
         ----------
         groupby
-            Column of ``cells.obs``, or a Series of groups indexed by cell; without it there is only the group
-            ``"all"``.
-        method
-            Attribution method; that of the preset if not given.
-        baseline
-            ``"zero"``: attributions say what a cell's expression adds to a unit; ``"mean"``: what its difference from
-            the mean training cell adds. That of the preset if not given.
+            Column of ``cells.obs``, or a Series of groups indexed by cell. There is always the group ``"all"``.
+        method, baseline
+            Attribution method; whether attributions say what a cell's expression adds to a unit (``"zero"``), or what
+            its difference from the mean training cell adds (``"mean"``). Those of the preset if not given.
         reference
             For ``"expected_gradients"``: the data whose cells are the baselines; 100 of them are used.
         directions
-            What to explain in place of the units: a row a direction in latent space, a column a unit, the index its
-            name. `scprism.explain.directions` makes contrasts of two groups and probes of a label.
+            Explained in place of units: a row a direction, a column a unit (see `scprism.explain.directions`).
         """
         query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
         known = None if reference is None else self._open(reference, layer=None, organism=None, min_coverage=None)
@@ -274,10 +241,11 @@ class Prism:
         return align_genes(list(names), self.recipe_, organism=organism)
 
     def save(self, folder: PathLike) -> None:
-        """Write the model folder: ``weights.safetensors``, ``model.json``, ``log.csv``."""
+        """Write the model folder: ``weights.safetensors``, ``model.json``, ``log.csv``, and ``index.*`` of `index`."""
         self._check_fitted()
         preset = self.preset if isinstance(self.preset, str) else "custom"
-        save_bundle(Bundle(preset, self.config_, self.recipe_, self.weights_, self.log_, self.summary_), folder)
+        bundle = Bundle(preset, self.config_, self.recipe_, self.weights_, self.log_, self.summary_)
+        save_bundle(bundle, folder, add=partial(write_index, self.index_, fingerprint=self.fingerprint))
 
     @property
     def fingerprint(self) -> str:
@@ -288,13 +256,10 @@ class Prism:
     @property
     def config(self) -> Config:
         """The settings: those of the preset, with what was given in their place."""
-        given = {
-            "genes": self.genes if self.genes is None or isinstance(self.genes, str) else tuple(self.genes),
-            "hidden_size": self.hidden_size,
-            "bottleneck_size": self.bottleneck_size,
-            "max_epochs": self.max_epochs,
-            "min_coverage": self.min_coverage,
-        }
+        names = ("genes", "hidden_size", "bottleneck_size", "max_epochs", "min_coverage")
+        given = {name: getattr(self, name) for name in names}
+        if self.genes is not None and not isinstance(self.genes, str):
+            given["genes"] = tuple(self.genes)
         return resolve_config(self.preset, given)
 
     def _prepare(self, cells: AnnData) -> tuple[Recipe, TrainingCells]:
@@ -302,10 +267,20 @@ class Prism:
         matrix, names = checked_counts(cells, layer=self.layer, integers=config.normalise != "none")
         return prepare_training(matrix, list(names), config=config, organism=self.organism)
 
-    def _learned(self, fitted: Fitted, config: Config) -> Self:
+    def learned(self, fitted: Fitted, config: Config) -> Self:
+        """Return the model with what was learned in place of what it had."""
         self.config_, self.recipe_, self.weights_ = config, fitted.recipe, fitted.weights
-        self.log_, self.summary_ = fitted.log, fitted.summary
+        self.log_, self.summary_, self.index_ = fitted.log, fitted.summary, {}
         return self
+
+    def _learn_labels(
+        self, reference: AnnData, labels: str | Sequence[str] | None, layer: str | None, *, seen_as: Query | None = None
+    ) -> dict[str, LabelReference]:
+        query = self._open(reference, layer=layer, organism=None, min_coverage=None)
+        unseen, config = self.summary_.get("unseen_cells", ()), self.config_
+        return learn_labels(
+            query, reference, labels, weights=self.weights_, config=config, unseen=unseen, seen_as=seen_as
+        )
 
     def _open(
         self, cells: AnnData, *, layer: str | None, organism: Organism | None, min_coverage: float | None
@@ -324,16 +299,3 @@ class Prism:
         if "weights_" not in vars(self):
             msg = "This model is not trained yet. Call `fit(reference)`, or load one with scprism.load(folder)."
             raise PrismError(msg)
-
-
-def load(folder: PathLike) -> Prism:
-    """Return the model that `Prism.save` or `scprism fit` wrote into a folder.
-
-    Raises
-    ------
-    BundleError
-        If the folder is not a model, or is truncated, edited or from a newer scprism.
-    """
-    bundle = load_bundle(folder)
-    model = Prism(bundle.config if bundle.preset == "custom" else cast("Preset", bundle.preset))
-    return model._learned(Fitted(bundle.recipe, bundle.weights, bundle.log, bundle.summary), bundle.config)

@@ -70,7 +70,10 @@ def run_path(
         watch.on_step(f"  {model.summary_['n_epochs']} epochs in {model.summary_['seconds']:.1f} s")
         watch.on_step("embedding and labelling")
         embedding = model.embed(query, layer=query_layer)
-        calls = model.label(query, reference=reference, labels=labels, layer=query_layer)
+        model.index(reference, labels=labels)
+        has_all = model.align(query, layer=query_layer).share_of_genes == 1
+        seen_alike = None if has_all else reference  # the index holds cells with all of the model's genes
+        calls = model.label(query, reference=seen_alike, labels=labels, layer=query_layer)
         known = model.embed(reference)
         watch.on_step(f"  {coverage_summary(model.align(query, layer=query_layer))}")
         watch.on_step("explaining")

@@ -23,6 +23,10 @@ def fit(
     config: o.ConfigFile = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted run.")] = False,
     device: o.Device = "auto",
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of obs with labels: stored beside the model for `label`; repeatable."),
+    ] = None,
     rng: o.Seed = 0,
     threads: o.Threads = None,
 ) -> None:
@@ -30,15 +34,20 @@ def fit(
     o.check_model_folder(out, reference)
     o.use_threads(threads)
     from scprism.train.checkpoint import Checkpoint, check_checkpoint
+    from scprism.transfer.labels import known_labels
 
     checkpoint = Checkpoint(out.with_name(f"{out.name}.checkpoint"), resume=resume)
     if not check_checkpoint(checkpoint.path, resume=resume) and resume:
         say(f"there is no {checkpoint.path} to go on from: training begins anew")
     model = o.new_model(preset, config=config, genes=genes, organism=organism, layer=layer, device=device, rng=rng)
     cells = o.read(reference, layer=layer)
+    for column in labels or []:
+        known_labels(cells, column)  # a wrong name is said before the training
     try:
         with training_progress(model.config.max_epochs) as on_epoch:
             model.fit(cells, on_epoch=on_epoch, checkpoint=checkpoint)
+        if labels:
+            model.index(cells, labels=labels)
         model.save(out)
     except KeyboardInterrupt:
         if checkpoint.path.exists():

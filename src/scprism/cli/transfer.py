@@ -9,7 +9,7 @@ from scprism.cli import options as o
 from scprism.cli.app import app
 from scprism.cli.console import say
 
-__all__ = ["embed", "integrate", "label"]
+__all__ = ["embed", "index", "integrate", "label"]
 
 
 @app.command(epilog="Example: scprism embed model query.h5ad --out embedding.h5ad --denoise")
@@ -26,7 +26,7 @@ def embed(
     """Embed cells with a trained model, and denoise them if asked to."""
     o.check_out(out, query)
     o.use_threads(threads)
-    from scprism.estimator import load
+    from scprism.saved import load
     from scprism.transfer.files import write_embedding
 
     prism, cells = load(model), o.read(query, layer=layer)
@@ -39,13 +39,34 @@ def embed(
     say(f"embedding: {out}, {latent.shape[0]:,} cells × {latent.shape[1]} units")
 
 
+@app.command(epilog="Example: scprism index model reference.h5ad --labels cell_type")
+def index(
+    model: o.ModelFolder,
+    reference: o.Reference,
+    labels: Annotated[list[str], typer.Option(help="Column of the reference's obs that holds labels; repeatable.")],
+    layer: o.Layer = None,
+    threads: o.Threads = None,
+) -> None:
+    """Store labelled cells beside a model (latents and labels), so that `label` needs no reference file."""
+    o.use_threads(threads)
+    from scprism.saved import load
+
+    prism = load(model).index(o.read(reference, layer=layer), labels=labels, layer=layer)
+    prism.save(model)
+    say(f"index: {model}, {', '.join(f'{len(r.latent):,} cells of {c}' for c, r in prism.index_.items())}")
+
+
 @app.command(epilog="Example: scprism label model query.h5ad --reference ref.h5ad --labels cell_type --out labels.csv")
 def label(
     model: o.ModelFolder,
     query: o.QueryFile,
-    reference: Annotated[Path, typer.Option(help="Labelled cells, in any format that a query may have.")],
-    labels: o.Labels,
     out: o.Out,
+    reference: Annotated[
+        Path | None, typer.Option(help="Labelled cells, in any format a query may have. [default: the model's index]")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Column of the reference's obs. [default: the only one of the index]")
+    ] = None,
     layer: o.Layer = None,
     reference_layer: Annotated[str | None, typer.Option(help="Layer of the reference's raw counts.")] = None,
     organism: o.OrganismName = None,
@@ -55,12 +76,12 @@ def label(
     """Label cells by their nearest reference cells in the latent space."""
     o.check_out(out, query, reference)
     o.use_threads(threads)
-    from scprism.estimator import load
+    from scprism.saved import load
     from scprism.transfer.files import write_labels
 
     calls = load(model).label(
         o.read(query, layer=layer),
-        reference=o.read(reference, layer=reference_layer),
+        reference=None if reference is None else o.read(reference, layer=reference_layer),
         labels=labels,
         layer=layer,
         reference_layer=reference_layer,

@@ -31,11 +31,11 @@ def trust(
     """Say which units may be named, by sanity checks and by training the network again with other seeds."""
     o.use_threads(threads)
     from scprism.enrich.genesets import gene_sets as load_sets
-    from scprism.estimator import load
     from scprism.evaluate.trust import assess_units
     from scprism.evaluate.trust_inputs import TrustSettings
     from scprism.evaluate.trust_table import write_trust
     from scprism.evaluate.verdict import MAY_BE_NAMED
+    from scprism.saved import load
 
     prism, cells = load(model), o.read(query, layer=query_layer)
     prism.layer = layer

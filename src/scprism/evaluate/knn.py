@@ -57,7 +57,7 @@ def knn_scores(
     rows = []
     types = np.unique(truth)
     for k in neighbours:
-        calls = names[neighbour_labels(reference, codes, cells, n_neighbours=k, metric=metric).label]
+        calls = names[neighbour_labels(reference, codes, cells, n_neighbours=k, metric=metric)]
         rows.append(
             {
                 "neighbours": k,

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,17 @@ class Bundle:
     summary: dict[str, Any]
 
 
-def save_bundle(bundle: Bundle, folder: PathLike) -> None:
+def save_bundle(bundle: Bundle, folder: PathLike, *, add: Callable[[Path], None] = lambda _: None) -> None:
     """Write a model folder; an older model of the same name is replaced only when the new one is complete.
+
+    Parameters
+    ----------
+    bundle
+        What to write.
+    folder
+        Where.
+    add
+        Called with the folder that is being written, to add files of its own.
 
     Raises
     ------
@@ -82,6 +92,7 @@ def save_bundle(bundle: Bundle, folder: PathLike) -> None:
         record["record_sha256"] = _record_hash(record)
         (scratch / MODEL_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         bundle.log.to_csv(scratch / LOG_FILE, index=False)
+        add(scratch)
         scratch.chmod(0o777 & ~_umask())
         _replace_folder(target, scratch)
     except BaseException:

@@ -20,8 +20,8 @@ __all__ = [
 ]
 
 MANY_LOW_CONFIDENCE = 0.2
-MANY_NOVEL = 0.1
-"""Ten times the share of reference cells that the limit for novelty lets through."""
+MANY_NOVEL = 0.2
+"""Four times the share of the reference's own kind that the limit for novelty lets through."""
 LARGE_COMPLETENESS_ERROR = 0.01
 
 
@@ -43,13 +43,13 @@ def label_findings(labels: pd.DataFrame | None) -> list[str]:
     texts = []
     if low > MANY_LOW_CONFIDENCE:
         texts.append(
-            f"{low:.0%} of the query cells have a confidence below {LOW_CONFIDENCE:g}: fewer than half of their "
-            "neighbours agree on the label."
+            f"{low:.0%} of the query cells have a confidence below {LOW_CONFIDENCE:g}: such labels are "
+            "more likely wrong than right."
         )
     if novel > MANY_NOVEL:
         texts.append(
-            f"{novel:.0%} of the query cells are farther from their nearest reference cells than 99% of the reference "
-            "cells are from theirs. They may be of types or states that the reference lacks, or the two data sets "
+            f"{novel:.0%} of the query cells lie farther out than 95% of the reference's own kind. They "
+            "may be of types or states that the reference lacks, or the two data sets "
             "differ technically; their labels should not be used unchecked."
         )
     return texts

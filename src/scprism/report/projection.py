@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from scprism.transfer.labels import neighbour_search
+from scprism.transfer.neighbours import neighbour_finder
 from scprism.types import FloatArray, RNGLike
 
 __all__ = ["Projection", "principal_components", "project"]
@@ -103,8 +103,7 @@ def _flat(components: FloatArray, n_directions: int, *, note: str, seed: int) ->
 def _umap(latent: FloatArray, start: FloatArray, metric: Literal["cosine", "euclidean"], seed: int) -> FloatArray:
     n_neighbours = min(MIN_CELLS, len(latent) - 1)
     # exact neighbours cost less here than compiling the package's own search
-    search = neighbour_search(latent, n_neighbours=n_neighbours, metric=metric)
-    distances, neighbours = search.kneighbors(latent)
+    nearest = neighbour_finder(latent, metric=metric, exact=True)(latent, n_neighbours)
     with warnings.catch_warnings():
         # it announces at import that its TensorFlow part is missing, and here that new cells could not be added
         warnings.simplefilter("ignore", ImportWarning)
@@ -115,7 +114,7 @@ def _umap(latent: FloatArray, start: FloatArray, metric: Literal["cosine", "eucl
             n_neighbors=n_neighbours,
             metric=metric,
             init=start,
-            precomputed_knn=(neighbours, distances),
+            precomputed_knn=(nearest.cell, nearest.distance),
             random_state=seed,
             n_jobs=1,
         )

@@ -13,7 +13,8 @@ from scprism.errors import InputError
 from scprism.explain.explanation import ALL, Explanation
 from scprism.report.projection import Projection, project
 from scprism.report.trust import check_trust
-from scprism.transfer.labels import labels_as_text, scaling_of
+from scprism.transfer.labels import labels_as_text
+from scprism.transfer.neighbours import scaling_of
 from scprism.types import FloatArray
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from scprism.model.config import Config
 from scprism.model.weights import Weights
 from scprism.prepare.genes import requested_genes
 from scprism.prepare.learn import learn_recipe, map_by_name
+from scprism.prepare.marks import cell_marks
 from scprism.prepare.recipe import Recipe
 from scprism.prepare.stream import prepared_chunks
 from scprism.train.batches import TrainingCells, collect_cells
@@ -32,6 +33,10 @@ __all__ = ["Fitted", "data_fingerprint", "fit_network", "prepare_training", "res
 
 FEW_GENES = 50
 """A model of fewer genes than the default bottleneck has units has nothing to compress."""
+
+
+MAX_MARKS = 5000
+"""Cells not trained on that a model knows again; label transfer is calibrated on them."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ def _identified(
 
 
 def _summary(result: TrainingResult, recipe: Recipe, cells: TrainingCells, *, seed: int | None) -> dict[str, Any]:
-    record = {f.name: getattr(result, f.name) for f in dataclasses.fields(result) if f.name != "log"}
+    record = {f.name: getattr(result, f.name) for f in dataclasses.fields(result) if f.name not in ("log", "unseen")}
     packages = ("torch", "numpy", "scipy", "anndata")
     return {
         "seed": seed,
@@ -135,6 +140,7 @@ def _summary(result: TrainingResult, recipe: Recipe, cells: TrainingCells, *, se
         "n_epochs": len(result.log),
         "seconds": result.log[-1].seconds,
         "data_fingerprint": data_fingerprint(recipe, cells),
+        "unseen_cells": cell_marks(cells.inputs[result.unseen[:MAX_MARKS]]),
         "threads": torch.get_num_threads(),
         "versions": {
             "scprism": __version__,

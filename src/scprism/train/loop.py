@@ -54,6 +54,8 @@ class TrainingResult:
     n_train: int
     n_validation: int
     n_test: int
+    unseen: IntArray
+    """Cells that no step was taken on: those for early stopping and for the report."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ def train_model(
     sizes = dict(zip(("n_train", "n_validation", "n_test"), (len(p) for p in parts), strict=True))
     test_loss = mean_loss(model, cells, parts[2] if len(parts[2]) else parts[1], config=config)
     logger.info("best epoch %d of %d, test loss %.6g", progress.best_epoch, len(progress.log), test_loss)
-    return TrainingResult(progress.log, progress.best_epoch, progress.best_loss, test_loss, **sizes)
+    unseen = np.concatenate(parts[1:])
+    return TrainingResult(progress.log, progress.best_epoch, progress.best_loss, test_loss, **sizes, unseen=unseen)
 
 
 def mean_loss(

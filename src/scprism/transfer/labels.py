@@ -1,83 +1,23 @@
 """Labels of the nearest reference cells, with what says how far to trust them."""
 
 import warnings
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from sklearn.neighbors import NearestNeighbors
 
 from scprism._check import closest
 from scprism.errors import InputError, PrismWarning
 from scprism.model.config import Config
+from scprism.transfer.neighbours import neighbour_finder
+from scprism.transfer.reference import LabelReference, cast_votes, voters_of
 from scprism.types import FloatArray, IntArray
 
-__all__ = [
-    "NeighbourCalls",
-    "Scaling",
-    "known_labels",
-    "label_query",
-    "labels_as_text",
-    "neighbour_labels",
-    "neighbour_search",
-    "scaling_of",
-]
+__all__ = ["known_labels", "label_cells", "labels_as_text", "neighbour_labels"]
 
 UNLABELLED = frozenset({"", "na", "nan", "none", "<na>"})
 """Names, in lower case, that stand for a cell without a label."""
-
-NOVEL_QUANTILE = 0.99
-"""A query cell farther from its neighbours than this share of reference cells are from theirs is called novel."""
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Mean and standard deviation of each unit over the reference, (units,); a constant unit keeps a spread of 1."""
-
-    mean: FloatArray
-    spread: FloatArray
-
-    def apply(self, latent: FloatArray) -> FloatArray:
-        """Return standardised latent values, (cells, units)."""
-        return ((latent - self.mean) / self.spread).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class NeighbourCalls:
-    """Labels of query cells; arrays over cells.
-
-    Attributes
-    ----------
-    label
-        Index of the label with most neighbours; of equals, that of the nearer ones.
-    confidence
-        Share of the neighbours with that label.
-    distance
-        Mean distance to the neighbours.
-    novel
-        Whether that distance is beyond what reference cells show among themselves.
-    """
-
-    label: IntArray
-    confidence: FloatArray
-    distance: FloatArray
-    novel: np.ndarray
-
-
-def scaling_of(latent: FloatArray) -> Scaling:
-    """Return mean and spread of a reference's latent (cells, units)."""
-    values = latent.astype(np.float64)
-    spread = values.std(axis=0)
-    return Scaling(values.mean(axis=0), np.where(spread > 0, spread, 1.0))
-
-
-def neighbour_search(
-    reference: FloatArray, *, n_neighbours: int, metric: Literal["cosine", "euclidean"]
-) -> NearestNeighbors:
-    """Return an exact search over a reference latent (cells, units)."""
-    return NearestNeighbors(n_neighbors=n_neighbours, metric=metric, algorithm="brute").fit(reference)
 
 
 def neighbour_labels(
@@ -87,30 +27,47 @@ def neighbour_labels(
     *,
     n_neighbours: int,
     metric: Literal["cosine", "euclidean"],
-) -> NeighbourCalls:
-    """Return the label, confidence and distance of each query cell from its nearest reference cells.
+) -> IntArray:
+    """Return the label number with most votes among each query cell's nearest reference cells, (cells,).
 
     Parameters
     ----------
     reference, query
-        Latent values on one scale, (cells, units).
+        Features on one scale, (cells, features).
     labels
         Label number of each reference cell, 0 to the number of labels − 1.
     n_neighbours
-        Neighbours that vote; fewer if the reference has fewer cells.
+        Neighbours that vote; fewer if the reference has fewer cells. Of equals, the label of the nearer ones wins.
     metric
         Distance between cells.
     """
-    k = min(n_neighbours, len(reference))
-    distances, neighbours = neighbour_search(reference, n_neighbours=k, metric=metric).kneighbors(query)
-    votes = np.zeros((len(query), int(labels.max()) + 1))
-    nearness = 1e-3 * np.arange(k, 0, -1) / k**2  # decides between equals, too small to change a majority
-    for rank in range(k):
-        votes[np.arange(len(query)), labels[neighbours[:, rank]]] += 1 + nearness[rank]
-    best = votes.argmax(axis=1)
-    confidence = (labels[neighbours] == best[:, None]).mean(axis=1)
-    distance = distances.mean(axis=1)
-    return NeighbourCalls(best, confidence, distance, distance > _usual_distance(reference, k=k, metric=metric))
+    neighbours = neighbour_finder(reference, metric=metric)(query, n_neighbours)
+    return cast_votes(labels[neighbours.cell])[0]
+
+
+def label_cells(query: FloatArray, reference: LabelReference, *, names: pd.Index, config: Config) -> pd.DataFrame:
+    """Return the labels of a query's latent as a table: ``label confidence distance novel``, index ``cell``.
+
+    Parameters
+    ----------
+    query
+        Latent of the query, (cells, units).
+    reference
+        Labelled cells of the same model.
+    names
+        Of the query cells.
+    config
+        Metric, scaling and number of neighbours.
+    """
+    voters = voters_of(reference, config)
+    calls = voters.calls(query, voters.find(query, voters.n_neighbours))
+    table = {
+        "label": np.asarray(reference.names, dtype=object)[calls.label],
+        "confidence": reference.calibration.confidence(calls.evidence),
+        "distance": calls.distance,
+        "novel": reference.calibration.novel(calls.evidence),
+    }
+    return pd.DataFrame(table, index=pd.Index(names, name="cell"))
 
 
 def labels_as_text(values: pd.Series) -> pd.Series:
@@ -145,44 +102,3 @@ def known_labels(reference: AnnData, column: str) -> pd.Series:
         )
         warnings.warn(msg, PrismWarning, stacklevel=3)
     return known
-
-
-def label_query(
-    query: FloatArray, reference: FloatArray, labels: pd.Series, *, names: pd.Index, config: Config
-) -> pd.DataFrame:
-    """Return the labels of a query's latent as a table: ``label confidence distance novel``, index ``cell``.
-
-    Parameters
-    ----------
-    query, reference
-        Latent of the query and of all reference cells, (cells, units).
-    labels
-        Of the reference cells; those with NaN do not vote.
-    names
-        Of the query cells.
-    config
-        Metric, scaling and number of neighbours.
-    """
-    voters = labels.notna().to_numpy()
-    reference = reference[voters]
-    categories = pd.Categorical(labels[voters])
-    if config.standardise_latent:
-        scaling = scaling_of(reference)
-        query, reference = scaling.apply(query), scaling.apply(reference)
-    codes = np.asarray(categories.codes, dtype=np.int64)
-    calls = neighbour_labels(reference, codes, query, n_neighbours=config.n_neighbours, metric=config.metric)
-    table = {
-        "label": np.asarray(categories.categories)[calls.label],
-        "confidence": calls.confidence,
-        "distance": calls.distance,
-        "novel": calls.novel,
-    }
-    return pd.DataFrame(table, index=pd.Index(names, name="cell"))
-
-
-def _usual_distance(reference: FloatArray, *, k: int, metric: Literal["cosine", "euclidean"]) -> float:
-    if len(reference) <= k:
-        return np.inf
-    search = neighbour_search(reference, n_neighbours=k, metric=metric)
-    distances, _ = search.kneighbors()  # without points: every cell's neighbours other than itself
-    return float(np.quantile(distances.mean(axis=1), NOVEL_QUANTILE))

@@ -17,7 +17,7 @@ from scprism.read.counts import checked_counts
 from scprism.transfer.align import Alignment, align_genes, check_coverage, coverage_summary
 from scprism.types import FloatArray, Matrix, Organism
 
-__all__ = ["Query", "open_query", "with_gaps_of"]
+__all__ = ["USUAL_COVERAGE", "Query", "open_query", "with_gaps_of"]
 
 logger = logging.getLogger("scprism")
 

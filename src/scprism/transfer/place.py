@@ -1,0 +1,113 @@
+"""Whether a query lies where the reference lies, and what differs if not."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from scprism.prepare.stream import PreparedChunk
+from scprism.types import FloatArray
+
+__all__ = ["Portrait", "Usual", "describe_difference", "portray", "usual_of", "watched"]
+
+FAR_SHARE = 0.2
+"""Share of novel cells from which a query is said to lie apart; of the reference's own kind it is 0.05 at most."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """What each cell is like apart from its latent; arrays over cells.
+
+    Attributes
+    ----------
+    depth
+        Counts in the model's genes.
+    zeros
+        Share of the model's genes, of those that the file has, without a count.
+    """
+
+    depth: FloatArray
+    zeros: FloatArray
+
+
+@dataclass(frozen=True)
+class Usual:
+    """The 1st, 50th and 99th percentile over a reference's cells of what a `Portrait` has."""
+
+    depth: tuple[float, float, float]
+    zeros: tuple[float, float, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers as a dictionary that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Return what `to_json` gave."""
+        return cls(**{name: tuple(float(v) for v in values[name]) for name in ("depth", "zeros")})
+
+
+def watched(chunks: Iterable[PreparedChunk], *, n_genes: int, seen: list[Portrait]) -> Iterator[PreparedChunk]:
+    """Yield the chunks unchanged, and add a portrait of each to `seen`.
+
+    Parameters
+    ----------
+    chunks
+        Prepared cells.
+    n_genes
+        How many of the recipe's genes the file has.
+    """
+    for chunk in chunks:
+        depth = np.asarray(chunk.counts.sum(axis=1), dtype=np.float64).ravel()
+        zeros = 1 - np.asarray((chunk.counts != 0).sum(axis=1), dtype=np.float64).ravel() / max(n_genes, 1)
+        seen.append(Portrait(depth, zeros))
+        yield chunk
+
+
+def portray(seen: list[Portrait]) -> Portrait:
+    """Return the portraits of chunks as one."""
+    empty = [np.zeros(0)]
+    return Portrait(np.concatenate([p.depth for p in seen] or empty), np.concatenate([p.zeros for p in seen] or empty))
+
+
+def usual_of(portrait: Portrait) -> Usual:
+    """Return the percentiles of a reference's portrait."""
+    low, middle, high = (np.quantile(portrait.depth, q) for q in (0.01, 0.5, 0.99))
+    few, some, many = (np.quantile(portrait.zeros, q) for q in (0.01, 0.5, 0.99))
+    return Usual((float(low), float(middle), float(high)), (float(few), float(some), float(many)))
+
+
+def describe_difference(portrait: Portrait, usual: Usual, *, far_share: float) -> str:
+    """Return what sets a query apart from the reference as a sentence, empty if nothing does.
+
+    Parameters
+    ----------
+    portrait, usual
+        Of the query's and of the reference's cells. The query differs where its median lies outside the reference's
+        1st to 99th percentile.
+    far_share
+        Share of the query's cells that are novel.
+    """
+    if len(portrait.depth) == 0:
+        return ""
+    found = []
+    if far_share > FAR_SHARE:
+        found.append(
+            f"{far_share:.0%} of its cells are novel, where 5% or fewer are expected of the reference's own kind "
+            "(types or states that the reference lacks, or another tissue or platform)"
+        )
+    depth, zeros = float(np.median(portrait.depth)), float(np.median(portrait.zeros))
+    if not usual.depth[0] <= depth <= usual.depth[2]:
+        found.append(
+            f"counts per cell in the model's genes: median {depth:,.0f}, in the reference {usual.depth[1]:,.0f} "
+            f"({usual.depth[0]:,.0f} to {usual.depth[2]:,.0f})"
+        )
+    if not usual.zeros[0] <= zeros <= usual.zeros[2]:
+        found.append(
+            f"genes without a count: median {zeros:.0%}, in the reference {usual.zeros[1]:.0%} "
+            f"({usual.zeros[0]:.0%} to {usual.zeros[2]:.0%})"
+        )
+    if not found:
+        return ""
+    return f"The query is unlike the reference: {'; '.join(found)}. Read `confidence` and `novel` beside each label."

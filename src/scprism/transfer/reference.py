@@ -1,0 +1,299 @@
+"""Labelled reference cells as label transfer needs them: latents, labels, and what was learned from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from scprism.errors import InputError
+from scprism.model.config import Config
+from scprism.transfer.confidence import Calibration, Evidence, learn_calibration
+from scprism.transfer.neighbours import BLOCK, Finder, Neighbours, Scaling, neighbour_finder, placed, scaling_of
+from scprism.transfer.place import Usual
+from scprism.types import FloatArray, IntArray
+
+__all__ = [
+    "Calls",
+    "LabelReference",
+    "Shape",
+    "Space",
+    "Voters",
+    "calibration_sample",
+    "cast_votes",
+    "learn_reference",
+    "shape_of",
+    "space_of",
+    "voters_of",
+]
+
+LEAST_CELLS = 10
+LEAST_UNSEEN = 20
+"""With one in twenty cells called novel, a threshold takes at least 20 cells."""
+SAMPLE = 2000
+"""Cells that calibration looks at; more would not change it."""
+
+LEAST_DISTANCE = 1e-6
+"""Distances are raised to this before a logarithm: cells may be equal."""
+
+
+@dataclass(frozen=True)
+class LabelReference:
+    """The cells of a reference that have a label.
+
+    Attributes
+    ----------
+    latent
+        float32 (cells, units), as the model gives it.
+    codes
+        Number of each cell's label, int64 (cells,).
+    names
+        The labels.
+    shape
+        Where each label's cells lie.
+    calibration
+        From votes and distances to confidence.
+    usual
+        What the cells are like, to tell whether a query is like them.
+    """
+
+    latent: FloatArray
+    codes: IntArray
+    names: tuple[str, ...]
+    shape: "Shape"
+    calibration: Calibration
+    usual: Usual
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Where the cells of each label lie, and how closely.
+
+    Attributes
+    ----------
+    usual_distance
+        Median over a label's cells of the mean distance to their nearest reference cells, float64 (labels,).
+    centre
+        Mean of a label's cells, placed as the metric says, float64 (labels, units).
+    whitening
+        Turns deviations from the centre into ones of unit spread within labels, float64 (units, units).
+    """
+
+    usual_distance: FloatArray
+    centre: FloatArray
+    whitening: FloatArray
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Labels that neighbours give; arrays over cells: label number, share of the votes, mean distance, evidence."""
+
+    label: IntArray
+    distance: FloatArray
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class Space:
+    """On which scale, and by which metric, cells are compared."""
+
+    scaling: Scaling | None
+    metric: Literal["cosine", "euclidean"]
+
+    def place(self, latent: FloatArray) -> FloatArray:
+        """Return the cells as points whose Euclidean distances order them, float32 (cells, units)."""
+        return placed(latent if self.scaling is None else self.scaling.apply(latent), self.metric)
+
+    def finder(self, latent: FloatArray, *, exact: bool | None = None) -> Finder:
+        """Return the search among the cells of a reference."""
+        find = neighbour_finder(self.place(latent), metric=self.metric, exact=exact)
+        return lambda query, k: find(self.place(query), k)
+
+
+@dataclass(frozen=True)
+class Voters:
+    """Reference cells ready to be asked.
+
+    Attributes
+    ----------
+    space
+        Scale and metric.
+    find
+        The search among them.
+    codes
+        Label number of each, (cells,).
+    shape
+        Where each label's cells lie.
+    n_neighbours
+        How many vote.
+    """
+
+    space: Space
+    find: Finder
+    codes: IntArray
+    shape: Shape
+    n_neighbours: int
+
+    def calls(self, latent: FloatArray, neighbours: Neighbours) -> Calls:
+        """Return the labels that these neighbours give to cells with this latent."""
+        label, votes = cast_votes(self.codes[neighbours.cell])
+        distance = neighbours.distance.mean(axis=1, dtype=np.float64)
+        relative = _log(distance) - _log(self.shape.usual_distance)[label]
+        deviation = _log(_deviation(self.space.place(latent), label, self.shape))
+        return Calls(label, distance, Evidence(votes, neighbours.cell.shape[1], relative, deviation))
+
+
+def cast_votes(ballots: IntArray) -> tuple[IntArray, FloatArray]:
+    """Return the label with most votes and its share of them; of equals, that of the nearer voters.
+
+    Parameters
+    ----------
+    ballots
+        Labels of each cell's neighbours, nearest first, int (cells, neighbours).
+    """
+    k = ballots.shape[1]
+    weights = 1 + 1e-3 * np.arange(k, 0, -1) / k**2  # decides between equals, too small to change a majority
+    rows = np.arange(len(ballots))
+    votes = np.zeros((len(ballots), int(ballots.max(initial=0)) + 1))
+    for rank in range(k):
+        votes[rows, ballots[:, rank]] += weights[rank]
+    best = votes.argmax(axis=1)
+    return best, (ballots == best[:, None]).mean(axis=1)
+
+
+def space_of(latent: FloatArray, config: Config) -> Space:
+    """Return the space in which a reference's cells (cells, units) are compared."""
+    return Space(scaling_of(latent) if config.standardise_latent else None, config.metric)
+
+
+def voters_of(reference: LabelReference, config: Config) -> Voters:
+    """Return the cells of a reference ready to be asked."""
+    n_neighbours = min(config.n_neighbours, len(reference.latent) - 1)
+    space = space_of(reference.latent, config)
+    return Voters(space, space.finder(reference.latent), reference.codes, reference.shape, n_neighbours)
+
+
+def learn_reference(
+    latent: FloatArray,
+    labels: "pd.Series[str]",
+    *,
+    sample: IntArray,
+    copies: Sequence[FloatArray],
+    usual: Usual,
+    config: Config,
+) -> LabelReference:
+    """Return a reference for label transfer.
+
+    Parameters
+    ----------
+    latent
+        Of cells that all have a label, (cells, units).
+    labels
+        Their labels.
+    sample
+        Places of the cells that confidence is learned on (`calibration_sample`).
+    copies
+        Latents of these cells made foreign (`scprism.transfer.foreign`), each (sampled cells, units).
+    usual
+        What the cells are like.
+    config
+        Metric, scaling and number of neighbours.
+    """
+    if len(latent) < LEAST_CELLS:
+        msg = (
+            f"A reference needs at least {LEAST_CELLS} labelled cells to tell how often its labels are right, got "
+            f"{len(latent)}. Label more cells, or use a larger reference."
+        )
+        raise InputError(msg)
+    categories = pd.Categorical(labels)
+    codes = np.asarray(categories.codes, dtype=np.int64)
+    n_labels = len(categories.categories)
+    k = min(config.n_neighbours, len(latent) - 1)
+    space = space_of(latent, config)
+    find = space.finder(latent)
+    among_themselves = find(latent, k + 1).without(np.arange(len(latent)))
+    shape = shape_of(space.place(latent), codes, among_themselves.distance.mean(axis=1), n_labels=n_labels)
+    voters = Voters(space, find, codes, shape, k)
+    clean = voters.calls(latent[sample], among_themselves.of(sample))
+    foreign = [voters.calls(copy, find(copy, k + 1).without(sample)) for copy in copies]
+    calibration = learn_calibration(
+        (clean.evidence, clean.label == codes[sample]),
+        [(calls.evidence, calls.label == codes[sample]) for calls in foreign],
+        _evidence_without_own_type(latent, voters, sample) if n_labels > 1 else None,
+    )
+    names = tuple(str(name) for name in categories.categories)
+    return LabelReference(latent, codes, names, shape, calibration, usual)
+
+
+def shape_of(points: FloatArray, codes: IntArray, own_distance: FloatArray, *, n_labels: int) -> Shape:
+    """Return where the cells of each label lie.
+
+    The covariance within labels is shrunk towards a sphere, the more so the fewer cells there are for the units.
+
+    Parameters
+    ----------
+    points
+        Cells as `Space.place` gives them, (cells, units).
+    codes
+        Label numbers, (cells,).
+    own_distance
+        Mean distance of each cell to its nearest cells, (cells,).
+    n_labels
+        How many labels there are.
+    """
+    points = points.astype(np.float64)
+    labels = range(n_labels)
+    usual = np.array([np.median(own_distance[codes == label]) for label in labels])
+    centre = np.stack([points[codes == label].mean(axis=0) for label in labels])
+    within = points - centre[codes]
+    n_cells, n_units = points.shape
+    covariance = within.T @ within / n_cells
+    share = min(1.0, (n_units + 2) / n_cells)
+    sphere = np.eye(n_units) * max(float(np.trace(covariance)) / n_units, LEAST_DISTANCE)
+    shrunk = (1 - share) * covariance + (share + 1e-3) * sphere
+    return Shape(usual, centre, np.linalg.cholesky(np.linalg.inv(shrunk)))
+
+
+def calibration_sample(is_unseen: np.ndarray) -> IntArray:
+    """Return the places of the cells that confidence is learned on, in order, at most `SAMPLE` of them.
+
+    A network pulls cells that it was not trained on towards the middle of their type, so cells that it was trained on
+    say little about foreign ones: those that it has not seen are taken. Where fewer than `LEAST_UNSEEN` of a reference
+    are known to be of that kind, as in data that the model was not trained on, all cells are taken.
+
+    Parameters
+    ----------
+    is_unseen
+        Which cells the training is known to have left out, bool (cells,).
+    """
+    known = np.flatnonzero(is_unseen)
+    cells = known if len(known) >= LEAST_UNSEEN else np.arange(len(is_unseen))
+    if len(cells) <= SAMPLE:
+        return cells
+    return np.sort(np.random.default_rng(0).choice(cells, SAMPLE, replace=False))
+
+
+def _evidence_without_own_type(latent: FloatArray, voters: Voters, sample: IntArray) -> Evidence:
+    """Return the evidence on the sampled cells where no cell of their own type votes."""
+    votes, distance, deviation = (np.zeros(len(sample)) for _ in range(3))
+    for code in np.unique(voters.codes[sample]):
+        others, asked = np.flatnonzero(voters.codes != code), voters.codes[sample] == code
+        cells = latent[sample[asked]]
+        found = voters.space.finder(latent[others], exact=True)(cells, voters.n_neighbours)
+        evidence = voters.calls(cells, Neighbours(found.distance, others[found.cell])).evidence
+        votes[asked], distance[asked], deviation[asked] = evidence.votes, evidence.log_distance, evidence.log_deviation
+    return Evidence(votes, voters.n_neighbours, distance, deviation)
+
+
+def _deviation(points: FloatArray, label: IntArray, shape: Shape) -> FloatArray:
+    deviation = np.empty(len(points))
+    for start in range(0, len(points), BLOCK):
+        rows = slice(start, start + BLOCK)
+        apart = (points[rows] - shape.centre[label[rows]]) @ shape.whitening
+        deviation[rows] = np.sqrt((apart**2).sum(axis=1))
+    return deviation
+
+
+def _log(distance: FloatArray) -> FloatArray:
+    return np.log(np.maximum(distance, LEAST_DISTANCE))
