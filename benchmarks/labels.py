@@ -1,8 +1,8 @@
 """How far labels can be trusted: calibration, unknown types, false alarms, and the speed of labelling.
 
-    python benchmarks/labels.py held    --data ../shared/data [--only SET ...]
-    python benchmarks/labels.py foreign --data ../shared/data [--only SET ...]
-    python benchmarks/labels.py types   --data ../shared/data [--only SET ...]
+    python benchmarks/labels.py held    --data ../shared/data [--only SET ...] [--models DIR]
+    python benchmarks/labels.py foreign --data ../shared/data [--only SET ...] [--models DIR]
+    python benchmarks/labels.py types   --data ../shared/data [--only SET ...] [--models DIR]
     python benchmarks/labels.py speed   [--queries 1000000] [--references 100000]
 
 Types are coarse ones (`scprism.evaluate.ontology`); models are of the preset `default`, trained on 80 % of a set.
@@ -25,10 +25,14 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from scprism.errors import InputError, PrismWarning
-from scprism.estimator import Prism
+from scprism.estimator import Prism, load
 from scprism.evaluate.calibration import calibration_error
 from scprism.evaluate.ontology import harmonise
+from scprism.model.config import Config
+from scprism.transfer.labels import label_cells
 from scprism.transfer.neighbours import neighbour_finder
+from scprism.transfer.place import Usual
+from scprism.transfer.reference import calibration_sample, learn_reference
 
 SETS = {
     "tm_droplet_immune": "cell_type",
@@ -60,8 +64,15 @@ def in_reference(types: np.ndarray) -> np.ndarray:
     return place < 0.8
 
 
-def trained(cells: anndata.AnnData) -> Prism:
-    return Prism(rng=0, device="cpu").fit(cells).index(cells, labels="coarse")
+def trained(cells: anndata.AnnData, models: Path | None, name: str) -> Prism:
+    """Return a model of the cells with an index; it is kept in `models`, and taken from there if it is there."""
+    folder = None if models is None else models / name.replace(" ", "_")
+    if folder is not None and folder.is_dir():
+        return load(folder).index(cells, labels="coarse")
+    model = Prism(rng=0, device="cpu").fit(cells)
+    if folder is not None:
+        model.save(folder)
+    return model.index(cells, labels="coarse")
 
 
 def scores(calls: pd.DataFrame, types: np.ndarray, known: np.ndarray) -> dict[str, float]:
@@ -76,18 +87,18 @@ def scores(calls: pd.DataFrame, types: np.ndarray, known: np.ndarray) -> dict[st
     return row
 
 
-def held_out(data: Path, name: str) -> list[dict]:
+def held_out(data: Path, name: str, models: Path | None) -> list[dict]:
     cells = labelled(data, name)
     types = cells.obs["coarse"].to_numpy(dtype=str)
     reference = in_reference(types)
-    calls = trained(cells[reference].copy()).label(cells[~reference].copy())
+    calls = trained(cells[reference].copy(), models, f"{name}/all").label(cells[~reference].copy())
     return [{"set": name, **scores(calls, types[~reference], np.ones((~reference).sum(), dtype=bool))}]
 
 
-def foreign(data: Path, name: str) -> list[dict]:
+def foreign(data: Path, name: str, models: Path | None) -> list[dict]:
     cells = labelled(data, name)
     reference = in_reference(cells.obs["coarse"].to_numpy(dtype=str))
-    model = trained(cells[reference].copy())
+    model = trained(cells[reference].copy(), models, f"{name}/all")
     there, rows = set(cells.obs["coarse"]), []
     for other in SETS:
         query = labelled(data, other) if other != name else None
@@ -104,7 +115,7 @@ def foreign(data: Path, name: str) -> list[dict]:
     return rows
 
 
-def left_out_types(data: Path, name: str) -> list[dict]:
+def left_out_types(data: Path, name: str, models: Path | None) -> list[dict]:
     cells = labelled(data, name)
     types = cells.obs["coarse"].to_numpy(dtype=str)
     reference, rows = in_reference(types), []
@@ -113,7 +124,8 @@ def left_out_types(data: Path, name: str) -> list[dict]:
             continue
         new = types == left_out
         asked = new | ~reference
-        calls = trained(cells[reference & ~new].copy()).label(cells[asked].copy())
+        model = trained(cells[reference & ~new].copy(), models, f"{name}/{left_out}")
+        calls = model.label(cells[asked].copy())
         auroc = roc_auc_score(new[asked], 1 - calls["confidence"])
         rows.append({"set": name, "type": left_out, "auroc": auroc, **scores(calls, types[asked], ~new[asked])})
     return rows
@@ -124,24 +136,27 @@ def speed(n_queries: int, n_references: int) -> None:
     centres, sheets = rng.normal(size=(30, 50)), 0.35 * rng.normal(size=(30, 6, 50))
     sizes = rng.dirichlet(np.ones(30))
 
-    def draw(n: int) -> np.ndarray:
+    def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
         kind, values = rng.choice(30, n, p=sizes), np.empty((n, 50), dtype=np.float32)
         for k in range(30):
             rows = np.flatnonzero(kind == k)
             along = rng.normal(size=(len(rows), 6)) @ sheets[k]
             values[rows] = centres[k] + along + 0.25 * rng.normal(size=(len(rows), 50))
-        return values
+        return values, kind.astype(str)
 
-    reference, query = draw(n_references), draw(n_queries)
-    start = time.perf_counter()
-    find = neighbour_finder(reference, metric="cosine")
-    built = time.perf_counter()
-    found = find(query, N_NEIGHBOURS)
+    (reference, kinds), (query, _) = draw(n_references), draw(n_queries)
+    config, start = Config(), time.perf_counter()
+    sample, usual = calibration_sample(np.zeros(n_references, dtype=bool)), Usual((0, 0, 0), (0, 0, 0))
+    index = learn_reference(reference, pd.Series(kinds), sample=sample, copies=[], usual=usual, config=config)
+    learned = time.perf_counter()
+    label_cells(query, index, names=pd.RangeIndex(n_queries), config=config)
     done = time.perf_counter()
-    exact = neighbour_finder(reference, metric="cosine", exact=True)(query[:2000], N_NEIGHBOURS)
-    recall = np.mean([len(set(a) & set(b)) for a, b in zip(found.cell[:2000], exact.cell, strict=True)]) / N_NEIGHBOURS
+    fast, exact = (
+        neighbour_finder(reference, metric="cosine", exact=e)(query[:2000], N_NEIGHBOURS) for e in (None, True)
+    )
+    recall = np.mean([len(set(a) & set(b)) for a, b in zip(fast.cell, exact.cell, strict=True)]) / N_NEIGHBOURS
     print(f"{n_queries:,} cells against {n_references:,}, 50 units, cosine, k = {N_NEIGHBOURS}:")
-    print(f"build {built - start:.1f} s, search {done - built:.1f} s, recall {recall:.4f}")
+    print(f"index learned in {learned - start:.1f} s; cells labelled in {done - learned:.1f} s; recall {recall:.4f}")
 
 
 def main() -> None:
@@ -149,6 +164,7 @@ def main() -> None:
     parser.add_argument("part", choices=["held", "foreign", "types", "speed"])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", action="append", choices=list(SETS))
+    parser.add_argument("--models", type=Path, help="Folder that keeps the trained models for the next call.")
     parser.add_argument("--queries", type=int, default=1_000_000)
     parser.add_argument("--references", type=int, default=100_000)
     options = parser.parse_args()
@@ -159,7 +175,9 @@ def main() -> None:
     rows = []
     for name in options.only or SETS:
         part = {"held": held_out, "foreign": foreign, "types": left_out_types}[options.part]
-        rows += [{**row, "chosen_on": "dev" if name in DEV else "check"} for row in part(options.data, name)]
+        rows += [
+            {**row, "chosen_on": "dev" if name in DEV else "check"} for row in part(options.data, name, options.models)
+        ]
     table = pd.DataFrame(rows)
     print(table.round(3).to_string(index=False))
     if options.part == "types":

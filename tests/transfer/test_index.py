@@ -88,7 +88,7 @@ def test_an_index_that_is_none_is_refused(folder, text):
 def test_training_again_forgets_the_index(model, cells, tmp_path):
     model.save(tmp_path / "model")
     again = load(tmp_path / "model")
-    again.max_epochs = 1
+    again.genes, again.organism, again.max_epochs = "all", "human", 1
     assert again.fit(cells).index_ == {}
 
 

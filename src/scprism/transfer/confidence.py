@@ -120,12 +120,12 @@ def learn_calibration(
         parts.append((unknown, np.zeros(len(unknown.votes), dtype=bool)))
         shares.append(UNKNOWN_WEIGHT)
     features = [_features(e, _farness(e, distance, deviation)) for e, _ in parts]
-    beyond = Evidence(np.ones(1), clean[0].n_neighbours, np.zeros(1), np.zeros(1))
-    rows = np.concatenate([*features, _features(beyond, np.array([FARTHEST]))])
-    right = np.concatenate([*(r for _, r in parts), np.zeros(1, dtype=bool)])
-    weights = np.concatenate(
-        [*(np.full(len(r), s * len(clean[1]) / len(r)) for (_, r), s in zip(parts, shares, strict=True)), np.ones(1)]
-    )
+    # one cell in the midst of the reference that is right, one beyond all that is wrong: neither is ever certain
+    ends = Evidence(np.ones(2), clean[0].n_neighbours, np.zeros(2), np.zeros(2))
+    rows = np.concatenate([*features, _features(ends, np.array([0, FARTHEST]))])
+    right = np.concatenate([*(r for _, r in parts), np.array([True, False])])
+    sizes = [(len(r), share * len(clean[1]) / len(r)) for (_, r), share in zip(parts, shares, strict=True)]
+    weights = np.concatenate([*(np.full(n, weight) for n, weight in sizes), np.ones(2)])
     model = LogisticRegression(C=10.0, max_iter=1000).fit(rows, right, sample_weight=weights)
     own_kind = np.concatenate([_farness(e, distance, deviation) for e, _ in (clean, *foreign)])
     novel_above = _upper_bound(own_kind, NOVEL_SHARE)

@@ -10,7 +10,7 @@ from anndata import AnnData
 from scprism._check import closest
 from scprism.errors import InputError, PrismWarning
 from scprism.model.config import Config
-from scprism.transfer.neighbours import neighbour_finder
+from scprism.transfer.neighbours import BLOCK, neighbour_finder
 from scprism.transfer.reference import LabelReference, cast_votes, voters_of
 from scprism.types import FloatArray, IntArray
 
@@ -60,14 +60,19 @@ def label_cells(query: FloatArray, reference: LabelReference, *, names: pd.Index
         Metric, scaling and number of neighbours.
     """
     voters = voters_of(reference, config)
-    calls = voters.calls(query, voters.find(query, voters.n_neighbours))
-    table = {
-        "label": np.asarray(reference.names, dtype=object)[calls.label],
-        "confidence": reference.calibration.confidence(calls.evidence),
-        "distance": calls.distance,
-        "novel": reference.calibration.novel(calls.evidence),
-    }
-    return pd.DataFrame(table, index=pd.Index(names, name="cell"))
+    label_names, calibration = np.asarray(reference.names, dtype=object), reference.calibration
+    parts = []
+    for start in range(0, max(len(query), 1), BLOCK):
+        block = query[start : start + BLOCK]
+        calls = voters.calls(block, voters.find(block, voters.n_neighbours))
+        table = {
+            "label": label_names[calls.label],
+            "confidence": calibration.confidence(calls.evidence),
+            "distance": calls.distance,
+            "novel": calibration.novel(calls.evidence),
+        }
+        parts.append(pd.DataFrame(table, index=pd.Index(names[start : start + BLOCK], name="cell")))
+    return pd.concat(parts)
 
 
 def labels_as_text(values: pd.Series) -> pd.Series:

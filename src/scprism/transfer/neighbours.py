@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from scprism.types import FloatArray, IntArray
 
-__all__ = ["EXACT_UP_TO", "Finder", "Neighbours", "Scaling", "neighbour_finder", "placed", "scaling_of"]
+__all__ = ["BLOCK", "EXACT_UP_TO", "Finder", "Neighbours", "Scaling", "neighbour_finder", "placed", "scaling_of"]
 
 EXACT_UP_TO = 20_000
 """Reference cells up to which the search is exact. It depends on the reference alone, so that a cell's label does not
