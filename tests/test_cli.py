@@ -130,6 +130,18 @@ def test_integrate_writes_corrected_expression_that_a_model_trains_on(scprism, f
     assert status == 0, messages
 
 
+def test_integrate_says_what_is_missing_and_writes_nothing(scprism, folder, monkeypatch):
+    cells = simulate_cells(Simulation(n_cells=40, genes=hallmark_genes("mouse")[:400], n_batches=2), rng=1)
+    cells.write_h5ad(folder / "few.h5ad")
+    call = ("integrate", folder / "few.h5ad", "--batch", "batch", "--out", folder / "not_there.h5ad")
+    status, _, messages = scprism(*call, "--timeout", 5)
+    assert (status, "`timeout_seconds` can be set for method='seurat' only" in messages) == (2, True)
+    monkeypatch.setenv("PATH", "")
+    status, _, messages = scprism(*call, "--method", "seurat")
+    assert (status, "there is no Rscript on the PATH" in messages, "Traceback" in messages) == (2, True, False)
+    assert not (folder / "not_there.h5ad").exists()
+
+
 def test_datasets_lists_what_is_bundled(scprism):
     status, output, _ = scprism("datasets", "list")
     assert status == 0

@@ -4,11 +4,13 @@ import os
 import tempfile
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pytest
 
 import scprism
 from scprism.errors import InputError, PrismError
+from scprism.integrate.joined import join_data_sets, log_values
 from scprism.integrate.seurat import seurat
 
 
@@ -106,6 +108,27 @@ def test_seurat_mixes_batches_keeps_types_and_the_order_of_cells(two_batches):
     assert _share_of_own(result.X, shuffled.obs["batch"]) == pytest.approx(0.5, abs=0.1)
     assert _share_of_own(result.X, shuffled.obs["cell_type"]) > 0.8
     assert np.corrcoef(result.X.ravel(), other.X.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.usefixtures("needs_seurat")
+def test_cell_lines_of_two_platforms_meet(shared_data):
+    """Real cells, 100 a platform of three lines told by genotype: neighbours are of the line, not of the platform."""
+    cells = anndata.read_h5ad(shared_data / "sc_mixology.h5ad")
+    cells = cells[cells.obs["cell_line"].isin(["H1975", "H2228", "HCC827"])]
+    rng = np.random.default_rng(0)
+    rows = [
+        rng.choice(np.flatnonzero(cells.obs["platform"] == p), 100, replace=False) for p in ("CEL-seq2", "Drop-seq")
+    ]
+    common = np.argsort(-cells.X.sum(axis=0).A1)[:3000]
+    cells = cells[np.concatenate(rows), common].copy()
+    result = scprism.integrate([cells], batch="platform", method="seurat", n_genes=500)
+    before = join_data_sets([cells], batch="platform")
+    places = [before.genes.index(g) for g in result.var_names]
+    raw = log_values(before, target_sum=1e4).toarray()[:, places]
+    after = _share_of_own(result.X, cells.obs["platform"])
+    assert after == pytest.approx(0.5, abs=0.15)
+    assert _share_of_own(raw, cells.obs["platform"]) > after + 0.2
+    assert _share_of_own(result.X, cells.obs["cell_line"]) > 0.95
 
 
 @pytest.mark.usefixtures("needs_seurat")

@@ -73,7 +73,8 @@ def deviance(counts: sparse.csr_matrix, proportions: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore"):
         terms = xlogy(y, y) - xlogy(y, expected)
     sums = np.bincount(rows, weights=terms, minlength=counts.shape[0])
-    return np.asarray(np.divide(2 * sums, total, out=np.full(len(total), np.nan), where=total > 0))
+    by_cell: FloatArray = np.divide(2 * sums, total, out=np.full(len(total), np.nan), where=total > 0)
+    return by_cell
 
 
 def log_error(counts: sparse.csr_matrix, proportions: FloatArray, *, target_sum: float = 1e6) -> FloatArray:

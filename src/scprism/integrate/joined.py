@@ -97,7 +97,7 @@ def corrected_cells(joined: Joined, values: FloatArray, *, genes: Sequence[str])
     return AnnData(values.astype(np.float32, copy=False), obs=joined.obs.copy(), var=pd.DataFrame(index=list(genes)))
 
 
-def _batches(obs: pd.DataFrame, batch: str, data_sets: Sequence[AnnData]) -> pd.Categorical:
+def _batches(obs: pd.DataFrame, batch: str, data_sets: Sequence[AnnData]) -> "pd.Categorical[str]":
     n_missing = int(obs[batch].isna().sum())
     if n_missing:
         msg = f"{n_missing:,} of {len(obs):,} cells have no batch in {batch!r}. Fill the column, or leave them out."
