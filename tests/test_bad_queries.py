@@ -105,6 +105,15 @@ def test_a_bad_query_is_refused_and_nothing_is_written(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["query.h5ad", "reference.h5ad"]
 
 
+def test_a_bad_query_is_known_before_a_model_is_trained_for_it(command_line, reference, query, tmp_path):
+    normalised(query).write_h5ad(tmp_path / "query.h5ad")
+    reference.write_h5ad(tmp_path / "reference.h5ad")
+    files = (tmp_path / "reference.h5ad", tmp_path / "query.h5ad")
+    status, _, said = command_line("run", *files, "--labels", "cell_type", "--out", tmp_path / "out")
+    assert (status, "Raw counts are whole numbers" in said, "training" in said) == (2, True, False)
+    assert not (tmp_path / "out").exists()
+
+
 def test_one_cell_is_labelled_as_it_is_among_others(reference, model, query):
     prism = scprism.load(model)
     alone, among = (prism.label(cells, reference=reference, labels="cell_type") for cells in (query[3:4].copy(), query))

@@ -27,7 +27,15 @@ GENES_AND_SCALE = (
     "read/symbols.py",
 )
 """What decides a baseline's input. `prepare/stream.py` only carries it out: raise `BASELINE_VERSION` if it changes."""
-NETWORK = (*PREPARING, "model", "train/batches.py", "train/fit.py", "train/loop.py", "transfer/embed.py")
+NETWORK = (
+    *PREPARING,
+    "model",
+    "train/batches.py",
+    "train/fit.py",
+    "train/loop.py",
+    "train/step.py",
+    "transfer/embed.py",
+)
 IGNORED = frozenset(
     [
         "attribution",

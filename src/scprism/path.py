@@ -12,6 +12,7 @@ from scprism.enrich.pathways import enrich, write_enrichment
 from scprism.errors import PrismWarning
 from scprism.estimator import Prism
 from scprism.explain.explanation import write_explanation
+from scprism.read.counts import checked_counts
 from scprism.report.page import write_report
 from scprism.train.loop import EpochRecord
 from scprism.transfer.align import coverage_summary
@@ -65,6 +66,9 @@ def run_path(
     known_labels(reference, labels)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PrismWarning)
+        # a query that cannot be read is known before a model is trained for it
+        where = model.layer if query_layer is None else query_layer
+        checked_counts(query, layer=where, integers=model.config.normalise != "none")
         watch.on_step("training")
         model.fit(reference, on_epoch=watch.on_epoch)
         watch.on_step(f"  {model.summary_['n_epochs']} epochs in {model.summary_['seconds']:.1f} s")

@@ -7,11 +7,11 @@ import numpy as np
 from scipy import sparse
 
 from scprism.read.chunks import row_chunks
-from scprism.read.kernel import count_kinds
 from scprism.types import FloatArray, IntArray, Matrix
 
 __all__ = ["Survey", "survey_values"]
 
+BLOCK = 4096
 SIMPLE_TYPES = tuple(np.dtype(name) for name in ("f4", "f8", "i4", "i8", "u4", "u8", "i2", "u2"))
 
 
@@ -46,11 +46,16 @@ class Survey:
 def survey_values(matrix: Matrix) -> Survey:
     """Return which values `matrix` (cells, genes) holds, in one pass."""
     kinds = np.zeros(5, dtype=np.int64)
-    extremes = np.array([0.0, np.inf, -np.inf])
-    for data, indptr in _rows_of_values(matrix):
-        count_kinds(data, indptr, kinds, extremes)
+    largest, smallest_total, largest_total = 0.0, np.inf, -np.inf
+    for data, indptr in _blocks_of_values(matrix):
+        is_finite = np.isfinite(data)
+        finite = data if is_finite.all() else data[is_finite]
+        kinds += _count_kinds(data, finite, indptr)
+        totals = _totals(data, is_finite, indptr)
+        largest = max(largest, float(finite.max(initial=0)))
+        smallest_total = min(smallest_total, totals.min(initial=np.inf))
+        largest_total = max(largest_total, totals.max(initial=-np.inf))
     n_missing, n_infinite, n_negative, n_fractional, n_empty_cells = kinds.tolist()
-    largest, smallest_total, largest_total = extremes.tolist()
     return Survey(
         n_missing=n_missing,
         n_infinite=n_infinite,
@@ -58,15 +63,34 @@ def survey_values(matrix: Matrix) -> Survey:
         n_fractional=n_fractional,
         largest=largest,
         n_empty_cells=n_empty_cells,
-        smallest_total=smallest_total,
-        largest_total=largest_total,
+        smallest_total=float(smallest_total),
+        largest_total=float(largest_total),
     )
 
 
-def _rows_of_values(matrix: Matrix) -> Iterator[tuple[FloatArray, IntArray]]:
-    """Yield values and starts of rows; those of a canonical csr matrix in memory as they are, without a copy."""
-    if isinstance(matrix, sparse.csr_matrix) and matrix.dtype in SIMPLE_TYPES and matrix.has_canonical_format:
-        yield matrix.data, matrix.indptr
+def _blocks_of_values(matrix: Matrix) -> Iterator[tuple[FloatArray, IntArray]]:
+    """Yield values other than 0, and starts of rows, of blocks of rows; those of a csr matrix in memory uncopied."""
+    is_csr = isinstance(matrix, sparse.csr_matrix | sparse.csr_array)
+    if not (is_csr and matrix.dtype in SIMPLE_TYPES and matrix.has_canonical_format and matrix.data.all()):
+        for _, chunk in row_chunks(matrix, dtype=np.float64):
+            yield chunk.data, chunk.indptr
         return
-    for _, chunk in row_chunks(matrix, dtype=np.float64):
-        yield chunk.data, chunk.indptr
+    for start in range(0, matrix.shape[0], BLOCK):
+        indptr = matrix.indptr[start : start + BLOCK + 1]
+        yield matrix.data[indptr[0] : indptr[-1]], indptr - indptr[0]
+
+
+def _count_kinds(data: FloatArray, finite: FloatArray, indptr: IntArray) -> IntArray:
+    n_missing = n_infinite = n_fractional = 0
+    if len(finite) < len(data):
+        n_missing, n_infinite = np.isnan(data).sum(), np.isinf(data).sum()
+    if data.dtype.kind == "f":
+        n_fractional = (finite != np.rint(finite)).sum()
+    return np.array([n_missing, n_infinite, (finite < 0).sum(), n_fractional, (np.diff(indptr) == 0).sum()])
+
+
+def _totals(data: FloatArray, is_finite: np.ndarray, indptr: IntArray) -> FloatArray:
+    """Return the sum of finite values of each row that is not empty, in float64."""
+    starts = indptr[:-1][np.diff(indptr) > 0]
+    values = data if is_finite.all() else np.where(is_finite, data, 0)
+    return np.add.reduceat(values, starts, dtype=np.float64) if len(starts) else np.zeros(0)
