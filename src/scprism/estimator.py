@@ -111,8 +111,7 @@ class Prism:
     ) -> pd.DataFrame:
         """Return a table of the trials of a search for settings; the model is trained with the best of them.
 
-        Arguments, table and errors are those of `scprism.train.tune.tune_network`; what `search` leaves open comes from
-        the preset.
+        Arguments, table and errors: `scprism.train.tune.tune_network`; what `search` leaves open comes from the preset.
         """
         recipe, training = self._prepare(cells)
         given, chosen = self.config, search or Search()

@@ -114,7 +114,7 @@ class Config:
     missing_genes: Literal["mean", "random"] = "mean"
     min_coverage: float = 0.5
 
-    hidden_size: int = 128
+    hidden_size: int = 256
     bottleneck_size: int = 50
     softplus_beta: float | Literal["width"] = 1.0
     bottleneck: Literal["linear", "softplus"] = "linear"

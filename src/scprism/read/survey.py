@@ -70,14 +70,18 @@ def survey_values(matrix: Matrix) -> Survey:
 
 def _blocks_of_values(matrix: Matrix) -> Iterator[tuple[FloatArray, IntArray]]:
     """Yield values other than 0, and starts of rows, of blocks of rows; those of a csr matrix in memory uncopied."""
-    is_csr = isinstance(matrix, sparse.csr_matrix | sparse.csr_array)
-    if not (is_csr and matrix.dtype in SIMPLE_TYPES and matrix.has_canonical_format and matrix.data.all()):
-        for _, chunk in row_chunks(matrix, dtype=np.float64):
-            yield chunk.data, chunk.indptr
+    if isinstance(matrix, sparse.csr_matrix) and matrix.dtype in SIMPLE_TYPES and _is_plain(matrix):
+        for start in range(0, matrix.shape[0], BLOCK):
+            indptr = matrix.indptr[start : start + BLOCK + 1]
+            yield matrix.data[indptr[0] : indptr[-1]], indptr - indptr[0]
         return
-    for start in range(0, matrix.shape[0], BLOCK):
-        indptr = matrix.indptr[start : start + BLOCK + 1]
-        yield matrix.data[indptr[0] : indptr[-1]], indptr - indptr[0]
+    for _, chunk in row_chunks(matrix, dtype=np.float64):
+        yield chunk.data, chunk.indptr
+
+
+def _is_plain(matrix: sparse.csr_matrix) -> bool:
+    """Return whether each stored value is another place's, and none is 0."""
+    return bool(matrix.has_canonical_format and np.all(matrix.data))
 
 
 def _count_kinds(data: FloatArray, finite: FloatArray, indptr: IntArray) -> IntArray:

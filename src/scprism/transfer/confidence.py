@@ -89,8 +89,10 @@ class Calibration:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         """Return the calibration in `values`."""
-        numbers = {f.name: values[f.name] for f in fields(cls)}
-        return cls(**{n: tuple(map(float, v)) if isinstance(v, list) else float(v) for n, v in numbers.items()})
+        numbers: dict[str, Any] = {f.name: values[f.name] for f in fields(cls)}
+        for name, value in numbers.items():
+            numbers[name] = tuple(map(float, value)) if isinstance(value, list) else float(value)
+        return cls(**numbers)
 
 
 def learn_calibration(
