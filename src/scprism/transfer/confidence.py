@@ -89,8 +89,9 @@ class Calibration:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         """Return the calibration in `values`."""
-        numbers = {f.name: values[f.name] for f in fields(cls)}
-        return cls(**{n: tuple(map(float, v)) if isinstance(v, list) else float(v) for n, v in numbers.items()})
+        scales = {name: (float(values[name][0]), float(values[name][1])) for name in ("distance", "deviation")}
+        others = (float(values[f.name]) for f in fields(cls) if f.name not in scales)
+        return cls(scales["distance"], scales["deviation"], *others)
 
 
 def learn_calibration(

@@ -101,7 +101,8 @@ def neighbour_finder(
             rows = slice(start, start + BLOCK)
             distance[rows], cell[rows] = search(query[rows], k)
         if metric == "cosine":
-            distance = np.where(query.any(axis=1)[:, None], np.square(distance) / 2, 1)
+            distance = (np.square(distance) / 2).astype(np.float32)
+            distance[~np.any(query != 0, axis=1)] = 1
         return Neighbours(distance, cell)
 
     return find
@@ -116,7 +117,8 @@ def placed(latent: FloatArray, metric: Literal["cosine", "euclidean"]) -> FloatA
     if metric == "euclidean":
         return values
     norms = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
+    points: FloatArray = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
+    return points
 
 
 def _exact_search(points: FloatArray) -> Callable[[FloatArray, int], tuple[Any, Any]]:
@@ -143,7 +145,8 @@ def _inverted_file(points: FloatArray) -> Callable[[FloatArray, int], tuple[Any,
         squares, cells = index.search(query, k)
         short = np.flatnonzero(cells[:, -1] < 0)  # too few cells in the lists that were searched: search all of them
         if len(short):
-            everywhere = faiss.SearchParametersIVF(nprobe=n_lists)
+            everywhere = faiss.SearchParametersIVF()
+            everywhere.nprobe = n_lists
             squares[short], cells[short] = index.search(query[short], k, params=everywhere)
         return np.sqrt(np.maximum(squares, 0)), cells
 

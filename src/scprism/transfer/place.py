@@ -45,7 +45,8 @@ class Usual:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         """Return what `to_json` gave."""
-        return cls(**{name: tuple(float(v) for v in values[name]) for name in ("depth", "zeros")})
+        (a, b, c), (d, e, f) = (map(float, values[name]) for name in ("depth", "zeros"))
+        return cls(depth=(a, b, c), zeros=(d, e, f))
 
 
 def watched(chunks: Iterable[PreparedChunk], *, n_genes: int, seen: list[Portrait]) -> Iterator[PreparedChunk]:
