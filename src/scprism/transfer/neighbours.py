@@ -17,7 +17,7 @@ change with the cells that are labelled beside it."""
 LISTS_PER_ROOT = 3.2
 """Lists of the inverted file, as a multiple of the root of the number of reference cells: 1,012 for 100,000."""
 LISTS_SEARCHED = 16
-"""With this the recall is above 0.999 on clustered data (`benchmarks/labels.py`)."""
+"""With this the recall is 0.999 on clustered data (`benchmarks/labels.py`)."""
 BLOCK = 16_384
 """Query cells searched at once; bounds memory."""
 
