@@ -57,6 +57,7 @@ def test_default_model_transfers_better_than_the_papers_baselines(model, referen
     assert ours > macro_f1(untrained[0], known, untrained[1], truth, "cosine")
 
 
+@pytest.mark.filterwarnings("ignore:The query is unlike the reference:scprism.errors.PrismWarning")
 def test_labels_of_foreign_cells_are_mostly_right_and_confidence_says_where(model, reference, query):
     calls = model.label(query, reference=reference, labels="cell_type")
     right = calls["label"].to_numpy() == query.obs["cell_type"].to_numpy()
@@ -101,6 +102,7 @@ def test_a_query_of_few_genes_is_refused_or_warned_of_as_told(shared_data):
 
 
 @pytest.mark.shared_data
+@pytest.mark.filterwarnings("ignore:The query is unlike the reference:scprism.errors.PrismWarning")
 def test_a_human_model_labels_mouse_cells(shared_data, reference):
     human = anndata.read_h5ad(shared_data / "pbmc3k.h5ad")
     coarse = {"Naive CD4 T": "T cell", "Memory CD4 T": "T cell", "CD8 T": "T cell", "B": "B cell", "NK": "NK cell"}

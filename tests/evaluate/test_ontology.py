@@ -54,6 +54,7 @@ def test_another_level_is_refused():
 
 def test_every_name_that_the_table_gives_is_itself_in_the_table():
     table = label_table()
+    assert table.index.is_unique
     assert set(table["ontology_name"].map(label_key)) <= set(table.index)
     # Harmonising twice changes nothing: a name of the ontology is its own name.
     assert (table.loc[table["ontology_name"].map(label_key), "ontology_id"].to_numpy() == table["ontology_id"]).all()

@@ -8,7 +8,7 @@ from scprism.errors import InputError
 from scprism.model.config import Config
 from scprism.transfer.labels import label_cells
 from scprism.transfer.place import Usual
-from scprism.transfer.reference import calibration_sample, learn_reference, shape_of
+from scprism.transfer.reference import calibration_sample, learn_reference, shape_of, voters_of
 
 USUAL = Usual((1.0, 2.0, 3.0), (0.1, 0.2, 0.3))
 EUCLIDEAN = Config(metric="euclidean")
@@ -96,3 +96,13 @@ def test_equal_cells_are_no_trouble():
     assert calls["label"].tolist() == ["A"] * 20 + ["B"] * 20
     assert calls["distance"].max() < 1e-6
     assert not calls["novel"].any()
+
+
+def test_deviation_counts_more_across_a_long_type_than_along_it(rng):
+    latent = (rng.normal(size=(400, 2)) * [8.0, 0.5]).astype(np.float32)
+    voters = voters_of(learned(latent, ["A"] * 200 + ["B"] * 200), EUCLIDEAN)
+    cells = np.array([[4.0, 0.0], [0.0, 4.0]])
+    along, across = voters.calls(cells, voters.find(cells, 15)).evidence.log_deviation
+    # variances of 64 and 0.25 are shrunk by 4/400 towards their mean of 32, plus a thousandth of it: 63.7 and 0.60;
+    # the rest is the error of the two centres
+    assert np.exp(across - along) == pytest.approx(np.sqrt(63.7 / 0.60), rel=0.25)

@@ -65,7 +65,8 @@ def label_table() -> pd.DataFrame:
     label is from. See ``data/SOURCES.md``.
     """
     table = pd.read_csv(bundled_path("cell_labels.tsv.gz"), sep="\t", dtype=str, keep_default_na=False)
-    return table.set_axis(pd.Index(table["label"].map(label_key), name="key"))
+    table.index = pd.Index(table["label"].map(label_key), name="key")
+    return table
 
 
 def label_key(label: str) -> str:

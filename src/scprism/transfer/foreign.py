@@ -13,12 +13,14 @@ from scprism.types import IntArray, Matrix
 
 __all__ = ["foreign_versions"]
 
-DEPTHS = (0.5, 0.2)
+DEPTHS = (0.5, 0.1)
 """Shares of the molecules that are kept."""
 MISSING = (0.2, 0.5)
 """Shares of the genes that are left out."""
 PLATFORM_SPREADS = (0.5, 1.0)
 """Standard deviations of the log efficiency with which another platform captures each gene."""
+FULL_CAPTURE = 2.3
+"""Standard deviations above the usual gene from which on nothing of a gene is lost: one gene in a hundred."""
 
 
 def foreign_versions(query: Query, cells: IntArray) -> Iterator[Query]:
@@ -35,7 +37,7 @@ def foreign_versions(query: Query, cells: IntArray) -> Iterator[Query]:
     for share in MISSING:
         yield _without_genes(replace(query, matrix=counts), rng.random(n_genes) < share)
     for spread in PLATFORM_SPREADS if are_counts else ():
-        efficiency = np.exp(spread * (rng.normal(size=n_genes) - 1.5))
+        efficiency = np.exp(spread * (rng.normal(size=n_genes) - FULL_CAPTURE))
         yield replace(query, matrix=_thinned(counts, np.minimum(efficiency, 1), rng))
 
 

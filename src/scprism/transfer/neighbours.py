@@ -17,7 +17,7 @@ change with the cells that are labelled beside it."""
 LISTS_PER_ROOT = 3.2
 """Lists of the inverted file, as a multiple of the root of the number of reference cells: 1,012 for 100,000."""
 LISTS_SEARCHED = 16
-"""With this the recall is above 0.999 on clustered data (`benchmarks/labels.py`)."""
+"""With this the recall is 0.999 on clustered data (`benchmarks/labels.py`)."""
 BLOCK = 16_384
 """Query cells searched at once; bounds memory."""
 
@@ -101,7 +101,8 @@ def neighbour_finder(
             rows = slice(start, start + BLOCK)
             distance[rows], cell[rows] = search(query[rows], k)
         if metric == "cosine":
-            distance = np.where(np.any(query, axis=1, keepdims=True), np.square(distance) / 2, 1)
+            distance = (np.square(distance) / 2).astype(np.float32)
+            distance[~np.any(query != 0, axis=1)] = 1
         return Neighbours(distance, cell)
 
     return find
@@ -116,7 +117,8 @@ def placed(latent: FloatArray, metric: Literal["cosine", "euclidean"]) -> FloatA
     if metric == "euclidean":
         return values
     norms = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.asarray(np.divide(values, norms, out=np.zeros_like(values), where=norms > 0))
+    points: FloatArray = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
+    return points
 
 
 def _exact_search(points: FloatArray) -> Callable[[FloatArray, int], tuple[Any, Any]]:

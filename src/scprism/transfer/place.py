@@ -45,8 +45,8 @@ class Usual:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         """Return what `to_json` gave."""
-        numbers: dict[str, Any] = {name: tuple(float(v) for v in values[name]) for name in ("depth", "zeros")}
-        return cls(**numbers)
+        (a, b, c), (d, e, f) = (map(float, values[name]) for name in ("depth", "zeros"))
+        return cls(depth=(a, b, c), zeros=(d, e, f))
 
 
 def watched(chunks: Iterable[PreparedChunk], *, n_genes: int, seen: list[Portrait]) -> Iterator[PreparedChunk]:
