@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 from scipy import sparse
@@ -120,6 +121,8 @@ def test_a_killed_trial_is_tried_again_and_counts_once(prepared, tmp_path):
     _, _, whole = tuned(prepared, n_trials=5)
     # number 2 was killed; its settings were tried again as number 3, and nothing else changed
     assert table["trial"].tolist() == [0, 1, 3, 4, 5]
+    trials = optuna.load_study(study_name="simple", storage=search.storage).trials
+    assert trials[3].user_attrs["repeats"] == 2
     assert table[MEASURED].to_numpy().tolist() == whole[MEASURED].to_numpy().tolist()
 
 
@@ -137,6 +140,7 @@ def test_an_interrupted_trial_is_tried_again_in_the_same_process(prepared, monke
     run_trials(study, task)
     assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
     assert study.trials[0].params == study.trials[1].params
+    assert study.trials[1].user_attrs["repeats"] == 0
 
 
 @pytest.mark.parametrize("storage", ["sqlite:///", None])  # None: a journal file of its own
