@@ -9,7 +9,7 @@ from scprism.errors import InputError
 from scprism.model.config import Config
 from scprism.prepare.recipe import Recipe
 from scprism.train.batches import TrainingCells
-from scprism.train.fit import data_fingerprint
+from scprism.train.fit import _data_fingerprint
 from scprism.train.spaces import Space, resolve_space
 
 __all__ = ["Search", "Task"]
@@ -89,7 +89,7 @@ class Task:
         """Return what all trials of the study share, as JSON has it: data, seed, space, settings not searched."""
         fixed = {k: v for k, v in self.config.to_json().items() if k not in {*self.spans, *SEARCH_ONLY}}
         return {
-            "data": data_fingerprint(self.recipe, self.cells),
+            "data": _data_fingerprint(self.recipe, self.cells),
             "seed": self.seed,
             "stopping": self.search.stopping,
             "space": {setting: list(span) for setting, span in self.spans.items()},
