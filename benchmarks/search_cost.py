@@ -2,10 +2,10 @@
 
     python benchmarks/search_cost.py --data DIR [--set tm_facs_kidney] [--trials 12] [--epochs 10]
 
-The first table counts processor time on one thread; the second needs a quiet machine. ``arithmetic`` is the time of the
-matrix products that the steps of an epoch need, dense: two forward and three backward with one side as long as there are
-genes. ``proposal`` is the time to draw the settings of a trial when 30 are known; ``storage`` that of a trial's writes to
-an SQLite study.
+The first table counts processor time on one thread; the second needs a quiet machine. ``arithmetic`` is the time of
+the matrix products that the steps of an epoch need, dense: two forward and three backward with one side as long as
+there are genes. ``proposal`` is the time to draw the settings of a trial when 30 are known; ``storage`` that of a
+trial's writes to an SQLite study.
 """
 
 import argparse
