@@ -186,7 +186,7 @@ def test_halving_stops_the_worse_and_trains_the_best_to_the_end(prepared):
     _, best, table = tuned(prepared, config, n_trials=20, stopping="halving", space={"learning_rate": Span(1e-6, 1e-2)})
     stopped = table[table["state"] == "stopped"]
     assert set(stopped["epochs"]) <= {FIRST_RUNG, FIRST_RUNG * FACTOR}
-    assert len(stopped) >= 10
+    assert 0 < len(stopped) < 20
     complete = table[table["state"] == "complete"]
     assert best.learning_rate == complete.loc[complete["validation_loss"].idxmin(), "learning_rate"]
     # with one setting that decides alone, what is stopped would have ended worse
