@@ -104,26 +104,15 @@ class Prism:
         )
 
     def tune(
-        self,
-        cells: AnnData,
-        *,
-        search: Search | None = None,
-        on_trial: Callable[[int, float], None] = lambda *_: None,
+        self, cells: AnnData, *, search: Search | None = None, on_trial: Callable[[int, float], None] = lambda *_: None
     ) -> pd.DataFrame:
         """Return a table of the trials of a search for settings; the model is trained with the best of them.
 
-        Arguments, table and errors are those of `scprism.train.tune.tune_network`; what `search` leaves open comes from
-        the preset.
+        Arguments are those of `scprism.train.tune.tune_network`.
         """
         recipe, training = self._prepare(cells)
         fitted, config, trials = tune_network(
-            recipe,
-            training,
-            config=self.config,
-            search=search or Search(),
-            seed=self.rng,
-            device=self.device,
-            on_trial=on_trial,
+            recipe, training, config=self.config, search=search, seed=self.rng, device=self.device, on_trial=on_trial
         )
         self._learned(fitted, config)
         return trials
