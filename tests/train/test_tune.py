@@ -17,7 +17,7 @@ from scprism.train.batches import TrainingCells, split_cells
 from scprism.train.fit import fit_network
 from scprism.train.spaces import SPACES, Span
 from scprism.train.task import Task
-from scprism.train.trials import FACTOR, FIRST_RUNG, open_task, run_trials
+from scprism.train.trials import FACTOR, FIRST_RUNG, expected_fall, open_task, run_trials
 from scprism.train.tune import Search, best_settings, tune_network
 from scprism.train.workers import load_task, save_task
 
@@ -192,6 +192,17 @@ def test_halving_stops_the_worse_and_trains_the_best_to_the_end(prepared):
     # with one setting that decides alone, what is stopped would have ended worse
     assert stopped["validation_loss"].min() > complete["validation_loss"].min()
     assert stopped["learning_rate"].median() < best.learning_rate
+
+
+def test_a_stopped_trial_is_expected_to_fall_as_far_as_whole_ones_did_from_there():
+    study = optuna.create_study()
+    for value, curve, attributes in [
+        (1.0, {4: 2.0, 12: 1.5}, {}),
+        (2.5, {4: 3.0}, {}),  # ended by its patience before the second rung
+        (0.0, {4: 9.0, 12: 9.0}, {"ended": "stopped"}),
+    ]:
+        study.add_trial(optuna.create_trial(value=value, intermediate_values=curve, user_attrs=attributes))
+    assert [expected_fall(study, n_epochs) for n_epochs in (4, 12, 36)] == [-0.75, -0.5, 0.0]
 
 
 def test_the_search_never_looks_at_the_cells_of_the_report(prepared):

@@ -15,7 +15,7 @@ from scprism.train.sampler import NOT_LOST, make_sampler, suggest
 from scprism.train.study import Study, census, open_study, requeue_lost, sign_of_life
 from scprism.train.task import Task
 
-__all__ = ["POLL_SECONDS", "OnTrial", "open_task", "run_trials"]
+__all__ = ["POLL_SECONDS", "OnTrial", "expected_fall", "open_task", "run_trials"]
 
 OnTrial: TypeAlias = Callable[[int, float], None]
 States = optuna.trial.TrialState
@@ -74,7 +74,7 @@ def _run_trial(study: Study, trial: Any, task: Task, *, on_trial: OnTrial) -> No
         fit_network(task.recipe, task.cells, config=trained, rng=task.seed, device=task.device, on_epoch=watch.on_epoch)
         score = watch.lowest if halves else watch.last
     except optuna.TrialPruned:
-        score = watch.lowest + _expected_fall(study, watch.n_epochs)
+        score = watch.lowest + expected_fall(study, watch.n_epochs)
         trial.set_user_attr("ended", "stopped")
     except TrainingError:
         state = States.PRUNED
@@ -89,7 +89,7 @@ def _run_trial(study: Study, trial: Any, task: Task, *, on_trial: OnTrial) -> No
     on_trial(trial.number, watch.lowest if halves else watch.last)
 
 
-def _expected_fall(study: Study, n_epochs: int) -> float:
+def expected_fall(study: Study, n_epochs: int) -> float:
     """Return by how much the loss of trials that ran to their end changed after so many epochs, the median.
 
     A stopped trial enters the study with the loss that it would have ended with, so that the Gaussian process learns
@@ -97,7 +97,8 @@ def _expected_fall(study: Study, n_epochs: int) -> float:
     stopped.
     """
     whole = [t for t in study.get_trials(deepcopy=False, states=(States.COMPLETE,)) if "ended" not in t.user_attrs]
-    return float(np.median([t.value - t.intermediate_values[n_epochs] for t in whole])) if whole else 0.0
+    falls = [t.value - t.intermediate_values[n_epochs] for t in whole if n_epochs in t.intermediate_values]
+    return float(np.median(falls)) if falls else 0.0
 
 
 class _Watch:
