@@ -10,7 +10,7 @@ compared.
 
 By default a reduced scale: 10 trials × 20 epochs on 1,000 variable genes; so few trials are drawn at random, the same
 in every arm but for the settings that it adds. --full is the paper's: 40 × 100, 400 further epochs, Hallmark genes.
-What is done is kept in --out, so that the command can be run again until it prints the tables.
+What is done is kept in --out, and the command can be run again for what is missing.
 """
 
 import argparse
@@ -104,6 +104,29 @@ def settings(arguments: argparse.Namespace, preset: str) -> Config:
     return dataclasses.replace(config, genes="variable:1000", search_trials=10, search_epochs=20, final_epochs=0)
 
 
+def add_searches(rows: pd.DataFrame, results: Path, arguments: argparse.Namespace) -> pd.DataFrame:
+    """Return the rows with those of the searches that were still to do, as far as the time went."""
+    start = time.monotonic()
+    done = set(rows[KEYS].itertuples(index=False, name=None))
+    for preset in arguments.presets:
+        config = settings(arguments, preset)
+        for data in arguments.sets:
+            todo = [(preset, data, seed, arm) for seed in range(arguments.seeds) for arm in ARMS]
+            todo = [key for key in todo if key not in done]
+            if not todo or time.monotonic() - start > 60 * arguments.minutes:
+                continue
+            cells = anndata.read_h5ad(arguments.data / f"{data}.h5ad")
+            recipe, training = prepare_training(cells.X, list(cells.var_names), config=config, organism=None)
+            for key in todo:
+                if time.monotonic() - start > 60 * arguments.minutes:
+                    return rows
+                row = measure(recipe, training, config=config, arm=key[3], seed=key[2])
+                new = pd.DataFrame([{**dict(zip(KEYS, key, strict=True)), **row}])
+                rows = pd.concat([rows, new], ignore_index=True) if len(rows) else new
+                rows.to_csv(results, sep="\t", index=False)
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the h5ad files")
@@ -114,31 +137,15 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no further search after so many")
     parser.add_argument("--full", action="store_true", help="the paper's scale")
     arguments = parser.parse_args()
-    start = time.monotonic()
     arguments.out.mkdir(parents=True, exist_ok=True)
     results = arguments.out / f"simple_complex{'_full' * arguments.full}.tsv"
     rows = pd.read_csv(results, sep="\t") if results.exists() else pd.DataFrame(columns=KEYS)
-    done = set(rows[KEYS].itertuples(index=False, name=None))
-    for preset in arguments.presets:
-        config = settings(arguments, preset)
-        for data in arguments.sets:
-            todo = [(preset, data, seed, arm) for seed in range(arguments.seeds) for arm in ARMS]
-            if done.issuperset(todo):
-                continue
-            cells = anndata.read_h5ad(arguments.data / f"{data}.h5ad")
-            recipe, training = prepare_training(cells.X, list(cells.var_names), config=config, organism=None)
-            for key in todo:
-                if key in done:
-                    continue
-                if time.monotonic() - start > 60 * arguments.minutes:
-                    print("time is up; run the command again to go on")
-                    return
-                row = measure(recipe, training, config=config, arm=key[3], seed=key[2])
-                new = pd.DataFrame([{**dict(zip(KEYS, key, strict=True)), **row}])
-                rows = pd.concat([rows, new], ignore_index=True) if len(rows) else new
-                rows.to_csv(results, sep="\t", index=False)
-    means = rows.pivot_table(index=["preset", "data"], columns="arm", values="test_loss")
-    print(f"mean test loss over seeds\n{means.to_string(float_format=lambda x: f'{x:.5f}')}")
+    rows = add_searches(rows, results, arguments)
+    n_wanted = len(arguments.presets) * len(arguments.sets) * arguments.seeds * len(ARMS)
+    print(f"{len(rows)} of {n_wanted} searches are done; run the command again for the others\n")
+    losses = rows.pivot_table(index=["preset", "data", "seed"], columns="arm", values="test_loss").dropna()
+    means = losses.groupby(level=["preset", "data"]).mean()
+    print(f"mean test loss over the seeds that all arms have\n{means.to_string(float_format=lambda x: f'{x:.5f}')}")
     print(f"\nagainst simple; below 0: the other is better\n{answers(rows).to_string(index=False)}")
 
 

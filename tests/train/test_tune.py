@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 from scipy import sparse
@@ -16,7 +17,7 @@ from scprism.train.batches import TrainingCells, split_cells
 from scprism.train.fit import fit_network
 from scprism.train.spaces import SPACES, Span
 from scprism.train.task import Task
-from scprism.train.trials import FACTOR, FIRST_RUNG, open_task, run_trials
+from scprism.train.trials import FACTOR, FIRST_RUNG, expected_fall, open_task, run_trials
 from scprism.train.tune import Search, best_settings, tune_network
 from scprism.train.workers import load_task, save_task
 
@@ -57,7 +58,7 @@ def test_presets_search_as_the_paper_says_and_as_we_found_best():
     paper, ours = (Search().resolved(PRESETS[name]) for name in ("paper", "default"))
     assert (paper.space, paper.stopping, paper.n_trials) == ("simple", "none", 40)
     assert (ours.space, ours.stopping, ours.n_trials) == ("effective", "halving", 40)
-    assert PRESETS["paper"].search_epochs == 100
+    assert (PRESETS["paper"].search_epochs, PRESETS["default"].search_epochs) == (100, FIRST_RUNG * FACTOR**2)
 
 
 def test_scores_are_the_held_out_losses_after_the_trials_epochs(prepared):
@@ -120,6 +121,8 @@ def test_a_killed_trial_is_tried_again_and_counts_once(prepared, tmp_path):
     _, _, whole = tuned(prepared, n_trials=5)
     # number 2 was killed; its settings were tried again as number 3, and nothing else changed
     assert table["trial"].tolist() == [0, 1, 3, 4, 5]
+    trials = optuna.load_study(study_name="simple", storage=search.storage).trials
+    assert trials[3].user_attrs["repeats"] == 2
     assert table[MEASURED].to_numpy().tolist() == whole[MEASURED].to_numpy().tolist()
 
 
@@ -137,6 +140,7 @@ def test_an_interrupted_trial_is_tried_again_in_the_same_process(prepared, monke
     run_trials(study, task)
     assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
     assert study.trials[0].params == study.trials[1].params
+    assert study.trials[1].user_attrs["repeats"] == 0
 
 
 @pytest.mark.parametrize("storage", ["sqlite:///", None])  # None: a journal file of its own
@@ -182,12 +186,23 @@ def test_halving_stops_the_worse_and_trains_the_best_to_the_end(prepared):
     _, best, table = tuned(prepared, config, n_trials=20, stopping="halving", space={"learning_rate": Span(1e-6, 1e-2)})
     stopped = table[table["state"] == "stopped"]
     assert set(stopped["epochs"]) <= {FIRST_RUNG, FIRST_RUNG * FACTOR}
-    assert len(stopped) >= 10
+    assert 0 < len(stopped) < 20
     complete = table[table["state"] == "complete"]
     assert best.learning_rate == complete.loc[complete["validation_loss"].idxmin(), "learning_rate"]
     # with one setting that decides alone, what is stopped would have ended worse
     assert stopped["validation_loss"].min() > complete["validation_loss"].min()
     assert stopped["learning_rate"].median() < best.learning_rate
+
+
+def test_a_stopped_trial_is_expected_to_fall_as_far_as_whole_ones_did_from_there():
+    study = optuna.create_study()
+    for value, curve, attributes in [
+        (1.0, {4: 2.0, 12: 1.5}, {}),
+        (2.5, {4: 3.0}, {}),  # ended by its patience before the second rung
+        (0.0, {4: 9.0, 12: 9.0}, {"ended": "stopped"}),
+    ]:
+        study.add_trial(optuna.create_trial(value=value, intermediate_values=curve, user_attrs=attributes))
+    assert [expected_fall(study, n_epochs) for n_epochs in (4, 12, 36)] == [-0.75, -0.5, 0.0]
 
 
 def test_the_search_never_looks_at_the_cells_of_the_report(prepared):

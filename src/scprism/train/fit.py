@@ -29,7 +29,7 @@ from scprism.train.checkpoint import Checkpoint
 from scprism.train.loop import EpochRecord, TrainingResult, train_model
 from scprism.types import Matrix, Organism, RNGLike
 
-__all__ = ["Fitted", "data_fingerprint", "fit_network", "prepare_training", "resolve_device"]
+__all__ = ["Fitted", "fit_network", "prepare_training", "resolve_device"]
 
 FEW_GENES = 50
 """A model of fewer genes than the default bottleneck has units has nothing to compress."""
@@ -151,7 +151,6 @@ def _summary(result: TrainingResult, recipe: Recipe, cells: TrainingCells, *, se
 
 
 def data_fingerprint(recipe: Recipe, cells: TrainingCells) -> str:
-    """Return a short hash of the genes and of what the network is compared with."""
     digest = hashlib.sha256("\n".join(recipe.genes).encode())
     for part in (cells.targets.indptr, cells.targets.indices, cells.targets.data):
         digest.update(np.ascontiguousarray(part).tobytes())

@@ -67,6 +67,7 @@ def _scores(ranks: FloatArray, values: dict[str, Any], space: Space, *, seed: in
     from scprism.train.sampler import distribution
 
     spans = {name: distribution(space[name.removeprefix(SHADOW)]) for name in values}
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study()
     study.add_trials(
         [

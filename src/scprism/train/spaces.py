@@ -37,7 +37,6 @@ SPACES: dict[str, Space] = {
         "input_dropout": Span(0.0, 0.9, "even"),
         "l1_weight": Span(1e-8, 1e-3),
         "weight_decay": Span(1e-7, 1e-2),
-        "batch_size": Span(16, 256),
     },
 }
 """``"simple"`` and ``"complex"`` are the paper's, to the number; ``"effective"`` is ours (`docs/search.md`)."""

@@ -158,10 +158,10 @@ def trials_table(study: Study) -> pd.DataFrame:
     """
     rows = []
     for trial in study.get_trials(deepcopy=False, states=COUNTED):
-        state = "complete" if trial.state == States.COMPLETE else trial.user_attrs.get("ended", "stopped")
+        known = trial.user_attrs
+        state = known.get("ended", "complete")
+        loss = float("nan") if state == "diverged" else known["loss"]
         seconds = (trial.datetime_complete - trial.datetime_start).total_seconds()
-        loss = float("nan") if state == "diverged" or trial.value is None else trial.value
-        epochs = trial.user_attrs.get("epochs", 0)
-        rows.append({"trial": trial.number, "state": state, "validation_loss": loss, "epochs": epochs})
+        rows.append({"trial": trial.number, "state": state, "validation_loss": loss, "epochs": known["epochs"]})
         rows[-1] |= {"seconds": round(seconds, 3), **trial.params}
     return pd.DataFrame(rows)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import numpy as np
 import optuna
 
 from scprism.errors import TrainingError
@@ -14,7 +15,7 @@ from scprism.train.sampler import NOT_LOST, make_sampler, suggest
 from scprism.train.study import Study, census, open_study, requeue_lost, sign_of_life
 from scprism.train.task import Task
 
-__all__ = ["POLL_SECONDS", "OnTrial", "open_task", "run_trials"]
+__all__ = ["POLL_SECONDS", "OnTrial", "expected_fall", "open_task", "run_trials"]
 
 OnTrial: TypeAlias = Callable[[int, float], None]
 States = optuna.trial.TrialState
@@ -27,11 +28,10 @@ POLL_SECONDS = 0.5
 def open_task(task: Task, *, resume: bool) -> Study:
     """Return the study of a task; errors are those of `scprism.train.study.open_study`."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    halves = task.search.stopping == "halving"
     return open_study(
         task.search.storage,
         name=task.name,
-        sampler=make_sampler("tree" if halves else "expected_improvement", seed=task.seed),
+        sampler=make_sampler(seed=task.seed),
         pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=FIRST_RUNG, reduction_factor=FACTOR),
         resume=resume,
         context=task.context(),
@@ -68,18 +68,20 @@ def _run_trial(study: Study, trial: Any, task: Task, *, on_trial: OnTrial) -> No
     halves = task.search.stopping == "halving"
     patience = task.config.patience if halves else n_epochs
     trained = dataclasses.replace(task.config, **settings, max_epochs=n_epochs, patience=patience)
-    watch = _Watch(trial, halves=halves)
+    watch = _Watch(trial, n_epochs if halves else 0)
     state, score = States.COMPLETE, None
     try:
         fit_network(task.recipe, task.cells, config=trained, rng=task.seed, device=task.device, on_epoch=watch.on_epoch)
         score = watch.lowest if halves else watch.last
     except optuna.TrialPruned:
-        state = States.PRUNED
+        score = watch.lowest + expected_fall(study, watch.n_epochs)
+        trial.set_user_attr("ended", "stopped")
     except TrainingError:
         state = States.PRUNED
         watch.lowest = watch.last = float("nan")
         trial.set_user_attr("ended", "diverged")
     trial.set_user_attr("epochs", watch.n_epochs)
+    trial.set_user_attr("loss", watch.lowest if halves else watch.last)
     try:
         study.tell(trial, score, state=state)
     except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
@@ -87,12 +89,24 @@ def _run_trial(study: Study, trial: Any, task: Task, *, on_trial: OnTrial) -> No
     on_trial(trial.number, watch.lowest if halves else watch.last)
 
 
+def expected_fall(study: Study, n_epochs: int) -> float:
+    """Return by how much the loss of trials that ran to their end changed after so many epochs, the median.
+
+    A stopped trial enters the study with the loss that it would have ended with, so that the Gaussian process learns
+    from it too. Left out, its settings would be proposed again; with the loss it had, they would seem worse for being
+    stopped.
+    """
+    whole = [t for t in study.get_trials(deepcopy=False, states=(States.COMPLETE,)) if "ended" not in t.user_attrs]
+    falls = [t.value - t.intermediate_values[n_epochs] for t in whole if n_epochs in t.intermediate_values]
+    return float(np.median(falls)) if falls else 0.0
+
+
 class _Watch:
     """Follows one trial's epochs: its losses, its sign of life, whether it is worth going on."""
 
-    def __init__(self, trial: Any, *, halves: bool) -> None:
+    def __init__(self, trial: Any, stops_before: int) -> None:
         self.trial = trial
-        self.halves = halves
+        self.stops_before = stops_before
         self.n_epochs = 0
         self.last = self.lowest = float("inf")
         self.rung = FIRST_RUNG
@@ -105,7 +119,7 @@ class _Watch:
         if time.monotonic() - self.beat > BEAT_SECONDS:
             self.beat = time.monotonic()
             self.trial.set_user_attr("worker", sign_of_life())
-        if self.halves and record.epoch == self.rung:
+        if record.epoch == self.rung < self.stops_before:
             self.rung *= FACTOR
             self.trial.report(self.lowest, record.epoch)
             if self.trial.should_prune():

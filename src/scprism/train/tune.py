@@ -24,7 +24,7 @@ def tune_network(
     cells: TrainingCells,
     *,
     config: Config,
-    search: Search,
+    search: Search | None = None,
     seed: RNGLike,
     device: str = "auto",
     on_trial: Callable[[int, float], None] = lambda *_: None,
@@ -42,7 +42,7 @@ def tune_network(
     config
         Settings that are not searched.
     search
-        Space, number of trials, storage.
+        Space, number of trials, storage; what it leaves open comes from `config`.
     seed
         Of the networks and of the sampler, a whole number.
     on_trial
@@ -64,7 +64,8 @@ def tune_network(
     if not isinstance(seed, int):
         msg = f"A search repeats its trials and needs a whole number as seed, such as rng=0, got {seed!r}."
         raise InputError(msg)
-    task = Task(recipe, cells, config, search.resolved(config), seed, resolve_device(device))
+    search = (search or Search()).resolved(config)
+    task = Task(recipe, cells, config, search, seed, resolve_device(device))
     for package in ("optuna", "psutil"):
         require(package, extra="tune")
     from scprism.train.study import trials_table

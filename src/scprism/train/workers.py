@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,14 +102,16 @@ def _start(folder: Path, number: int, n_jobs: int) -> "subprocess.Popen[bytes]":
 
 def save_task(task: Task, folder: Path) -> None:
     """Write a task as plain arrays and JSON."""
-    _save_matrix(task.cells.inputs, folder / "inputs")
-    if task.cells.targets is not task.cells.inputs:
-        _save_matrix(task.cells.targets, folder / "targets")
-    search = dataclasses.asdict(task.search)
+    for field in dataclasses.fields(task.cells):
+        values = getattr(task.cells, field.name)
+        if sparse.issparse(values) and (field.name == "inputs" or values is not task.cells.inputs):
+            _save_matrix(values, folder / field.name)
+        elif isinstance(values, np.ndarray):
+            np.save(folder / f"{field.name}.npy", values)
     record = {
         "recipe": task.recipe.to_json(),
         "config": task.config.to_json(),
-        "search": search,
+        "search": dataclasses.asdict(task.search),
         "seed": task.seed,
         "device": task.device,
     }
@@ -118,14 +121,15 @@ def save_task(task: Task, folder: Path) -> None:
 def load_task(folder: Path) -> Task:
     """Return the task that `save_task` wrote; its cells stay on disk and are read as they are used."""
     record = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
-    inputs = _load_matrix(folder / "inputs")
-    targets = _load_matrix(folder / "targets") if (folder / "targets").exists() else inputs
+    cells: dict[str, Any] = {place.stem: np.load(place) for place in folder.glob("*.npy")}
+    cells |= {place.name: _load_matrix(place) for place in folder.iterdir() if place.is_dir()}
+    cells.setdefault("targets", cells["inputs"])
     search = record["search"]
     if not isinstance(search["space"], str):
         search["space"] = {name: Span(*span) for name, span in search["space"].items()}
     return Task(
         Recipe.from_json(record["recipe"]),
-        TrainingCells(inputs, targets),
+        TrainingCells(**cells),
         Config.from_json(record["config"]),
         Search(**search),
         record["seed"],
