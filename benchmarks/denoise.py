@@ -255,6 +255,11 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     data = [anndata.read_h5ad(arguments.data / f"{name}.h5ad") for name in arguments.pair.split(":")]
+    counts = sparse.csr_matrix(data[-1].X)
+    print(
+        f"{arguments.pair.split(':')[-1]}: median {np.median(counts.sum(axis=1).A1):,.0f} molecules a cell, "
+        f"{(counts.data > 1).sum() / (counts.data > 0).sum():.0%} of the counts that are not 0 are above 1"
+    )
     tables = []
     for seed in range(arguments.seeds):
         task = prepare(data[0], data[1] if len(data) > 1 else None, share=arguments.share, seed=seed)
