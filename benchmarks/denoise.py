@@ -37,10 +37,10 @@ from scprism.transfer.query import open_query
 Predict = Callable[[sparse.csr_matrix], np.ndarray]
 """Proportions (cells, genes) from counts of the same shape; rows add up to 1."""
 
-SHARES = (0.0, 0.001, 0.01, 0.03, 0.1, 0.3)
+SHARES = (0.0, 0.001, 0.01, 0.03, 0.1, 0.3, 0.5, 0.7)
 RANKS = (2, 5, 10, 20, 30, 50)
 NEIGHBOURS = (5, 15, 40, 100)
-STRENGTHS = (0.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 1e5)
+STRENGTHS = (30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 1e5)
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def improved(name: str, predict: Predict, task: Task) -> dict[str, Predict]:
 def shrunk(predict: Predict, task: Task) -> Predict:
     first, second = thin_counts(task.seen, rng=task.seed + 2000)
     proportions = predict(first)
-    losses = {s: np.nanmean(deviance(second, shrunk_to_counts(proportions, first, strength=s))) for s in STRENGTHS[1:]}
+    losses = {s: np.nanmean(deviance(second, shrunk_to_counts(proportions, first, strength=s))) for s in STRENGTHS}
     strength = min(losses, key=losses.get)
     print(f"    chosen: strength {strength:g}", flush=True)
     return lambda counts: shrunk_to_counts(predict(counts), counts, strength=strength)
@@ -255,10 +255,19 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     data = [anndata.read_h5ad(arguments.data / f"{name}.h5ad") for name in arguments.pair.split(":")]
+    counts = sparse.csr_matrix(data[-1].X)
+    print(
+        f"{arguments.pair.split(':')[-1]}: median {np.median(counts.sum(axis=1).A1):,.0f} molecules a cell, "
+        f"{(counts.data > 1).sum() / (counts.data > 0).sum():.0%} of the counts that are not 0 are above 1"
+    )
     tables = []
     for seed in range(arguments.seeds):
         task = prepare(data[0], data[1] if len(data) > 1 else None, share=arguments.share, seed=seed)
-        print(f"{arguments.pair}, seed {seed}: {task.seen.shape[0]:,} cells × {len(task.genes):,} genes", flush=True)
+        print(
+            f"{arguments.pair}, seed {seed}: {task.seen.shape[0]:,} cells × {len(task.genes):,} genes, median "
+            f"{np.median(task.seen.sum(axis=1).A1):,.0f} molecules seen a cell",
+            flush=True,
+        )
         tables.append(scored(task, arguments.only))
     joined = pd.concat(tables)
     table = joined.groupby(level=0, sort=False).agg(["mean", "std"]) if len(tables) > 1 else tables[0]

@@ -1,4 +1,5 @@
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 import scprism
 from scprism.errors import PrismError
 from scprism.integrate.combat import combat
+from scprism.integrate.joined import join_data_sets, log_values
 from scprism.integrate.scanorama import scanorama
 
 
@@ -18,12 +20,13 @@ def test_it_agrees_with_combat_where_batches_have_the_same_types(two_batches, ca
     apart = np.abs(ours.X[batches].mean(axis=0) - ours.X[~batches].mean(axis=0)).mean()
     assert apart < 0.3 * np.abs(_uncorrected_gap(two_batches)).mean()
     assert np.corrcoef(ours.X.ravel(), other.X.ravel())[0, 1] > 0.9
+    uncorrected = log_values(join_data_sets([two_batches], batch="batch"), target_sum=1e4).toarray()
+    lengths = np.linalg.norm(ours.X, axis=1)
+    assert np.median(lengths) == pytest.approx(np.median(np.linalg.norm(uncorrected, axis=1)), rel=0.1)
     assert capsys.readouterr().out == ""
 
 
 def _uncorrected_gap(cells):
-    from scprism.integrate.joined import join_data_sets, log_values
-
     values = log_values(join_data_sets([cells], batch="batch"), target_sum=1e4).toarray()
     first = (cells.obs["batch"] == "batch_0").to_numpy()
     return values[first].mean(axis=0) - values[~first].mean(axis=0)
@@ -45,6 +48,6 @@ def test_the_order_of_cells_and_the_global_generators_are_left_alone(two_batches
 
 
 def test_without_the_package_the_message_says_what_to_install(two_batches, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "scanorama", None)
+    monkeypatch.setitem(sys.modules, "scanorama", None)
     with pytest.raises(PrismError, match=r"pip install 'scprism\[integrate\]'"):
         scprism.integrate([two_batches], batch="batch", method="scanorama")
