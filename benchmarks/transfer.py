@@ -49,7 +49,7 @@ def compute(todo: Todo, methods: dict[str, Method], store: Store, *, stop: float
             task = open_task(pair, reference, store.data)
             if method.config is not None:
                 network = network or trained(reference, method, seed)
-                calls = network_calls(task, network, whole_reference=len(method.rows) == 2)
+                calls = network_calls(task, network, method.rows)
             elif method_name in PEERS:
                 calls = peer_calls(task, reference, peer=method_name, python=pythons[method_name], seed=seed)
             else:

@@ -150,6 +150,7 @@ def all_methods(*, variants: list[Method], seeds: int, untrained_seeds: int) -> 
     networks = [Method(name, (name,), PRESETS[name], seeds) for name in ("default", "paper")]
     networks.append(Method("as_released", ("as_released",), released(PRESETS["as_released"])))
     networks.append(Method("untrained", ("untrained",), PRESETS["default"], untrained_seeds, trained=False))
+    networks[0] = dataclasses.replace(networks[0], rows=("default", "default, latent standardised"))
     return [networks[0], *variants, *networks[1:], *(Method(name, rows) for name, (rows, _) in BASELINES.items())]
 
 

@@ -1,6 +1,6 @@
 """The networks of the comparison: trained or as they were drawn, and their calls."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from anndata import AnnData
@@ -48,13 +48,21 @@ def trained(reference: Reference, method: Method, seed: int) -> Network:
     return Network(recipe, weights, config, open_query(reference.cells, recipe, config, min_coverage=0.0))
 
 
-def network_calls(task: Task, network: Network, *, whole_reference: bool) -> dict[str, np.ndarray]:
-    """Return calls with the reference seen through the query's gaps, and if asked with the whole reference too."""
-    query = network.opened(task.query)
-    z_query = network.embedded(query)
-    calls = {"": latent_vote(task, network.embedded(with_gaps_of(network.reference, query)), z_query, network.config)}
-    if whole_reference:
-        calls["whole"] = latent_vote(task, network.embedded(network.reference), z_query, network.config)
+def network_calls(task: Task, network: Network, rows: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Return calls for each row, with the reference seen through the query's gaps.
+
+    A row whose name ends in ", whole reference" has it whole; one in ", latent standardised" has the latent so.
+    """
+    query, config = network.opened(task.query), network.config
+    z_query, z = network.embedded(query), network.embedded(with_gaps_of(network.reference, query))
+    calls = {}
+    for row in rows:
+        _, _, change = row.partition(", ")
+        if change == "whole reference":
+            calls[row] = latent_vote(task, network.embedded(network.reference), z_query, config)
+        else:
+            settings = replace(config, standardise_latent=True) if change == "latent standardised" else config
+            calls[row] = latent_vote(task, z, z_query, settings)
     return calls
 
 
