@@ -17,7 +17,7 @@ from scprism.read.counts import checked_counts, find_counts
 from scprism.train.batches import TrainingCells
 from scprism.train.checkpoint import Checkpoint
 from scprism.train.fit import Fitted, fit_network, prepare_training
-from scprism.train.loop import EpochRecord
+from scprism.train.loop import OnEpoch
 from scprism.train.tune import Search, tune_network
 from scprism.transfer.align import Alignment, align_genes
 from scprism.transfer.embed import denoised, embed_cells
@@ -88,40 +88,19 @@ class Prism:
         self.device = device
         self.rng = rng
 
-    def fit(
-        self,
-        cells: AnnData,
-        *,
-        on_epoch: Callable[[EpochRecord], None] | None = None,
-        checkpoint: Checkpoint | None = None,
-    ) -> Self:
+    def fit(self, cells: AnnData, *, on_epoch: OnEpoch | None = None, checkpoint: Checkpoint | None = None) -> Self:
         """Return the model, trained on the raw counts of `cells`, which stay as they are.
 
-        Parameters
-        ----------
-        on_epoch
-            Called with the record of each epoch, for a progress display.
-        checkpoint
-            File from which an interrupted run can go on, and whether this one does; the file stays until you delete it.
-
-        Raises
-        ------
-        InputError, TrainingError
-            If the values are not raw counts, the genes cannot be used, or the loss becomes infinite.
+        `on_epoch` is called with the record of each epoch, for a progress display. `checkpoint` names a file from which
+        an interrupted run can go on; it stays until you delete it. `InputError` or `TrainingError` if the values are
+        not raw counts, the genes cannot be used, or the loss becomes infinite.
         """
         recipe, training = self._prepare(cells)
-        return self._learned(
-            fit_network(
-                recipe,
-                training,
-                config=self.config,
-                rng=self.rng,
-                device=self.device,
-                on_epoch=on_epoch,
-                checkpoint=checkpoint,
-            ),
-            self.config,
+        config, rng, device = self.config, self.rng, self.device
+        fitted = fit_network(
+            recipe, training, config=config, rng=rng, device=device, on_epoch=on_epoch, checkpoint=checkpoint
         )
+        return self._learned(fitted, config)
 
     def tune(
         self, cells: AnnData, *, search: Search, on_trial: Callable[[int, float], None] = lambda *_: None
@@ -280,7 +259,8 @@ class Prism:
     def _prepare(self, cells: AnnData) -> tuple[Recipe, TrainingCells]:
         config = self.config
         matrix, names = checked_counts(cells, layer=self.layer, integers=config.normalise != "none")
-        return prepare_training(matrix, list(names), config=config, organism=self.organism)
+        strata = None if config.stratify is None else pd.factorize(known_labels(cells, config.stratify))[0]
+        return prepare_training(matrix, list(names), config=config, organism=self.organism, strata=strata)
 
     def _learned(self, fitted: Fitted, config: Config) -> Self:
         self.config_, self.recipe_, self.weights_ = config, fitted.recipe, fitted.weights

@@ -72,8 +72,9 @@ class Config:
         Of the optimiser; the momentum is SGD's, Nesterov's kind (row 4 for the decay).
     reshuffle
         Draw a new order of the training cells for each epoch; the released code keeps one.
-    split
-        Shares of the cells for training, early stopping and the final report.
+    split, stratify
+        Shares of the cells for training, early stopping and the final report, and the column of ``.obs``, if any, whose
+        values all three parts have in equal shares.
     patience
         Checks without improvement before training stops; a check comes every `check_every` epochs.
     search_trials, search_epochs, final_epochs
@@ -127,6 +128,7 @@ class Config:
     batch_size: int = 128
     reshuffle: bool = True
     split: tuple[float, float, float] = (0.9, 0.05, 0.05)
+    stratify: str | None = None
     max_epochs: int = 200
     check_every: int = 1
     patience: int = 20

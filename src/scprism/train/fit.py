@@ -26,7 +26,7 @@ from scprism.prepare.stream import prepared_chunks
 from scprism.train.batches import TrainingCells, collect_cells
 from scprism.train.checkpoint import Checkpoint
 from scprism.train.loop import EpochRecord, TrainingResult, train_model
-from scprism.types import Matrix, Organism, RNGLike
+from scprism.types import IntArray, Matrix, Organism, RNGLike
 
 __all__ = ["Fitted", "fit_network", "prepare_training", "resolve_device"]
 
@@ -45,9 +45,17 @@ class Fitted:
 
 
 def prepare_training(
-    matrix: Matrix, names: Sequence[str], *, config: Config, organism: Organism | None
+    matrix: Matrix,
+    names: Sequence[str],
+    *,
+    config: Config,
+    organism: Organism | None,
+    strata: IntArray | None = None,
 ) -> tuple[Recipe, TrainingCells]:
-    """Return the recipe learned from a reference, and its cells in the recipe's genes, sparse."""
+    """Return the recipe learned from a reference, and its cells in the recipe's genes, sparse.
+
+    `strata` has a number for each cell's group, if the split is to keep their shares.
+    """
     if organism is not None:
         check_choice("organism", organism, ("human", "mouse"))
     genes, found = requested_genes(config.genes, matrix=matrix, names=names, organism=organism)
@@ -69,7 +77,8 @@ def prepare_training(
         msg = f"Only {len(recipe.genes):,} genes go into the model; it will know little of the cells."
         warnings.warn(msg, PrismWarning, stacklevel=4)
     chunks = prepared_chunks(matrix, map_by_name(names, recipe.genes), recipe)
-    return recipe, collect_cells(chunks, counts_as_targets=config.counts_as_targets)
+    cells = collect_cells(chunks, counts_as_targets=config.counts_as_targets)
+    return recipe, dataclasses.replace(cells, strata=strata)
 
 
 def fit_network(

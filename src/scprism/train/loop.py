@@ -20,7 +20,7 @@ from scprism.train.flat import FlatParameters, flatten_parameters
 from scprism.train.step import PenaltyOf, Workspace, add_gradients, batch_loss, new_workspace
 from scprism.types import IntArray
 
-__all__ = ["EpochRecord", "TrainingResult", "mean_loss", "train_model"]
+__all__ = ["EpochRecord", "OnEpoch", "TrainingResult", "mean_loss", "train_model"]
 
 logger = logging.getLogger("scprism")
 
@@ -39,6 +39,9 @@ class EpochRecord:
     validation_loss: float
     penalty: float
     seconds: float
+
+
+OnEpoch = Callable[[EpochRecord], None]
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def train_model(
     config: Config,
     rng: np.random.Generator,
     device: str = "cpu",
-    on_epoch: Callable[[EpochRecord], None] | None = None,
+    on_epoch: OnEpoch | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> TrainingResult:
     """Train `model` in place and return the record of it.
@@ -109,7 +112,7 @@ def train_model(
     TrainingError
         If the loss becomes infinite or NaN; the network holds the best weights until then.
     """
-    parts = split_cells(cells.n_cells, config.split, rng)
+    parts = split_cells(cells.n_cells, config.split, rng, strata=cells.strata)
     if len(parts[0]) == 0:
         msg = f"Training needs at least 2 cells, one of them for early stopping, got {cells.n_cells}."
         raise InputError(msg)
@@ -146,7 +149,7 @@ def _train_epochs(
     parts: _Parts,
     *,
     progress: _Progress,
-    on_epoch: Callable[[EpochRecord], None] | None,
+    on_epoch: OnEpoch | None,
     checkpoint: Checkpoint | None,
 ) -> _Progress:
     config = run.config
