@@ -242,7 +242,7 @@ def test_public_names_are_those_of_the_design():
 
 def test_a_stratified_split_has_a_setting(cells, monkeypatch):
     seen = []
-    monkeypatch.setattr("scprism.estimator.fit_network", lambda recipe, training, **_: seen.append(training.strata))
+    monkeypatch.setattr("scprism.estimator.fit_network", lambda _, training, **__: seen.append(training.strata))
     monkeypatch.setattr(Prism, "_learned", lambda self, *_: self)
     small(stratify="cell_type").fit(cells)
     assert len(set(zip(seen[0], cells.obs["cell_type"], strict=True))) == cells.obs["cell_type"].nunique() == 3

@@ -30,6 +30,8 @@ from scprism.types import IntArray, Matrix, Organism, RNGLike
 
 __all__ = ["Fitted", "fit_network", "prepare_training", "resolve_device"]
 
+MAY_CHANGE = ("learning_rate", "max_epochs", "patience")
+"""Settings that a resumed run may have otherwise, such as a lower rate after the loss exploded."""
 FEW_GENES = 50
 """A model of fewer genes than the default bottleneck has units has nothing to compress."""
 
@@ -124,13 +126,10 @@ def _identified(
     checkpoint: Checkpoint, recipe: Recipe, cells: TrainingCells, *, config: Config, seed: int | None, device: str
 ) -> Checkpoint:
     """Return the checkpoint with what a run must share with it."""
-    identity = {
-        "data": _data_fingerprint(recipe, cells),
-        "seed": seed,
-        "scprism": __version__,
-        **{name: value for name, value in config.to_json().items() if name != "genes"},  # the data tell them
-    }
-    surroundings = {"torch": version("torch"), "device": device, "threads": torch.get_num_threads()}
+    settings = {name: value for name, value in config.to_json().items() if name != "genes"}  # the data tell them
+    may_change = {name: settings.pop(name) for name in MAY_CHANGE}
+    identity = {"data": _data_fingerprint(recipe, cells), "seed": seed, "scprism": __version__, **settings}
+    surroundings = {"torch": version("torch"), "device": device, "threads": torch.get_num_threads(), **may_change}
     return dataclasses.replace(checkpoint, identity=identity, surroundings=surroundings)
 
 

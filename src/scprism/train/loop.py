@@ -226,7 +226,8 @@ def _check_loss(loss: float, *, epoch: int, config: Config) -> None:
     if not np.isfinite(loss):
         msg = (
             f"Training stopped in epoch {epoch}: the loss became {loss}. The learning rate "
-            f"({config.learning_rate:g}) is probably too high for these data; try a tenth of it."
+            f"({config.learning_rate:g}) is probably too high for these data; try a tenth of it. If there is a "
+            f"checkpoint, it is of an epoch before, and --resume takes another rate."
         )
         raise TrainingError(msg)
 
