@@ -66,7 +66,7 @@ def split_cells(
 
     With `strata` each part has its share of each stratum, give or take a cell or two.
     """
-    order = rng.permutation(n_cells)
+    order: IntArray = rng.permutation(n_cells)
     n_test = int(n_cells * shares[2])
     n_validation = max(1, int(n_cells * shares[1]))
     n_train = n_cells - n_test - n_validation

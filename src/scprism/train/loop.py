@@ -134,14 +134,12 @@ def train_model(
     return TrainingResult(progress.log, progress.best_epoch, progress.best_loss, test_loss, **sizes)
 
 
-def mean_loss(
-    model: Autoencoder, cells: TrainingCells, rows: IntArray, *, config: Config, workspace: Workspace | None = None
-) -> float:
+def mean_loss(model: Autoencoder, cells: TrainingCells, rows: IntArray, *, config: Config) -> float:
     """Return the mean reconstruction loss a cell over `rows`, without dropout or penalties."""
-    size = EVALUATION_BATCH if workspace is None else len(workspace.inputs)
-    memory = new_workspace(model, batch_size=min(size, len(rows))) if workspace is None else workspace
-    parts = batches(cells, rows, batch_size=len(memory.inputs))
-    return sum(batch_loss(model, batch, likelihood=config.likelihood, workspace=memory) for batch in parts) / len(rows)
+    workspace = new_workspace(model, batch_size=min(EVALUATION_BATCH, len(rows)))
+    parts = batches(cells, rows, batch_size=len(workspace.inputs))
+    losses = (batch_loss(model, batch, likelihood=config.likelihood, workspace=workspace) for batch in parts)
+    return sum(losses) / len(rows)
 
 
 def _train_epochs(
