@@ -18,12 +18,13 @@ from scprism.read.counts import checked_counts, find_counts
 from scprism.train.batches import TrainingCells
 from scprism.train.checkpoint import Checkpoint
 from scprism.train.fit import Fitted, fit_network, prepare_training
-from scprism.train.loop import EpochRecord
+from scprism.train.loop import OnEpoch
 from scprism.train.tune import Search, tune_network
 from scprism.transfer.align import Alignment, align_genes
 from scprism.transfer.embed import denoised, embed_cells
 from scprism.transfer.index import write_index
 from scprism.transfer.labelling import indexed, label_query, learn_labels
+from scprism.transfer.labels import known_labels
 from scprism.transfer.query import Query, open_query
 from scprism.transfer.reference import LabelReference
 from scprism.types import AttributionMethod, Baseline, FloatArray, Organism, PathLike, RNGLike
@@ -87,22 +88,17 @@ class Prism:
         self.device = device
         self.rng = rng
 
-    def fit(
-        self,
-        cells: AnnData,
-        *,
-        on_epoch: Callable[[EpochRecord], None] | None = None,
-        checkpoint: Checkpoint | None = None,
-    ) -> Self:
+    def fit(self, cells: AnnData, *, on_epoch: OnEpoch | None = None, checkpoint: Checkpoint | None = None) -> Self:
         """Return the model, trained on the raw counts of `cells`, which stay as they are.
 
-        `on_epoch` is called with each epoch's record; from the file of `checkpoint` an interrupted run can go on.
-        `InputError` if values are not raw counts or genes unusable, `TrainingError` if the loss becomes infinite.
+        `on_epoch` is called with the record of each epoch, for a progress display. `checkpoint` names a file from which
+        an interrupted run can go on; it stays until you delete it. `InputError` or `TrainingError` if the values are
+        not raw counts, the genes cannot be used, or the loss becomes infinite.
         """
         recipe, training = self._prepare(cells)
-        config = self.config
+        config, rng, device = self.config, self.rng, self.device
         fitted = fit_network(
-            recipe, training, config=config, rng=self.rng, device=self.device, on_epoch=on_epoch, checkpoint=checkpoint
+            recipe, training, config=config, rng=rng, device=device, on_epoch=on_epoch, checkpoint=checkpoint
         )
         return self.learned(fitted, config)
 
@@ -264,7 +260,8 @@ class Prism:
     def _prepare(self, cells: AnnData) -> tuple[Recipe, TrainingCells]:
         config = self.config
         matrix, names = checked_counts(cells, layer=self.layer, integers=config.normalise != "none")
-        return prepare_training(matrix, list(names), config=config, organism=self.organism)
+        strata = None if config.stratify is None else pd.factorize(known_labels(cells, config.stratify))[0]
+        return prepare_training(matrix, list(names), config=config, organism=self.organism, strata=strata)
 
     def learned(self, fitted: Fitted, config: Config) -> Self:
         """Return the model with what was learned in place of what it had."""

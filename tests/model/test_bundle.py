@@ -13,9 +13,9 @@ from scprism.model.config import Config
 from scprism.prepare.recipe import Recipe
 
 
-@pytest.fixture
-def bundle(rng):
-    config = Config(hidden_size=5, bottleneck_size=3)
+@pytest.fixture(params=["multinomial", "negative_binomial"])
+def bundle(request, rng):
+    config = Config(hidden_size=5, bottleneck_size=3, likelihood=request.param)
     weights = to_weights(build_autoencoder(config, n_genes=4, rng=rng))
     moments = {name: rng.random(4) for name in ("mean", "spread", "share")}
     recipe = Recipe(("a", "b", "c", "d"), "mouse", "per_cell", 1e4, "recipe", "refuse", n_cells=9, **moments)
@@ -32,6 +32,7 @@ def folder(bundle, tmp_path):
 def test_everything_comes_back_to_the_bit(bundle, folder):
     again = load_bundle(folder)
     assert again.weights.fingerprint() == bundle.weights.fingerprint()
+    assert (again.weights.log_dispersion is None) == (bundle.config.likelihood == "multinomial")
     assert again.recipe.to_json() == bundle.recipe.to_json()
     assert (again.config, again.summary, again.preset) == (bundle.config, bundle.summary, bundle.preset)
     pd.testing.assert_frame_equal(again.log, bundle.log, check_exact=True)
@@ -148,4 +149,4 @@ def test_weights_are_plain_safetensors(bundle, folder):
 
     stored = load_file(folder / "weights.safetensors")
     np.testing.assert_array_equal(stored["hidden_weight"], bundle.weights.hidden_weight)
-    assert len(stored) == 8
+    assert len(stored) == 8 + (bundle.config.likelihood == "negative_binomial")

@@ -15,6 +15,7 @@ from scipy import sparse
 from scprism.errors import BundleError, InputError, PrismWarning, TrainingError
 from scprism.model.config import Config
 from scprism.prepare.recipe import Recipe
+from scprism.train import loop
 from scprism.train.batches import TrainingCells
 from scprism.train.checkpoint import Checkpoint
 from scprism.train.fit import fit_network
@@ -137,7 +138,7 @@ def test_a_full_disk_keeps_the_checkpoint_before_it(tmp_path, monkeypatch):
     [
         ({"seed": 1}, "is of another run .*data: "),
         ({"rng": 1}, r"is of another run \(seed: 0 there, 1 here\)"),
-        ({"config": dataclasses.replace(CONFIG, learning_rate=0.5)}, r"\(learning_rate: 0.001 there, 0.5 here\)"),
+        ({"config": dataclasses.replace(CONFIG, batch_size=7)}, r"\(batch_size: 16 there, 7 here\)"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, options, message):
@@ -156,7 +157,7 @@ def test_a_checkpoint_of_another_version_is_refused(tmp_path, monkeypatch):
 def test_other_threads_are_warned_of(tmp_path, monkeypatch):
     interrupted(tmp_path / "c")
     monkeypatch.setattr("scprism.train.fit.torch.get_num_threads", lambda: 99)
-    with pytest.warns(PrismWarning, match="threads: .* there, 99 here.*last digits"):
+    with pytest.warns(PrismWarning, match="threads: .* there, 99 here.*not be those of an uninterrupted run"):
         fit(checkpoint=Checkpoint(tmp_path / "c", resume=True))
 
 
@@ -172,12 +173,25 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         fit(checkpoint=Checkpoint(tmp_path / "c", resume=True))
 
 
-def test_an_exploding_loss_leaves_the_checkpoint_of_the_epochs_before(tmp_path):
-    config = dataclasses.replace(
-        CONFIG, optimiser="sgd", learning_rate=3.0, momentum=0.99, penalty="squared", penalty_weight=1.0
-    )
-    with pytest.raises(TrainingError, match=r"Training stopped in epoch \d+: the loss became (inf|nan)"):
+def test_after_an_exploding_loss_training_goes_on_from_the_epochs_before_at_a_lower_rate(tmp_path, monkeypatch):
+    config = dataclasses.replace(CONFIG, optimiser="sgd", learning_rate=0.01)
+    losses = []
+
+    def explode(*arguments, **options):
+        losses.append(loss := loop.batch_loss_before(*arguments, **options))
+        return float("nan") if len(losses) == 3 else loss
+
+    monkeypatch.setattr(loop, "batch_loss_before", loop.batch_loss, raising=False)
+    monkeypatch.setattr(loop, "batch_loss", explode)
+    with pytest.raises(
+        TrainingError, match=r"Training stopped in epoch 3: the loss became nan.*--resume takes another"
+    ):
         fit(config, checkpoint=Checkpoint(tmp_path / "c", every_seconds=0))
+    lower = dataclasses.replace(config, learning_rate=0.001)
+    seen = []
+    with pytest.warns(PrismWarning, match="learning_rate: 0.01 there, 0.001 here"):
+        fit(lower, on_epoch=lambda r: seen.append(r.epoch), checkpoint=Checkpoint(tmp_path / "c", resume=True))
+    assert seen[0] == 3
 
 
 def test_checkpoints_come_at_their_interval(tmp_path):

@@ -123,6 +123,15 @@ def test_split_uses_every_cell_once(rng):
     assert sorted(np.concatenate(parts)) == list(range(101))
 
 
+def test_a_stratified_split_gives_each_part_its_share_of_each_type(rng):
+    strata = np.repeat([0, 1, 2], [700, 200, 100])
+    parts = split_cells(1000, (0.8, 0.1, 0.1), rng, strata=strata)
+    assert sorted(np.concatenate(parts)) == list(range(1000))
+    counts = np.array([np.bincount(strata[part], minlength=3) for part in parts])
+    np.testing.assert_allclose(counts, [[560, 160, 80], [70, 20, 10], [70, 20, 10]], atol=1)
+    assert not np.array_equal(parts[0], np.sort(parts[0]))  # batches mix the types
+
+
 def test_a_loss_that_explodes_stops_with_an_explanation(cells):
     with pytest.raises(
         TrainingError, match=r"Training stopped in epoch \d+: the loss became .*learning rate \(1e\+30\)"

@@ -37,7 +37,7 @@ def show_warnings() -> None:
 
 @contextmanager
 def training_progress(max_epochs: int) -> Iterator[Callable[["EpochRecord"], None]]:
-    """Yield what to call after each epoch: a bar with loss and time left on a terminal, otherwise a few lines."""
+    """Yield what to call after each epoch: it draws a bar with loss and time left, and nothing without a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -49,13 +49,10 @@ def training_progress(max_epochs: int) -> Iterator[Callable[["EpochRecord"], Non
         TextColumn("{task.fields[loss]}"),
         TimeRemainingColumn(),
     )
-    every = max(1, max_epochs // 5)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("training", total=max_epochs, loss="")
 
         def on_epoch(record: "EpochRecord") -> None:
             progress.update(task, completed=record.epoch, loss=f"validation loss {record.validation_loss:.5g}")
-            if not console.is_terminal and record.epoch % every == 0:
-                say(f"  epoch {record.epoch}: validation loss {record.validation_loss:.5g}")
 
         yield on_epoch

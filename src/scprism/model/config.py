@@ -78,8 +78,9 @@ class Config:
         Least batches of an epoch: batches of a small data set are smaller than `batch_size`, but not under 16 cells.
     reshuffle
         Draw a new order of the training cells for each epoch; the released code keeps one.
-    split
-        Shares of the cells for training, early stopping and the final report.
+    split, stratify
+        Shares of the cells for training, early stopping and the final report, and the column of ``.obs``, if any, whose
+        values all three parts have in equal shares.
     patience
         Checks without improvement before training stops; a check comes every `check_every` epochs.
     search_trials, search_epochs, final_epochs
@@ -140,6 +141,7 @@ class Config:
     min_batches: int = 16
     reshuffle: bool = True
     split: tuple[float, float, float] = (0.9, 0.05, 0.05)
+    stratify: str | None = None
     max_epochs: int = 200
     check_every: int = 1
     patience: int = 20

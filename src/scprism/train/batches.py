@@ -22,10 +22,13 @@ class TrainingCells:
         Normalised expression, float32 csr (cells, genes).
     targets
         What the network's output is compared with, csr of the same shape: the inputs, or the counts.
+    strata
+        A number for each cell's type, (cells,), if training and held-out cells are to have the same mix of types.
     """
 
     inputs: sparse.csr_matrix
     targets: sparse.csr_matrix
+    strata: IntArray | None = None
 
     @property
     def n_cells(self) -> int:
@@ -61,14 +64,30 @@ def collect_cells(chunks: Iterable[PreparedChunk], *, counts_as_targets: bool) -
 
 
 def split_cells(
-    n_cells: int, shares: tuple[float, float, float], rng: np.random.Generator
+    n_cells: int, shares: tuple[float, float, float], rng: np.random.Generator, *, strata: IntArray | None = None
 ) -> tuple[IntArray, IntArray, IntArray]:
-    """Return shuffled cell numbers for training, early stopping and the report; the second gets at least one cell."""
-    order = rng.permutation(n_cells)
+    """Return shuffled cell numbers for training, early stopping and the report; the second gets at least one cell.
+
+    With `strata` each part has its share of each stratum, give or take a cell or two.
+    """
+    order: IntArray = rng.permutation(n_cells)
     n_test = int(n_cells * shares[2])
     n_validation = max(1, int(n_cells * shares[1]))
     n_train = n_cells - n_test - n_validation
+    if strata is not None:
+        order = order[np.argsort(strata[order], kind="stable")]
+        order = _evenly_last(order, n_validation + n_test)
+        held = _evenly_last(order[n_train:], n_test)
+        order = np.concatenate([rng.permutation(order[:n_train]), held])
     return order[:n_train], order[n_train : n_train + n_validation], order[n_train + n_validation :]
+
+
+def _evenly_last(values: IntArray, number: int) -> IntArray:
+    """Return the same values, `number` of them, taken at even distances, moved to the end."""
+    places = ((np.arange(number) + 0.5) * len(values) / max(number, 1)).astype(int)
+    taken = np.zeros(len(values), dtype=bool)
+    taken[places] = True
+    return np.concatenate([values[~taken], values[taken]])
 
 
 @dataclass(frozen=True)

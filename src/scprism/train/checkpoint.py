@@ -134,7 +134,7 @@ def _compare(checkpoint: Checkpoint, header: dict[str, Any]) -> None:
     other = [told for told, (n, v) in zip(other, here.items(), strict=True) if header["surroundings"].get(n) != v]
     if other:
         msg = (
-            f"The training goes on under other conditions ({'; '.join(other)}); its weights will differ in their last "
-            f"digits from those of an uninterrupted run."
+            f"The training goes on under other conditions ({'; '.join(other)}); its weights will not be those of an "
+            f"uninterrupted run, bit for bit."
         )
         warnings.warn(msg, PrismWarning, stacklevel=2)

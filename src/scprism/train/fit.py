@@ -27,10 +27,12 @@ from scprism.prepare.stream import prepared_chunks
 from scprism.train.batches import TrainingCells, collect_cells
 from scprism.train.checkpoint import Checkpoint
 from scprism.train.loop import EpochRecord, TrainingResult, train_model
-from scprism.types import Matrix, Organism, RNGLike
+from scprism.types import IntArray, Matrix, Organism, RNGLike
 
 __all__ = ["Fitted", "fit_network", "prepare_training", "resolve_device"]
 
+MAY_CHANGE = ("learning_rate", "max_epochs", "patience")
+"""Settings that a resumed run may have otherwise, such as a lower rate after the loss exploded."""
 FEW_GENES = 50
 """A model of fewer genes than the default bottleneck has units has nothing to compress."""
 
@@ -50,9 +52,17 @@ class Fitted:
 
 
 def prepare_training(
-    matrix: Matrix, names: Sequence[str], *, config: Config, organism: Organism | None
+    matrix: Matrix,
+    names: Sequence[str],
+    *,
+    config: Config,
+    organism: Organism | None,
+    strata: IntArray | None = None,
 ) -> tuple[Recipe, TrainingCells]:
-    """Return the recipe learned from a reference, and its cells in the recipe's genes, sparse."""
+    """Return the recipe learned from a reference, and its cells in the recipe's genes, sparse.
+
+    `strata` has a number for each cell's group, if the split is to keep their shares.
+    """
     if organism is not None:
         check_choice("organism", organism, ("human", "mouse"))
     genes, found = requested_genes(config.genes, matrix=matrix, names=names, organism=organism)
@@ -74,7 +84,8 @@ def prepare_training(
         msg = f"Only {len(recipe.genes):,} genes go into the model; it will know little of the cells."
         warnings.warn(msg, PrismWarning, stacklevel=4)
     chunks = prepared_chunks(matrix, map_by_name(names, recipe.genes), recipe)
-    return recipe, collect_cells(chunks, counts_as_targets=config.counts_as_targets)
+    cells = collect_cells(chunks, counts_as_targets=config.counts_as_targets)
+    return recipe, dataclasses.replace(cells, strata=strata)
 
 
 def fit_network(
@@ -120,13 +131,10 @@ def _identified(
     checkpoint: Checkpoint, recipe: Recipe, cells: TrainingCells, *, config: Config, seed: int | None, device: str
 ) -> Checkpoint:
     """Return the checkpoint with what a run must share with it."""
-    identity = {
-        "data": data_fingerprint(recipe, cells),
-        "seed": seed,
-        "scprism": __version__,
-        **{name: value for name, value in config.to_json().items() if name != "genes"},  # the data tell them
-    }
-    surroundings = {"torch": version("torch"), "device": device, "threads": torch.get_num_threads()}
+    settings = {name: value for name, value in config.to_json().items() if name != "genes"}  # the data tell them
+    may_change = {name: settings.pop(name) for name in MAY_CHANGE}
+    identity = {"data": data_fingerprint(recipe, cells), "seed": seed, "scprism": __version__, **settings}
+    surroundings = {"torch": version("torch"), "device": device, "threads": torch.get_num_threads(), **may_change}
     return dataclasses.replace(checkpoint, identity=identity, surroundings=surroundings)
 
 

@@ -20,7 +20,7 @@ from scprism.train.flat import FlatParameters, flatten_parameters
 from scprism.train.step import PenaltyOf, Workspace, add_gradients, batch_loss, new_workspace
 from scprism.types import IntArray
 
-__all__ = ["EpochRecord", "TrainingResult", "batch_size", "mean_loss", "train_model"]
+__all__ = ["EpochRecord", "OnEpoch", "TrainingResult", "batch_size", "mean_loss", "train_model"]
 
 logger = logging.getLogger("scprism")
 
@@ -41,6 +41,9 @@ class EpochRecord:
     validation_loss: float
     penalty: float
     seconds: float
+
+
+OnEpoch = Callable[[EpochRecord], None]
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def train_model(
     config: Config,
     rng: np.random.Generator,
     device: str = "cpu",
-    on_epoch: Callable[[EpochRecord], None] | None = None,
+    on_epoch: OnEpoch | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> TrainingResult:
     """Train `model` in place and return the record of it.
@@ -114,7 +117,7 @@ def train_model(
     TrainingError
         If the loss becomes infinite or NaN; the network holds the best weights until then.
     """
-    parts = split_cells(cells.n_cells, config.split, rng)
+    parts = split_cells(cells.n_cells, config.split, rng, strata=cells.strata)
     if len(parts[0]) == 0:
         msg = f"Training needs at least 2 cells, one of them for early stopping, got {cells.n_cells}."
         raise InputError(msg)
@@ -138,14 +141,12 @@ def train_model(
     return TrainingResult(progress.log, progress.best_epoch, progress.best_loss, test_loss, **sizes, unseen=unseen)
 
 
-def mean_loss(
-    model: Autoencoder, cells: TrainingCells, rows: IntArray, *, config: Config, workspace: Workspace | None = None
-) -> float:
+def mean_loss(model: Autoencoder, cells: TrainingCells, rows: IntArray, *, config: Config) -> float:
     """Return the mean reconstruction loss a cell over `rows`, without dropout or penalties."""
-    size = EVALUATION_BATCH if workspace is None else len(workspace.inputs)
-    memory = new_workspace(model, batch_size=min(size, len(rows))) if workspace is None else workspace
-    parts = batches(cells, rows, batch_size=len(memory.inputs))
-    return sum(batch_loss(model, batch, likelihood=config.likelihood, workspace=memory) for batch in parts) / len(rows)
+    workspace = new_workspace(model, batch_size=min(EVALUATION_BATCH, len(rows)))
+    parts = batches(cells, rows, batch_size=len(workspace.inputs))
+    losses = (batch_loss(model, batch, likelihood=config.likelihood, workspace=workspace) for batch in parts)
+    return sum(losses) / len(rows)
 
 
 def _train_epochs(
@@ -153,7 +154,7 @@ def _train_epochs(
     parts: _Parts,
     *,
     progress: _Progress,
-    on_epoch: Callable[[EpochRecord], None] | None,
+    on_epoch: OnEpoch | None,
     checkpoint: Checkpoint | None,
 ) -> _Progress:
     config = run.config
@@ -242,7 +243,8 @@ def _check_loss(loss: float, *, epoch: int, config: Config) -> None:
     if not np.isfinite(loss):
         msg = (
             f"Training stopped in epoch {epoch}: the loss became {loss}. The learning rate "
-            f"({config.learning_rate:g}) is probably too high for these data; try a tenth of it."
+            f"({config.learning_rate:g}) is probably too high for these data; try a tenth of it. If there is a "
+            f"checkpoint, it is of an epoch before, and --resume takes another rate."
         )
         raise TrainingError(msg)
 
