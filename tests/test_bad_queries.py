@@ -114,6 +114,7 @@ def test_a_bad_query_is_known_before_a_model_is_trained_for_it(command_line, ref
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.filterwarnings("ignore:The query is unlike the reference")
 def test_one_cell_is_labelled_as_it_is_among_others(reference, model, query):
     prism = scprism.load(model)
     alone, among = (prism.label(cells, reference=reference, labels="cell_type") for cells in (query[3:4].copy(), query))
