@@ -269,7 +269,7 @@ def test_public_names_are_those_of_the_design():
 def test_a_stratified_split_has_a_setting(cells, monkeypatch):
     seen = []
     monkeypatch.setattr("scprism.estimator.fit_network", lambda _, training, **__: seen.append(training.strata))
-    monkeypatch.setattr(Prism, "_learned", lambda self, *_: self)
+    monkeypatch.setattr(Prism, "learned", lambda self, *_: self)
     small(stratify="cell_type").fit(cells)
     assert len(set(zip(seen[0], cells.obs["cell_type"], strict=True))) == cells.obs["cell_type"].nunique() == 3
     with pytest.raises(InputError, match="got 'cel_type'. Closest: 'cell_type'"):

@@ -127,7 +127,6 @@ def test_cell_lines_of_two_platforms_meet(shared_data):
     places = [before.genes.index(g) for g in result.var_names]
     raw = log_values(before, target_sum=1e4).toarray()[:, places]
     after = _share_of_own(result.X, cells.obs["platform"])
-    assert after == pytest.approx(0.5, abs=0.15)
     assert _share_of_own(raw, cells.obs["platform"]) > after + 0.2
     assert _share_of_own(result.X, cells.obs["cell_line"]) > 0.95
 

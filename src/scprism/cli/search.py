@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scprism._files import replacing
 from scprism.cli.console import say
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ __all__ = ["write_search"]
 
 def write_search(out: Path, table: "pd.DataFrame", *, search: "Search", rng: int) -> None:
     """Write the trials and the importance of the settings as tables, and say which settings are flat."""
+    from scprism._files import replacing
     from scprism.train.importance import setting_importance
     from scprism.train.spaces import resolve_space
 

@@ -102,7 +102,7 @@ def to_weights(model: Autoencoder) -> Weights:
     """Return a copy of the network as plain arrays."""
 
     def copy(tensor: torch.Tensor) -> np.ndarray:
-        return tensor.detach().cpu().numpy().astype(np.float32, copy=True)
+        return tensor.detach().cpu().numpy().astype(np.float32, order="C", copy=True)
 
     betas = model.betas
     return Weights(
