@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
@@ -118,7 +119,13 @@ def _umap(latent: FloatArray, start: FloatArray, metric: Literal["cosine", "eucl
             random_state=seed,
             n_jobs=1,
         )
-        return np.asarray(model.fit_transform(latent))
+        n_threads = torch.get_num_threads()
+        try:
+            return np.asarray(model.fit_transform(latent))
+        finally:
+            torch.set_num_threads(
+                n_threads
+            )  # numba sets OpenMP's, and the next training would differ in its last digits
 
 
 def _tsne(latent: FloatArray, start: FloatArray, metric: Literal["cosine", "euclidean"], seed: int) -> FloatArray:
