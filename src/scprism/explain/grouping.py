@@ -15,9 +15,9 @@ from scprism.explain.groups import explain_groups
 from scprism.model.config import Config
 from scprism.model.weights import Weights
 from scprism.transfer.query import Query
-from scprism.types import AttributionMethod, Baseline, IntArray
+from scprism.types import AttributionMethod, Baseline, FloatArray, IntArray
 
-__all__ = ["explain_query", "group_codes"]
+__all__ = ["asked_attribution", "explain_query", "group_codes"]
 
 N_BASELINES = 100
 """Cells that stand for the training data in expected gradients."""
@@ -67,12 +67,8 @@ def explain_query(
     cells: AnnData,
     *,
     weights: Weights,
-    config: Config,
     groupby: "str | pd.Series[str] | None",
-    method: AttributionMethod,
-    baseline: Baseline,
-    reference: Query | None,
-    directions: pd.DataFrame | None = None,
+    attribution: Attribution,
 ) -> Explanation:
     """Return which genes drive each unit, in each group of a query's cells and in all of them.
 
@@ -80,41 +76,19 @@ def explain_query(
     ----------
     query, cells
         The query as the model sees it, and as the user gave it.
-    weights, config
-        The model.
+    weights
+        The network.
     groupby
         As in `group_codes`.
-    method, baseline
-        Attribution method, and what it is relative to if it has one baseline: zero expression, or the mean of the cells
-        that the model was trained on.
-    reference
-        For ``"expected_gradients"``: the data whose cells are the baselines.
-    directions
-        Directions to explain in place of single units: one row each, a column a unit, their names the index.
+    attribution
+        From `asked_attribution`.
 
     Raises
     ------
     InputError
-        If the groups cannot be had, the directions are not of these units, or the method needs a reference and there
-        is none.
+        If the groups cannot be had, or the directions are not of these units.
     """
     groups, codes = group_codes(cells, groupby)
-    given: object = directions  # users pass arrays too
-    if given is not None and not isinstance(given, pd.DataFrame):
-        kind = type(given).__name__
-        msg = f"`directions` must be a DataFrame, a row a direction and a column a unit, got {kind}."
-        raise InputError(msg)
-    row = baseline_row(baseline, method=method, mean=query.recipe.mean)
-    if method == "expected_gradients" and reference is None:
-        msg = "method='expected_gradients' needs the cells that it averages over: explain(cells, reference=…)."
-        raise InputError(msg)
-    attribution = Attribution(
-        method=method,
-        directions=None if directions is None else directions.to_numpy(np.float64),
-        names=None if directions is None else tuple(directions.index.map(str)),
-        baseline=row if method != "expected_gradients" or reference is None else _baseline_cells(reference),
-        first_unit_plain=config.first_unit_plain and method == "guided" and directions is None,
-    )
     explanation = explain_groups(
         weights,
         ((chunk.inputs, codes[chunk.rows]) for chunk in query.chunks()),
@@ -123,9 +97,60 @@ def explain_query(
         attribution=attribution,
         fill=query.fill,
     )
-    if row is None or method == "expected_gradients":
+    if attribution.baseline is None or attribution.method == "expected_gradients":
         return explanation
     return replace(explanation, baseline=MEAN_CELL)
+
+
+def asked_attribution(
+    config: Config,
+    *,
+    method: AttributionMethod | None,
+    baseline: Baseline | None,
+    reference: Query | None,
+    directions: pd.DataFrame | None,
+    mean: FloatArray,
+) -> Attribution:
+    """Return the attribution that a user asked for; what is None comes from the model's settings.
+
+    Parameters
+    ----------
+    config
+        The model's settings.
+    method, baseline
+        Attribution method, and what it is relative to if it has one baseline: zero expression, or the mean of the cells
+        that the model was trained on.
+    reference
+        For ``"expected_gradients"``: the data whose cells are the baselines.
+    directions
+        Directions to explain in place of single units: one row each, a column a unit, their names the index.
+    mean
+        The mean of the cells that the model was trained on, (genes,).
+
+    Raises
+    ------
+    InputError
+        If the directions are no DataFrame, or the method needs a reference and there is none.
+    """
+    chosen = method or config.attribution
+    given: object = directions  # users pass arrays too
+    if given is not None and not isinstance(given, pd.DataFrame):
+        kind = type(given).__name__
+        msg = f"`directions` must be a DataFrame, a row a direction and a column a unit, got {kind}."
+        raise InputError(msg)
+    row: FloatArray | sparse.csr_matrix | None = baseline_row(baseline or config.baseline, method=chosen, mean=mean)
+    if chosen == "expected_gradients":
+        if reference is None:
+            msg = "method='expected_gradients' needs the cells that it averages over: explain(cells, reference=…)."
+            raise InputError(msg)
+        row = _baseline_cells(reference)
+    return Attribution(
+        method=chosen,
+        directions=None if directions is None else directions.to_numpy(np.float64),
+        names=None if directions is None else tuple(directions.index.map(str)),
+        baseline=row,
+        first_unit_plain=config.first_unit_plain and chosen == "guided" and directions is None,
+    )
 
 
 def _baseline_cells(query: Query) -> sparse.csr_matrix:
