@@ -11,7 +11,8 @@ construction and stand apart ("new"). "types": for each type, a model and a refe
 1 − confidence for telling its cells from held-out cells of the other types. ECE has 10 bins of equal width. "alarms"
 are cells of known types called novel, "caught" cells of new types called novel. Choices (the two distances that make
 up farness, the weight of unknown cells, the threshold's cells) were made on tm_droplet_immune, pbmc3k,
-tm_facs_kidney and sc_mixology; the other sets were looked at once afterwards ("dev" and "check" in the last column).
+tm_facs_kidney and sc_mixology ("dev" in the last column); the other sets ("check") were looked at more than once while
+choices were still made, so they confirm less than untouched data would.
 """
 
 import argparse
@@ -25,10 +26,11 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from scprism.errors import InputError, PrismWarning
-from scprism.estimator import Prism, load
+from scprism.estimator import Prism
 from scprism.evaluate.calibration import calibration_error
 from scprism.evaluate.ontology import harmonise
 from scprism.model.config import Config
+from scprism.saved import load
 from scprism.transfer.labels import label_cells
 from scprism.transfer.neighbours import neighbour_finder
 from scprism.transfer.place import Usual

@@ -102,7 +102,7 @@ def ours(counts, *, batch, epochs, dropout, with_autograd):
     from scprism.model.autoencoder import build_autoencoder
     from scprism.model.config import Config
     from scprism.model.losses import reconstruction_loss
-    from scprism.train.batches import TrainingCells, batches
+    from scprism.train.batches import Dropout, TrainingCells, batches
     from scprism.train.loop import train_model
 
     config = Config(
@@ -110,6 +110,7 @@ def ours(counts, *, batch, epochs, dropout, with_autograd):
         bottleneck_size=UNITS,
         batch_size=batch,
         input_dropout=dropout,
+        gene_dropout=0.0,
         penalty_weight=0.0,
         max_epochs=epochs,
         split=(0.999, 0.001, 0.0),
@@ -121,8 +122,9 @@ def ours(counts, *, batch, epochs, dropout, with_autograd):
         train_model(model, cells, config=config, rng=rng, on_epoch=clock.tick)
         return clock.spans
     optimiser = torch.optim.Adam(model.parameters(), fused=True)
+    hidden = Dropout(dropout, 0.0, np.zeros(N_GENES, np.float32), rng) if dropout else None
     for _ in range(epochs):
-        for part in batches(cells, rng.permutation(N_CELLS), batch_size=batch, dropout=dropout, rng=rng):
+        for part in batches(cells, rng.permutation(N_CELLS), batch_size=batch, dropout=hidden):
             x, target = (torch.from_numpy(m.toarray()) for m in (part.inputs, part.targets))
             optimiser.zero_grad()
             loss = reconstruction_loss(model(x)[1], target, likelihood="multinomial").mean()
