@@ -150,7 +150,7 @@ def plot(table: pd.DataFrame, path: Path) -> None:
     figure, ax = plt.subplots(figsize=(5, 4), layout="constrained")
     for field, part in table.groupby("size", sort=False):
         ax.loglog(part["factor"], part["seconds"], marker="o", label=field)
-    ax.set(xlabel="times 64 rankings × 50 sets × 4,000 genes × 1,000 permutations", ylabel="seconds")
+    ax.set(xlabel="times 64 rankings, 50 sets,\n4,000 genes, 1,000 permutations", ylabel="seconds")
     ax.legend()
     figure.savefig(path, dpi=150)
 
@@ -158,24 +158,25 @@ def plot(table: pd.DataFrame, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="640 rankings instead of 64")
-    parser.add_argument("--plot", type=Path, help="also measure how the time grows, and draw it to this file")
-    parser.add_argument("--growth", action="store_true", help="also measure how the time grows")
+    parser.add_argument("--plot", type=Path, help="measure how the time grows, and draw it to this file")
+    parser.add_argument("--growth", action="store_true", help="measure how the time grows, instead of the comparison")
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
     print(
         f"{os.cpu_count()} cores, load {load:.1f}; {THREADS} threads each"
         + (" (busy: compare ratios only)" * (load > 1.5))
     )
-    n_rankings = 640 if arguments.full else 64
-    for planted, name in ((0, "no set planted"), (10, "10 of 50 sets planted")):
-        print(f"\n{n_rankings} rankings × 50 sets × 4,000 genes × 1,000 permutations, {name}; gseapy extrapolated")
-        table = compare(Setting(n_rankings=n_rankings, planted=planted), n_peer=4)
-        print(table.to_string(index=False, float_format=lambda value: f"{value:.4g}", na_rep=""))
     if arguments.growth or arguments.plot:
         table = growth()
         print("\n" + table.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
         if arguments.plot:
             plot(table, arguments.plot)
+        return
+    n_rankings = 640 if arguments.full else 64
+    for planted, name in ((0, "no set planted"), (10, "10 of 50 sets planted")):
+        print(f"\n{n_rankings} rankings × 50 sets × 4,000 genes × 1,000 permutations, {name}; gseapy extrapolated")
+        table = compare(Setting(n_rankings=n_rankings, planted=planted), n_peer=4)
+        print(table.to_string(index=False, float_format=lambda value: f"{value:.4g}", na_rep=""))
 
 
 if __name__ == "__main__":
