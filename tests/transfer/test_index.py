@@ -8,7 +8,7 @@ import pytest
 import safetensors.numpy
 
 import scprism
-from scprism.errors import BundleError, InputError
+from scprism.errors import BundleError, InputError, PrismWarning
 from scprism.estimator import Prism
 from scprism.read.synthetic import make_cells
 from scprism.saved import load
@@ -38,6 +38,22 @@ def test_the_index_labels_as_the_reference_does(model, cells, folder):
     by_reference = model.label(cells, reference=cells, labels="cell_type")
     by_index = load(folder).label(cells, labels="cell_type")
     pd.testing.assert_frame_equal(by_index, by_reference)
+
+
+@pytest.mark.filterwarnings("ignore:Low gene coverage", "ignore:The query is unlike")
+def test_a_reference_is_seen_through_the_gaps_of_the_query(model, cells):
+    """Labelling by the whole reference is labelling by a reference whose file lacks the same genes."""
+    kept = cells[:, ::2]
+    lacking = model.label(kept, reference=cells, labels="cell_type")
+    cut = model.label(kept, reference=kept, labels="cell_type")
+    pd.testing.assert_series_equal(lacking["label"], cut["label"])
+    pd.testing.assert_series_equal(lacking["distance"], cut["distance"])
+
+
+@pytest.mark.filterwarnings("ignore:Low gene coverage", "ignore:The query is unlike")
+def test_an_index_warns_of_a_query_with_gaps(model, cells):
+    with pytest.warns(PrismWarning, match="Labels will be better with reference="):
+        model.label(cells[:, ::2], labels="cell_type")
 
 
 def test_cells_without_a_label_are_not_in_the_index(model, cells):

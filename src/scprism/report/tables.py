@@ -21,7 +21,7 @@ __all__ = [
 SIGNIFICANT = 0.05
 """A gene set counts as significant below this q-value."""
 LOW_CONFIDENCE = 0.5
-"""Below this share of the neighbours a label is a minority's."""
+"""Below this probability a label is more likely wrong than right."""
 CONSTANT = 1e-3
 """A unit whose spread is below this part of the most variable unit's says nothing."""
 

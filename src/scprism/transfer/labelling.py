@@ -60,7 +60,7 @@ def learn_labels(
         raise InputError(msg)
     wanted = [columns] if isinstance(columns, str) else list(columns)
     labels = {column: known_labels(cells, column) for column in wanted}
-    is_unseen = np.isin([mark for chunk in query.chunks() for mark in cell_marks(chunk.inputs)], list(unseen))
+    is_unseen = _marked(query, unseen)
     query = query if seen_as is None else with_gaps_of(query, seen_as)
     latent, portrait = _embedded(query, weights)
     references = {}
@@ -135,6 +135,13 @@ def indexed(index: Mapping[str, LabelReference], column: str | None, *, query: Q
         msg = f"`labels` must be a column of the model's index, got {column!r}. Closest: {closest(column, index)}."
         raise InputError(f"{msg} Add it: scprism index MODEL REFERENCE --labels KEY, once for all columns.")
     return index[column]
+
+
+def _marked(query: Query, marks: Collection[str]) -> np.ndarray:
+    """Return which cells have one of the marks, which are of cells with all their genes."""
+    if not marks:
+        return np.zeros(query.matrix.shape[0], dtype=bool)
+    return np.isin([mark for chunk in query.chunks() for mark in cell_marks(chunk.inputs)], list(marks))
 
 
 def _embedded(query: Query, weights: Weights) -> tuple[FloatArray, Portrait]:
