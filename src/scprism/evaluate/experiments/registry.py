@@ -4,13 +4,17 @@ from collections.abc import Sequence
 
 from scprism._check import check_choice
 from scprism.evaluate.experiments.losses import LOSS_MATRIX
+from scprism.evaluate.experiments.mixing import INTEGRATE
 from scprism.evaluate.experiments.plan import Cell, Experiment, Plan
+from scprism.evaluate.experiments.regularisation import TABLE_2
 from scprism.evaluate.experiments.transfer import KNN_COMBINED, KNN_HUMAN, KNN_SINGLE
+from scprism.evaluate.experiments.unseen import NO_OVERLAP, UMAPS
 
 __all__ = ["EXPERIMENTS", "planned"]
 
 EXPERIMENTS: dict[str, Experiment] = {
-    experiment.name: experiment for experiment in (LOSS_MATRIX, KNN_SINGLE, KNN_COMBINED, KNN_HUMAN)
+    experiment.name: experiment
+    for experiment in (TABLE_2, LOSS_MATRIX, UMAPS, NO_OVERLAP, KNN_SINGLE, KNN_COMBINED, INTEGRATE, KNN_HUMAN)
 }
 
 
