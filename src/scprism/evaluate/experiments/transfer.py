@@ -103,8 +103,8 @@ def _normalised(
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """Return both sides as the paper's network would see them, float32 csr in the genes that both have."""
     recipe, _ = workshop.prepared(source, config)
-    opened = open_query(query, recipe, config)
-    known = with_gaps_of(open_query(reference, recipe, config), opened)
+    opened = open_query(query, recipe, config, min_coverage=0.0)
+    known = with_gaps_of(open_query(reference, recipe, config, min_coverage=0.0), opened)
     sides = [sparse.vstack([chunk.inputs for chunk in side.chunks()], format="csr") for side in (known, opened)]
     present = np.flatnonzero(opened.alignment.gene_map.present)
     return sides[0][:, present], sides[1][:, present]

@@ -71,9 +71,9 @@ class Network:
     log: pd.DataFrame
     summary: dict[str, object]
 
-    def opened(self, cells: AnnData, *, min_coverage: float | None = None) -> Query:
-        """Return cells as the network sees them."""
-        return open_query(cells, self.recipe, self.config, min_coverage=min_coverage)
+    def opened(self, cells: AnnData) -> Query:
+        """Return cells as the network sees them, however few of its genes they have: coverage is reported instead."""
+        return open_query(cells, self.recipe, self.config, min_coverage=0.0)
 
     def latent(self, query: Query) -> FloatArray:
         """Return the latent, (cells, units)."""

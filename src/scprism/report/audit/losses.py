@@ -31,11 +31,10 @@ def loss_section(frames: Mapping[str, pd.DataFrame]) -> Section:
         .replace({"own": {True: "the model's own", False: "foreign"}})
         .rename(columns={"own": "data", "models": "losses", "better": "below the constant"})
     )
-    refused = int(frame["refused"].notna().sum()) if "refused" in frame else 0
     text = (
         "Mean loss over all cells; the released code takes one cell. The yardstick is a constant: each gene's mean in "
         "the cells that the model was trained on. Losses of different presets are on different scales. "
-        f"{refused} data sets were refused, for too few of a model's genes."
+        "Genes that a data set lacks are filled as in any query."
     )
     figures = {
         f"loss-{preset}": (
