@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-__all__ = ["PLATFORM_NAMES", "Platform", "tissue_name"]
+__all__ = ["PLATFORM_NAMES", "TISSUES", "Platform", "tissue_name"]
 
 Platform = Literal["facs", "droplet"]
 """Of a part of Tabula Muris, as its folders are called."""
@@ -20,23 +20,6 @@ LATER_NAMES = {
     "Muscle": "Limb_Muscle",
 }
 """First release's names (December 2017), and the one name that differs between the platforms."""
-
-
-def tissue_name(name: str) -> str:
-    """Return the one name of a tissue: that of the later release, on both platforms.
-
-    Letters' case and spaces for underscores make no difference; a name that is no tissue of Tabula Muris comes back as
-    it is. Aorta and Diaphragm have files of their own in the later release and are not part of Heart and Limb_Muscle.
-
-    Examples
-    --------
-    >>> tissue_name("Mammary"), tissue_name("heart and aorta"), tissue_name("Lung")
-    ('Mammary_Gland', 'Heart', 'Lung')
-    """
-    plain = name.strip().replace(" ", "_")
-    known = {first.casefold(): later for first, later in LATER_NAMES.items()}
-    known |= {later.casefold(): later for later in TISSUES}
-    return known.get(plain.casefold(), plain)
 
 
 TISSUES = (
@@ -61,3 +44,21 @@ TISSUES = (
     "Tongue",
     "Trachea",
 )
+"""By `tissue_name`: those of the FACS files of the later release."""
+
+KNOWN = {name.casefold(): name for name in TISSUES} | {first.casefold(): name for first, name in LATER_NAMES.items()}
+
+
+def tissue_name(name: str) -> str:
+    """Return the one name of a tissue: that of the later release, on both platforms.
+
+    Letters' case and spaces for underscores make no difference; a name that is no tissue of Tabula Muris comes back as
+    it is. Aorta and Diaphragm have files of their own in the later release and are not part of Heart and Limb_Muscle.
+
+    Examples
+    --------
+    >>> tissue_name("Mammary"), tissue_name("heart and aorta"), tissue_name("Lung")
+    ('Mammary_Gland', 'Heart', 'Lung')
+    """
+    plain = name.strip().replace(" ", "_")
+    return KNOWN.get(plain.casefold(), plain)
