@@ -153,7 +153,7 @@ def _joined(pieces: list[AnnData], parts: list[Part]) -> AnnData:
 def _obs(obs: pd.DataFrame, annotations: pd.DataFrame | None, *, place: Path, part: Part) -> pd.DataFrame:
     names = obs.index.to_series()
     nothing = pd.DataFrame(columns=["cell_ontology_class", "mouse"], dtype=object)
-    known = (nothing if annotations is None else annotations).reindex(obs.index)
+    known = (nothing if annotations is None else annotations).reindex(obs.index.to_list())
     table = pd.DataFrame({"cell_ontology_class": pd.Categorical(known["cell_ontology_class"])}, index=obs.index)
     table["tissue"], table["platform"] = part.tissue, PLATFORM_NAMES[part.platform]
     if part.platform == "facs":
