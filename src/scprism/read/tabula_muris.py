@@ -122,7 +122,7 @@ def _read(part: Part, annotations: pd.DataFrame | None, *, cells: Literal["all",
         found.obs["channel"] = part.channel
     found.var = pd.DataFrame(index=found.var_names)
     if cells == "annotated":
-        known = annotations.index[annotations["cell_ontology_class"].notna()] if annotations is not None else []
+        known = [] if annotations is None else annotations["cell_ontology_class"].dropna().index.tolist()
         return found[found.obs_names.isin(known)].copy()
     if found.n_obs > MANY_BARCODES:
         msg = (
@@ -153,7 +153,7 @@ def _joined(pieces: list[AnnData], parts: list[Part]) -> AnnData:
 def _obs(obs: pd.DataFrame, annotations: pd.DataFrame | None, *, place: Path, part: Part) -> pd.DataFrame:
     names = obs.index.to_series()
     nothing = pd.DataFrame(columns=["cell_ontology_class", "mouse"], dtype=object)
-    known = (nothing if annotations is None else annotations).reindex(obs.index.to_list())
+    known = (nothing if annotations is None else annotations).reindex(obs.index)
     table = pd.DataFrame({"cell_ontology_class": pd.Categorical(known["cell_ontology_class"])}, index=obs.index)
     table["tissue"], table["platform"] = part.tissue, PLATFORM_NAMES[part.platform]
     if part.platform == "facs":
