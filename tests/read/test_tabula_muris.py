@@ -13,6 +13,7 @@ from scipy import io, sparse
 from scprism.errors import InputError, PrismWarning
 from scprism.read.tabula_muris import read_tabula_muris, tabula_muris_parts
 from scprism.read.tabula_muris_annotations import read_tabula_muris_annotations
+from scprism.read.tabula_muris_h5ad import tabula_muris_h5ad
 from scprism.read.tabula_muris_names import TISSUES, tissue_name
 
 GENES = ["Cd3e", "ERCC-00002", "Actb", "zsGreen_transgene"]
@@ -294,3 +295,21 @@ def test_the_real_kidney_comes_back_from_the_published_layout(shared_data, tmp_p
     annotations = read_tabula_muris_annotations(tmp_path)
     assert len(annotations) == 44949
     assert annotations["cell_ontology_class"].isna().sum() == 170
+
+
+def test_h5ad_files_hold_what_was_read_and_are_written_once(published, tmp_path):
+    files = tabula_muris_h5ad(published, out=tmp_path / "h5ad")
+    assert [path.name for path in files] == ["tm_droplet_Lung.h5ad", "tm_facs_Kidney.h5ad"]
+    written = anndata.read_h5ad(files[0])
+    read = read_tabula_muris(published, tissue="Lung", platform="droplet", cells="annotated")
+    assert (written.X != read.X).nnz == 0
+    assert written.obs["cell_ontology_class"].tolist() == ["T cell", "B cell"]
+    assert written.obs["channel"].tolist() == read.obs["channel"].tolist()
+    files[0].write_bytes(b"kept")
+    tabula_muris_h5ad(published, out=tmp_path / "h5ad")
+    assert files[0].read_bytes() == b"kept"
+
+
+def test_a_folder_without_tabula_muris_gives_no_h5ad_files(tmp_path):
+    with pytest.raises(InputError, match="holds no part of Tabula Muris"):
+        tabula_muris_h5ad(tmp_path, out=tmp_path / "h5ad")

@@ -1,0 +1,32 @@
+"""All experiments by name, in the order in which they are reported."""
+
+from collections.abc import Sequence
+
+from scprism._check import check_choice
+from scprism.evaluate.experiments.losses import LOSS_MATRIX
+from scprism.evaluate.experiments.mixing import INTEGRATE
+from scprism.evaluate.experiments.plan import Cell, Experiment, Plan
+from scprism.evaluate.experiments.regularisation import TABLE_2
+from scprism.evaluate.experiments.transfer import KNN_COMBINED, KNN_HUMAN, KNN_SINGLE
+from scprism.evaluate.experiments.unseen import NO_OVERLAP, UMAPS
+
+__all__ = ["EXPERIMENTS", "planned"]
+
+EXPERIMENTS: dict[str, Experiment] = {
+    experiment.name: experiment
+    for experiment in (TABLE_2, LOSS_MATRIX, UMAPS, NO_OVERLAP, KNN_SINGLE, KNN_COMBINED, INTEGRATE, KNN_HUMAN)
+}
+
+
+def planned(plan: Plan, *, only: Sequence[str] = ()) -> dict[str, list[Cell]]:
+    """Return the cells of each experiment, of all or of those named.
+
+    Raises
+    ------
+    InputError
+        If there is no experiment of a name.
+    """
+    for name in only:
+        check_choice("only", name, EXPERIMENTS)
+    chosen = [name for name in EXPERIMENTS if not only or name in only]
+    return {name: EXPERIMENTS[name].plan(plan) for name in chosen}
