@@ -38,7 +38,7 @@ def tabula_muris_h5ad(
     if parts.empty:
         msg = (
             f"'{folder}' holds no part of Tabula Muris: neither FACS/<Tissue>-counts.csv nor "
-            "droplet/<Tissue>-<channel>/, nor zip files with them. `scprism datasets fetch tabula-muris` downloads them."
+            "droplet/<Tissue>-<channel>/, nor zip files with them. `scprism datasets fetch tabula-muris` downloads it."
         )
         raise InputError(msg)
     written = []
