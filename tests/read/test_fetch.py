@@ -55,12 +55,16 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/articles/"):
             content = server.listing or json.dumps(server.article()).encode()
             return self.answer(server.status, content)
+        if server.behaviour.get("gone"):
+            return self.answer(404, b"")
         if server.behaviour.get("busy", 0) > 0:
             server.behaviour["busy"] -= 1
             return self.answer(503, b"")
         content, start = server.content[name], 0
         if server.ranges and (wanted := self.headers.get("Range")):
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            start = int(wanted.removeprefix("bytes=").removesuffix("-")) + server.behaviour.get("shift", 0)
+            if start >= len(content):
+                return self.answer(416, b"")
             return self.answer(
                 206, content[start:], {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
             )
@@ -142,6 +146,29 @@ def test_a_download_that_breaks_off_again_and_again_ends_and_keeps_its_part(serv
     assert names(tmp_path) == ["FACS.zip.part"]
     server.ranges, server.behaviour["cut"] = True, 0
     assert download(server.file("FACS.zip"), tmp_path).read_bytes() == CONTENT["FACS.zip"]
+
+
+def test_a_server_that_goes_on_elsewhere_is_asked_for_all(server, tmp_path):
+    server.behaviour["shift"] = 7
+    (tmp_path / "FACS.zip.part").write_bytes(CONTENT["FACS.zip"][:1000])
+    assert download(server.file("FACS.zip"), tmp_path).read_bytes() == CONTENT["FACS.zip"]
+    assert server.asked == [("FACS.zip", "bytes=1000-"), ("FACS.zip", None)]
+
+
+def test_a_file_that_became_shorter_is_no_dead_end(server, tmp_path):
+    """Asked for bytes beyond the end, servers say 416."""
+    (tmp_path / "FACS.zip.part").write_bytes(CONTENT["FACS.zip"][:1000])
+    server.content["FACS.zip"] = b"short"
+    with pytest.raises(PrismError, match="broke off 5 times"):
+        download(server.file("FACS.zip"), tmp_path)
+    server.content["FACS.zip"] = CONTENT["FACS.zip"]
+    assert download(server.file("FACS.zip"), tmp_path).read_bytes() == CONTENT["FACS.zip"]
+
+
+def test_a_file_that_is_gone_is_said_to_be(server, tmp_path):
+    server.behaviour["gone"] = 1
+    with pytest.raises(PrismError, match="does not give FACS.zip: status 404"):
+        download(server.file("FACS.zip"), tmp_path)
 
 
 def test_a_busy_server_is_asked_again(server, tmp_path):

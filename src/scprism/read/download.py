@@ -113,11 +113,15 @@ def _append(part: Path, file: RemoteFile, progress: Progress | None) -> None:
         if response.status_code == 429 or response.status_code >= 500:
             msg = f"the server says {response.status_code} {response.reason}"
             raise requests.ConnectionError(msg)
+        goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {there}-")
+        if there and (response.status_code == 416 or (response.status_code == 206 and not goes_on)):
+            part.unlink()  # of another file, or the server counts otherwise
+            msg = f"the server cannot go on from byte {there:,}"
+            raise requests.ConnectionError(msg)
         if response.status_code not in (200, 206):
             msg = f"{file.url} does not give {file.name}: status {response.status_code} {response.reason}."
             raise PrismError(msg)
-        goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {there}-")
-        with part.open("ab" if response.status_code == 206 and goes_on else "wb") as target:
+        with part.open("ab" if response.status_code == 206 else "wb") as target:
             for block in response.iter_content(BLOCK):
                 target.write(block)
                 if progress is not None:
