@@ -233,6 +233,9 @@ def test_annotations_of_other_cells_are_warned_of(published):
     [
         pytest.param("cell,tissue\na,Kidney\n", "needs the columns 'cell', 'tissue', 'cell_onto", id="no labels"),
         pytest.param("cell,tissue,cell_ontology_class\na,Kidney,x\na,Kidney,y\n", "more than once: 'a'", id="twice"),
+        pytest.param("a,b\n1,2\n3,4,5\n", "is no table of commas", id="ragged"),
+        pytest.param("", "is no table of commas", id="empty"),
+        pytest.param("<html>not found</html>", "it has '<html>not found</html>'", id="a page"),
     ],
 )
 def test_annotations_that_cannot_be_used_are_refused(published, text, message):

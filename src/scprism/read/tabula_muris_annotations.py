@@ -1,5 +1,6 @@
 """The annotations of Tabula Muris: annotations_facs.csv and annotations_droplet.csv, of either release."""
 
+import gzip
 from pathlib import Path
 
 import pandas as pd
@@ -57,7 +58,7 @@ def annotations_of(folder: Path, platform: Platform) -> pd.DataFrame | None:
     path = _one_file(folder, FILES[platform])
     if path is None:
         return None
-    table = pd.read_csv(path, dtype=str, keep_default_na=True)
+    table = _table(path)
     # R writes the cells' names as a first column without a name
     first = table.columns[0]
     cell = "cell" if "cell" in table else first if first.startswith("Unnamed") or first == "X" else None
@@ -94,10 +95,18 @@ def channel_mice(folder: Path, annotations: pd.DataFrame | None) -> dict[str, st
         mice |= dict(zip(channels, known["mouse"], strict=True))
     path = _one_file(folder, r"metadata_droplet\.csv(\.gz)?")
     if path is not None:
-        table = pd.read_csv(path, dtype=str)
+        table = _table(path)
         if {"channel", "mouse.id"} <= set(table):
             mice |= dict(zip(table["channel"], table["mouse.id"], strict=True))
     return mice
+
+
+def _table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype=str)
+    except (ValueError, EOFError, gzip.BadGzipFile) as error:  # pandas' parser errors are among the first
+        msg = f"'{path}' is no table of commas: {error}. Delete it and download it again."
+        raise InputError(msg) from error
 
 
 def _one_file(folder: Path, pattern: str) -> Path | None:
