@@ -274,6 +274,20 @@ def test_a_zip_file_that_was_cut_off_is_refused(published):
         tabula_muris_parts(published)
 
 
+@pytest.mark.parametrize("byte", [0xFF, 0x00])
+def test_a_zip_file_with_a_damaged_table_is_refused(published, byte):
+    zipped(published, "FACS")
+    path = published / "FACS.zip"
+    with zipfile.ZipFile(path) as archive:
+        table = archive.getinfo("FACS/Kidney-counts.csv")
+    content = bytearray(path.read_bytes())
+    start = table.header_offset + 30 + len(table.filename)  # of the compressed bytes
+    content[start + 20 : start + 40] = bytes([byte]) * 20
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"FACS.zip' is damaged"):
+        read_tabula_muris(published, tissue="Kidney", platform="facs")
+
+
 def test_values_that_are_no_counts_are_refused(published):
     write_facs(published / "FACS" / "Kidney-counts.csv", counts=FACS_COUNTS + 0.5)
     with pytest.raises(InputError, match="raw counts"):

@@ -3,6 +3,7 @@
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def _extract(part: Part, place: Path) -> None:
                 with archive.open(member) as source, (place / PurePosixPath(member).name).open("wb") as target:
                     while block := source.read(2**20):
                         target.write(block)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise _damaged(part.path, error) from error
 
 
