@@ -11,7 +11,7 @@ from scprism.evaluate.calls import RULES, call_counts, call_summary
 from scprism.evaluate.experiments.plan import Cell, Experiment, Plan, Rows, Scalar
 from scprism.evaluate.experiments.scale import Scale, scaled_config
 from scprism.evaluate.experiments.sources import Source
-from scprism.evaluate.experiments.units import n_labelled, unit_sets
+from scprism.evaluate.experiments.units import file_shape, unit_sets
 from scprism.evaluate.experiments.workshop import Network, NetworkSpec, Workshop
 from scprism.evaluate.knn import knn_scores
 from scprism.evaluate.span import predicted_total
@@ -76,7 +76,7 @@ class Step:
 
 
 def ablation_steps(scale: Scale) -> list[Step]:
-    """Return the steps, from the preset ``as_released`` to ``default``; every setting that differs is in one of them."""
+    """Return the steps, from the preset ``as_released`` to ``default``; every setting that differs is in one."""
     start = scaled_config(LEGS[0], scale)
     steps = [Step("as_released", LEGS[0], "", start, start)]
     for preset in LEGS[1:]:
@@ -130,7 +130,7 @@ def _pairs(plan: Plan) -> list[tuple[Source, Source]]:
     """Return the pairs that share types and train fastest, no reference twice."""
     pairs = [(a, b) for a, b in plan.pairs(plan.wholes) if a.organism == b.organism]
     chosen: dict[str, tuple[Source, Source]] = {}
-    for pair in sorted(pairs, key=lambda p: (n_labelled(p[0]), p[0].name, -n_labelled(p[1]))):
+    for pair in sorted(pairs, key=lambda p: (file_shape(p[0].path), p[0].name, p[1].name)):
         chosen.setdefault(pair[0].name, pair)
     return list(chosen.values())[:REFERENCES]
 

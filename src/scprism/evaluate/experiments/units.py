@@ -20,8 +20,16 @@ from scprism.explain.grouping import asked_attribution, explain_query
 from scprism.transfer.labels import labels_as_text
 from scprism.types import AttributionMethod
 
-
-__all__ = ["commonest_types", "explain_units", "foreign_pairs", "small_pairs", "unit_scores", "unit_sets"]
+__all__ = [
+    "commonest_types",
+    "explain_units",
+    "file_shape",
+    "foreign_pairs",
+    "n_labelled",
+    "small_pairs",
+    "unit_scores",
+    "unit_sets",
+]
 
 N_TYPES = 4
 """Types that are explained: as many as the paper's mammary data set has."""
@@ -36,7 +44,7 @@ def foreign_pairs(plan: Plan, *, per_organism: int = 2) -> list[tuple[Source, So
     Whole data sets of one organism, pairs with the fewest types in common first and larger ones before smaller; no data
     set is twice the model's, or twice the query.
     """
-    usable = [s for s in plan.wholes if s.organism and len(s.types) > 1 and _n_genes(s.path) >= LEAST_GENES]
+    usable = [s for s in plan.wholes if s.organism and len(s.types) > 1 and file_shape(s.path)[1] >= LEAST_GENES]
     pairs = [(a, b) for a in usable for b in usable if a != b and a.organism == b.organism]
     chosen: list[tuple[Source, Source]] = []
     for pair in sorted(pairs, key=lambda p: (len(shared_types(*p)), -min(map(n_labelled, p)), p[0].name, p[1].name)):
@@ -49,7 +57,7 @@ def foreign_pairs(plan: Plan, *, per_organism: int = 2) -> list[tuple[Source, So
 
 def small_pairs(plan: Plan, *, n: int = 2) -> list[tuple[Source, Source]]:
     """Return the pairs of `foreign_pairs` on whose data networks are trained fastest, for experiments with many."""
-    return sorted(foreign_pairs(plan), key=lambda pair: (n_labelled(pair[0]), pair[0].name))[:n]
+    return sorted(foreign_pairs(plan), key=lambda pair: (file_shape(pair[0].path), pair[0].name))[:n]
 
 
 def n_labelled(source: Source) -> int:
@@ -58,11 +66,12 @@ def n_labelled(source: Source) -> int:
 
 
 @lru_cache(maxsize=64)
-def _n_genes(path: str) -> int:
+def file_shape(path: str) -> tuple[int, int]:
+    """Return how many cells and genes a file has."""
     cells = anndata.read_h5ad(path, backed="r")
-    n_genes = int(cells.n_vars)
+    shape = (int(cells.n_obs), int(cells.n_vars))
     cells.file.close()
-    return n_genes
+    return shape
 
 
 def commonest_types(cells: AnnData, *, n: int = N_TYPES) -> "pd.Series[str]":

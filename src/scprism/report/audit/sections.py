@@ -6,6 +6,16 @@ import pandas as pd
 
 from scprism.evaluate.experiments.plan import Plan
 from scprism.evaluate.experiments.registry import EXPERIMENTS
+from scprism.report.audit import (
+    ablation,
+    guided,
+    orthogonality,
+    pathways,
+    released_penalty,
+    stability,
+    tissue_genes,
+    untrained_sets,
+)
 from scprism.report.audit.section import Section
 
 __all__ = ["SECTIONS", "heading"]
@@ -20,7 +30,17 @@ def _plain(name: str) -> Callable[[Frames], Section]:
     return section
 
 
-SECTIONS: dict[str, Callable[[Frames], Section]] = {name: _plain(name) for name in EXPERIMENTS}
+SECTIONS: dict[str, Callable[[Frames], Section]] = {
+    **{name: _plain(name) for name in EXPERIMENTS},
+    "pathways": pathways.section,
+    "orthogonality": orthogonality.section,
+    "tissue-genes": tissue_genes.section,
+    "released-penalty": released_penalty.section,
+    "guided": guided.section,
+    "untrained-sets": untrained_sets.section,
+    "stability": stability.section,
+    "ablation": ablation.section,
+}
 
 
 def heading(plan: Plan, frames: Frames, *, seconds: float) -> str:
