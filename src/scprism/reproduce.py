@@ -7,8 +7,9 @@ from pathlib import Path
 from scprism.evaluate.experiments.grid import Progress, Results, run_grid
 from scprism.evaluate.experiments.plan import Plan
 from scprism.evaluate.experiments.registry import EXPERIMENTS, planned
+from scprism.report.audit.heading import audit_heading
 from scprism.report.audit.page import write_audit
-from scprism.report.audit.sections import SECTIONS, heading
+from scprism.report.audit.sections import SECTIONS
 
 __all__ = ["reproduce_paper"]
 
@@ -18,6 +19,7 @@ def reproduce_paper(
     *,
     out: Path,
     only: Sequence[str] = (),
+    command: str = "scprism reproduce",
     jobs: int | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Path:
@@ -31,6 +33,8 @@ def reproduce_paper(
         Folder of the page, its figures and tables, of the results and of the networks.
     only
         Names of experiments; all if empty.
+    command
+        What the page names as its origin.
     jobs
         Processes side by side; one a core if None.
     on_progress
@@ -49,4 +53,6 @@ def reproduce_paper(
     run_grid(everything, EXPERIMENTS, results, folder=out, jobs=jobs or os.cpu_count() or 1, on_progress=on_progress)
     frames = {name: results.frame(group, EXPERIMENTS[name]) for name, group in cells.items()}
     sections = [SECTIONS[name](frames) for name in cells]
-    return write_audit(out, heading=heading(plan, frames, seconds=results.seconds()), sections=sections)
+    failed = results.failures(everything, EXPERIMENTS)
+    heading = audit_heading(plan, command=command, seconds=results.seconds(), failed=failed)
+    return write_audit(out, heading=heading, sections=sections)

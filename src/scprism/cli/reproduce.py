@@ -48,6 +48,8 @@ def reproduce(
 
 
 def _sources(data: Path | None) -> "list[Source]":
+    from scprism.evaluate.experiments.combine import best_method, combined_sources
     from scprism.evaluate.experiments.sources import bundled_sources, file_sources
 
-    return bundled_sources() if data is None else file_sources(data)
+    sources = bundled_sources() if data is None else file_sources(data)
+    return [*sources, *combined_sources(sources, method=best_method())]

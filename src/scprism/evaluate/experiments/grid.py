@@ -18,7 +18,7 @@ from typing import TypeVar
 import pandas as pd
 
 from scprism._processes import end_with_parent
-from scprism.errors import InputError, PrismError, PrismWarning, TrainingError
+from scprism.errors import InputError, PrismError, PrismWarning
 from scprism.evaluate.experiments.plan import Cell, Experiment, Rows
 from scprism.evaluate.experiments.workshop import NetworkSpec, Workshop
 
@@ -81,6 +81,17 @@ class Results:
                 frame = {"experiment": cell.experiment, "seconds": found[1], "message": found[2]}
                 rows += [{**frame, **cell.settings, **row} for row in json.loads(found[0]) or [{}]]
         return pd.DataFrame(rows, columns=None if rows else list(FRAME))
+
+    def failures(self, cells: Iterable[Cell], experiments: Mapping[str, Experiment]) -> pd.DataFrame:
+        """Return the cells that could not be computed: ``experiment settings message``."""
+        rows = []
+        for cell in cells:
+            query = "SELECT message FROM results WHERE key = ? AND message != ''"
+            found = self.connection.execute(query, (self._key(cell, experiments[cell.experiment]),)).fetchone()
+            if found is not None:
+                settings = ", ".join(str(value) for value in cell.settings.values())
+                rows.append({"experiment": cell.experiment, "settings": settings, "message": found[0]})
+        return pd.DataFrame(rows, columns=["experiment", "settings", "message"])
 
     def seconds(self) -> float:
         """Return the time that all results took together, networks not counted."""
@@ -195,7 +206,7 @@ def _workshop(folder: Path, max_cells: int) -> Workshop:
 
 
 def _trained(spec: NetworkSpec, folder: Path, max_cells: int) -> None:
-    with _quiet(), suppress(InputError, TrainingError):  # the cells that need it say why they have no result
+    with _quiet(), suppress(PrismError):  # the cells that need it say why they have no result
         _workshop(folder, max_cells).network(spec)
 
 
@@ -204,7 +215,7 @@ def _computed(cell: Cell, run: Callable[[Cell, Workshop], Rows], folder: Path, m
     with _quiet():
         try:
             return Outcome(run(cell, _workshop(folder, max_cells)), time.monotonic() - start)
-        except (InputError, TrainingError) as error:  # a query that a model refuses is a result too
+        except PrismError as error:  # a query that a model refuses is a result too
             return Outcome([], time.monotonic() - start, str(error))
 
 

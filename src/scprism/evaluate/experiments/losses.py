@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 
-from scprism.errors import InputError
 from scprism.evaluate.experiments.plan import Cell, Experiment, Plan, Rows
 from scprism.evaluate.experiments.workshop import Network, Workshop
 from scprism.evaluate.loss import foreign_loss
@@ -37,11 +36,7 @@ def run_losses(cell: Cell, workshop: Workshop) -> Rows:
     network = workshop.network(cell.networks[0])
     rows: Rows = []
     for source in cell.sources:
-        try:
-            query = network.opened(workshop.cells(source))
-        except InputError as error:
-            rows.append({"data": source.name, "refused": str(error)})
-            continue
+        query = network.opened(workshop.cells(source))
         chunks = list(query.chunks())
         rows.append(
             {

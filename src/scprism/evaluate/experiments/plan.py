@@ -11,7 +11,7 @@ from scprism.evaluate.experiments.scale import Scale, scaled_config
 from scprism.evaluate.experiments.sources import Source
 from scprism.evaluate.experiments.workshop import NetworkSpec, Workshop
 
-__all__ = ["Cell", "Experiment", "Plan", "Rows", "Scalar"]
+__all__ = ["Cell", "Experiment", "Plan", "Rows", "Scalar", "comparable", "shared_types"]
 
 Scalar: TypeAlias = str | int | float | bool | None
 Rows: TypeAlias = list[dict[str, Scalar]]
@@ -87,7 +87,7 @@ class Plan:
             (a, b)
             for a in sources
             for b in sources
-            if a != b and _comparable(a, b) and len(shared_types(a, b)) >= least_types
+            if a != b and comparable(a, b) and len(shared_types(a, b)) >= least_types
         ]
 
 
@@ -113,7 +113,7 @@ def shared_types(first: Source, second: Source) -> list[str]:
     return [name for name, n in first.types if n >= MIN_CELLS and second.n_of(name) >= MIN_CELLS]
 
 
-def _comparable(first: Source, second: Source) -> bool:
+def comparable(first: Source, second: Source) -> bool:
     """Return whether two sources have no cells in common, and are both whole or parts by the same column."""
     if first.is_combined or second.is_combined:
         return not set(_files(first)) & set(_files(second))

@@ -19,8 +19,8 @@ class Scale:
         Networks of each setting, of each penalty in `orthogonality`, and as they were drawn.
     max_epochs, one_cell_epochs
         Most epochs of a training, and of one whose batches are single cells, as the released code has them.
-    search_trials, search_epochs, final_epochs, search_seeds
-        Of `table2`.
+    search_trials, search_epochs, final_epochs, search_seeds, search_sources
+        Of `table2`; the last is the number of data sets.
     n_permutations
         Of the enrichments.
     max_cells
@@ -36,6 +36,7 @@ class Scale:
     search_epochs: int
     final_epochs: int
     search_seeds: int
+    search_sources: int
     n_permutations: int
     max_cells: int
 
@@ -51,21 +52,23 @@ SCALES = {
         search_epochs=1,
         final_epochs=1,
         search_seeds=2,
+        search_sources=1,
         n_permutations=100,
         max_cells=150,
     ),
     "reduced": Scale(
-        seeds=3,
+        seeds=2,
         penalty_seeds=5,
         untrained_seeds=10,
         max_epochs=200,
-        one_cell_epochs=20,
-        search_trials=10,
-        search_epochs=20,
-        final_epochs=40,
+        one_cell_epochs=4,
+        search_trials=8,
+        search_epochs=10,
+        final_epochs=20,
         search_seeds=3,
+        search_sources=4,
         n_permutations=1000,
-        max_cells=2000,
+        max_cells=1000,
     ),
     "full": Scale(
         seeds=5,
@@ -77,6 +80,7 @@ SCALES = {
         search_epochs=100,
         final_epochs=400,
         search_seeds=5,
+        search_sources=100,
         n_permutations=10_000,
         max_cells=1_000_000,
     ),

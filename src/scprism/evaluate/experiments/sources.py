@@ -18,6 +18,7 @@ from scipy import sparse
 from scprism._check import some
 from scprism.errors import InputError, PrismWarning
 from scprism.evaluate.ontology import harmonise
+from scprism.integrate.joined import join_data_sets
 from scprism.integrate.methods import Method, integrate
 from scprism.prepare.organism import detect_organism
 from scprism.read.datasets import bundled_path, dataset_table
@@ -80,8 +81,13 @@ class Source:
 
     @property
     def is_combined(self) -> bool:
-        """Whether its values are corrected expression, no counts."""
+        """Whether it is several sources in one."""
         return bool(self.members)
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether its values are corrected expression, no counts."""
+        return self.method != "none"
 
     def n_of(self, kind: str) -> int:
         """Return its number of cells of a type."""
@@ -165,14 +171,14 @@ def _parts(obs: pd.DataFrame, column: str, words: pd.Series) -> dict[str, np.nda
     return large if len(large) > 1 else {}
 
 
-def combined(members: Iterable[Source], *, method: Method) -> Source:
-    """Return several sources as one, their expression corrected by a method of `integrate`."""
+def combined(members: Iterable[Source], *, method: Method | Literal["none"]) -> Source:
+    """Return several sources as one: their expression corrected by a method of `integrate`, or their counts joined."""
     parts = tuple(members)
     counts = pd.concat([pd.Series(dict(part.types), dtype=int) for part in parts]).groupby(level=0).sum()
     digest = hashlib.sha256(json.dumps([method, *(part.fingerprint for part in parts)]).encode()).hexdigest()[:16]
     types = tuple((str(name), int(n)) for name, n in counts.items())
     organism = parts[0].organism if len({part.organism for part in parts}) == 1 else ""
-    name = " + ".join(part.name for part in parts)
+    name = " + ".join(part.name for part in parts) + (" (uncorrected)" if method == "none" else "")
     return Source(name, organism, "type", types, digest, members=parts, method=method)
 
 
@@ -193,7 +199,7 @@ def read_source(source: Source, *, max_cells: int, scratch: Path) -> AnnData:
     place = scratch / f"combined-{source.fingerprint}-{max_cells}.h5ad"
     if not place.exists():
         parts = [_for_joining(part, max_cells=max_cells, scratch=scratch) for part in source.members]
-        corrected = integrate(parts, batch=BATCH, method=source.method)  # type: ignore[arg-type]
+        corrected = _joined(parts) if source.method == "none" else integrate(parts, batch=BATCH, method=source.method)
         corrected.obs["type"] = corrected.obs["type"].astype(object)
         place.parent.mkdir(parents=True, exist_ok=True)
         unfinished = place.with_name(f".{place.stem}-{np.random.default_rng().integers(2**40)}.h5ad")
@@ -202,6 +208,11 @@ def read_source(source: Source, *, max_cells: int, scratch: Path) -> AnnData:
     cells = anndata.read_h5ad(place)
     cells.obs["type"] = labels_as_text(cells.obs["type"])
     return cells
+
+
+def _joined(parts: list[AnnData]) -> AnnData:
+    joined = join_data_sets(parts, batch=BATCH)
+    return AnnData(joined.counts, obs=joined.obs, var=pd.DataFrame(index=list(joined.genes)))
 
 
 def _for_joining(part: Source, *, max_cells: int, scratch: Path) -> AnnData:

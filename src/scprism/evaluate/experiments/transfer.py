@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 
 from scprism.evaluate.experiments.plan import Cell, Experiment, Plan, Rows
 from scprism.evaluate.experiments.sources import Source
-from scprism.evaluate.experiments.workshop import Workshop
+from scprism.evaluate.experiments.workshop import NetworkSpec, Workshop
 from scprism.evaluate.knn import knn_scores
 from scprism.model.config import Config
 from scprism.model.presets import PRESETS
@@ -37,7 +37,7 @@ def plan_pairs(name: str, pairs: Sequence[tuple[Source, Source]], plan: Plan) ->
     for reference, query in pairs:
         both = (reference, query)
         settings = {"reference": reference.name, "query": query.name}
-        baselines = ("none",) if reference.is_combined else ("per_cell", "per_gene")
+        baselines = ("none",) if reference.is_corrected else ("per_cell", "per_gene")
         cells += [Cell(name, {**settings, "features": "baselines", "normalise": n}, both) for n in baselines]
         untrained = [plan.untrained(reference, UNTRAINED_PRESET, seed) for seed in range(plan.scale.untrained_seeds)]
         cells.append(Cell(name, {**settings, "features": "untrained"}, both, tuple(untrained)))
@@ -45,6 +45,10 @@ def plan_pairs(name: str, pairs: Sequence[tuple[Source, Source]], plan: Plan) ->
             seeds = 1 if PRESETS[preset].batch_size == 1 else plan.scale.seeds
             networks = tuple(plan.network(reference, preset, seed) for seed in range(seeds))
             cells.append(Cell(name, {**settings, "features": preset}, both, networks))
+        if "paper" in plan.presets and not reference.is_corrected:
+            by_gene = replace(plan.network(reference, "paper").config, normalise="per_gene")
+            network = NetworkSpec(reference, by_gene, seed=0)
+            cells.append(Cell(name, {**settings, "features": "paper, per gene"}, both, (network,)))
     return cells
 
 
@@ -59,7 +63,7 @@ def plan_human(plan: Plan) -> list[Cell]:
 
 
 def plan_combined(plan: Plan) -> list[Cell]:
-    sources = [source for source in plan.sources if source.is_combined]
+    sources = [source for source in plan.sources if source.is_corrected]
     return plan_pairs("knn-combined", plan.pairs(sources), plan)
 
 
@@ -99,8 +103,8 @@ def _normalised(
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """Return both sides as the paper's network would see them, float32 csr in the genes that both have."""
     recipe, _ = workshop.prepared(source, config)
-    opened = open_query(query, recipe, config)
-    known = with_gaps_of(open_query(reference, recipe, config), opened)
+    opened = open_query(query, recipe, config, min_coverage=0.0)
+    known = with_gaps_of(open_query(reference, recipe, config, min_coverage=0.0), opened)
     sides = [sparse.vstack([chunk.inputs for chunk in side.chunks()], format="csr") for side in (known, opened)]
     present = np.flatnonzero(opened.alignment.gene_map.present)
     return sides[0][:, present], sides[1][:, present]

@@ -26,7 +26,7 @@ from scprism.transfer.labels import labels_as_text
 from scprism.transfer.query import Query, open_query, with_gaps_of
 from scprism.types import AttributionMethod, FloatArray
 
-__all__ = ["Network", "NetworkSpec", "Workshop"]
+__all__ = ["Network", "NetworkSpec", "Workshop", "settings_for"]
 
 KEPT_NETWORKS = 8
 
@@ -43,18 +43,22 @@ class NetworkSpec:
     @property
     def settings(self) -> Config:
         """The settings, for corrected expression where the source is that."""
-        if not self.source.is_combined:
-            return self.config
-        # corrected values are no counts: they are reconstructed as they are, with the paper's loss
-        likelihood = self.config.likelihood if not self.config.counts_as_targets else "poisson"
-        config = replace(self.config, normalise="none", likelihood=likelihood)
-        return config if config.negative_values == "keep" else replace(config, negative_values="clip")
+        return settings_for(self.source, self.config)
 
     @property
     def key(self) -> str:
         """A hash of all that the network depends on."""
         record = [self.source.fingerprint, self.settings.to_json(), self.seed, self.is_trained]
         return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def settings_for(source: Source, config: Config) -> Config:
+    """Return settings as they are, or for corrected expression: reconstructed as it is, with the paper's loss."""
+    if not source.is_corrected:
+        return config
+    likelihood = "poisson" if config.counts_as_targets else config.likelihood
+    changed = replace(config, normalise="none", likelihood=likelihood)
+    return changed if changed.negative_values == "keep" else replace(changed, negative_values="clip")
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,9 @@ class Network:
     log: pd.DataFrame
     summary: dict[str, object]
 
-    def opened(self, cells: AnnData, *, min_coverage: float | None = None) -> Query:
-        """Return cells as the network sees them."""
-        return open_query(cells, self.recipe, self.config, min_coverage=min_coverage)
+    def opened(self, cells: AnnData) -> Query:
+        """Return cells as the network sees them, however few of its genes they have: coverage is reported instead."""
+        return open_query(cells, self.recipe, self.config, min_coverage=0.0)
 
     def latent(self, query: Query) -> FloatArray:
         """Return the latent, (cells, units)."""

@@ -162,7 +162,7 @@ def _maps_verdict(own: pd.DataFrame) -> Verdict:
         answers.append(left < 0.1 and maps < rows / 2)
         parts.append(
             f"{model}, {preset}: distance {before['off_orthonormal']:.2f} → {after['off_orthonormal']:.2f}, |cos| of "
-            f"rows {-100 * rows:+.0f} %, of maps {before['map_cosine']:.3f} → {after['map_cosine']:.3f} ({-100 * maps:+.0f} %)"
+            f"rows {-100 * rows:+.0f} %, of maps {-100 * maps:+.0f} % (from {before['map_cosine']:.3f})"
         )
     why = (
         "Holds where under a tenth of the distance is left and maps fall by under half of what rows do: W1 mixes genes."

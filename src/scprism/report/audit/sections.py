@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from scprism.evaluate.experiments.plan import Plan
-from scprism.evaluate.experiments.registry import EXPERIMENTS
 from scprism.report.audit import (
     ablation,
     guided,
@@ -16,22 +14,24 @@ from scprism.report.audit import (
     tissue_genes,
     untrained_sets,
 )
+from scprism.report.audit.losses import loss_section
+from scprism.report.audit.mixing import mixing_section
+from scprism.report.audit.regularisation import regularisation_section
 from scprism.report.audit.section import Section
+from scprism.report.audit.transfer import combined_section, human_section, single_section
+from scprism.report.audit.unseen import no_overlap_section, umap_section
 
-__all__ = ["SECTIONS", "heading"]
+__all__ = ["SECTIONS"]
 
-Frames = Mapping[str, pd.DataFrame]
-
-
-def _plain(name: str) -> Callable[[Frames], Section]:
-    def section(frames: Frames) -> Section:
-        return Section(name, EXPERIMENTS[name].title, "", ((name, frames[name].head(30)),))
-
-    return section
-
-
-SECTIONS: dict[str, Callable[[Frames], Section]] = {
-    **{name: _plain(name) for name in EXPERIMENTS},
+SECTIONS: dict[str, Callable[[Mapping[str, pd.DataFrame]], Section]] = {
+    "table2": regularisation_section,
+    "loss-matrix": loss_section,
+    "umap": umap_section,
+    "no-overlap": no_overlap_section,
+    "knn-single": single_section,
+    "knn-combined": combined_section,
+    "integrate": mixing_section,
+    "human": human_section,
     "pathways": pathways.section,
     "orthogonality": orthogonality.section,
     "tissue-genes": tissue_genes.section,
@@ -41,8 +41,4 @@ SECTIONS: dict[str, Callable[[Frames], Section]] = {
     "stability": stability.section,
     "ablation": ablation.section,
 }
-
-
-def heading(plan: Plan, frames: Frames, *, seconds: float) -> str:
-    """Return the page's first words."""
-    return f"# Audit\n\n{len(plan.sources)} sources, {sum(map(len, frames.values()))} rows, {seconds:.0f} s"
+"""By the names of the experiments; each gets the rows of all experiments that were asked for."""
