@@ -113,7 +113,7 @@ def plan_ablation(plan: Plan) -> list[Cell]:
     cells = []
     for i, step in enumerate(ablation_steps(plan.scale)):
         used: dict[str, Scalar] = {name: getattr(step.config, name) for name in USED}
-        words = {"step": i, "name": step.name, "towards": step.towards, "changes": step.changes}
+        words: dict[str, Scalar] = {"step": i, "name": step.name, "towards": step.towards, "changes": step.changes}
         seeds = 1 if step.config.batch_size == 1 else min(NETWORKS, plan.scale.seeds)
         for reference, query in _pairs(plan):
             for seed in range(seeds):

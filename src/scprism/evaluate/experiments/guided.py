@@ -98,7 +98,7 @@ def seen_cells(
 
 def maps_of(explanation: Explanation, kind: str) -> FloatArray:
     """Return the maps over all cells, (units, genes)."""
-    return (explanation.signed if kind == "signed" else explanation.absolute)[-1]
+    return np.asarray((explanation.signed if kind == "signed" else explanation.absolute)[-1])
 
 
 def mean_rank_correlation(maps: FloatArray) -> float:

@@ -19,6 +19,7 @@ PENALTIES: dict[str, float | None] = {"0": 0.0, "1e-05": 1e-5, "0.01": 1e-2, "1"
 """Weights of the norm of I − W Wᵀ; ``"hard"`` keeps the rows of W orthonormal throughout."""
 PRESETS_TRIED = ("paper", "default")
 SHARE_OF_EPOCHS = 4
+FEWER_SEEDS = 3
 
 
 def penalised(preset: str, scale: Scale, penalty: str) -> Config:
@@ -36,8 +37,8 @@ def penalised(preset: str, scale: Scale, penalty: str) -> Config:
 
 
 def plan_orthogonality(plan: Plan) -> list[Cell]:
-    # the paper's settings carry the claim; a faster preset's seeds are those that other experiments train too
-    seeds = {"paper": plan.scale.penalty_seeds, "default": plan.scale.seeds}
+    # the claim is about the paper's settings; fewer seeds of the other preset show whether it depends on them
+    seeds = {"paper": plan.scale.penalty_seeds, "default": min(FEWER_SEEDS, plan.scale.penalty_seeds)}
     return [
         Cell(
             "orthogonality",

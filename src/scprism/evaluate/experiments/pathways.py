@@ -1,7 +1,9 @@
 """Which gene sets the units of a foreign network form in a query's cell types (Figure 5)."""
 
+import numpy as np
+
 from scprism.evaluate.calls import RULES, call_counts, call_summary
-from scprism.evaluate.experiments.plan import Cell, Experiment, Plan, Rows
+from scprism.evaluate.experiments.plan import Cell, Experiment, Plan, Rows, Scalar
 from scprism.evaluate.experiments.units import commonest_types, foreign_pairs, unit_sets
 from scprism.evaluate.experiments.workshop import Workshop
 from scprism.model.presets import PRESETS
@@ -49,9 +51,11 @@ def run_pathways(cell: Cell, workshop: Workshop) -> Rows:
     coverage = network.opened(cells).alignment.share_of_genes
     seen = {"method": network.config.attribution, "n_types": n_types, "coverage": coverage}
     rows: Rows = [{"rule": rule, **seen, **call_summary(table)} for rule, table in counts.items()]
-    for unit, gene_set in counts["uncorrected"].stack().loc[lambda n: n > 0].index:
-        by_rule = {rule: int(table.loc[unit, gene_set]) for rule, table in counts.items()}
-        rows.append({"unit": str(unit), "gene_set": str(gene_set), **by_rule})
+    by_rule = [counts[rule].to_numpy() for rule in RULES]
+    units, sets = counts["uncorrected"].index, counts["uncorrected"].columns
+    for i, k in np.argwhere(np.any(by_rule, axis=0)):
+        values: dict[str, Scalar] = {rule: int(table[i, k]) for rule, table in zip(RULES, by_rule, strict=True)}
+        rows.append({"unit": str(units[i]), "gene_set": str(sets[k]), **values})
     return rows
 
 

@@ -19,7 +19,7 @@ from scprism.evaluate.experiments.workshop import Workshop
 from scprism.prepare.orthologs import ortholog_sources
 from scprism.read.symbols import read_orthologs
 
-__all__ = ["TISSUE_GENES", "rank_test", "tissue_list", "tissue_of"]
+__all__ = ["TISSUE_GENES", "in_mouse", "rank_test", "tissue_list", "tissue_of"]
 
 PLACE = Path("human_protein_atlas") / "hpa_tissue_specific_genes.tsv"
 COLUMNS = ("Tissue", "symbol")
@@ -75,38 +75,41 @@ def plan_tissue_genes(plan: Plan) -> list[Cell]:
 def run_tissue_genes(cell: Cell, workshop: Workshop) -> Rows:
     """Return a row a rule of calling and gene set: its overlap with the tissue's genes, and how often it is called.
 
-    ``n_called`` counts units and types; ``place`` is the set's by its overlap, 1 for the most significant. ``auc`` and
-    ``p_rank`` are those of `rank_test`, the same in all rows of a rule.
+    ``n_called`` counts units and types; ``place`` is by overlap, 1 for the most significant; ``tested`` is
+    False for sets of which the network knows too few genes. ``auc`` and ``p_rank`` are those of `rank_test` among the
+    tested, the same in all rows of a rule.
     """
     settings = cell.settings
     network, cells = workshop.network(cell.networks[0]), workshop.labelled(cell.sources[0])
     organism = network.recipe.organism
     sets = gene_sets("hallmark", organism=organism)
     genes = tissue_list(Path(str(settings["list"])), tissue=str(settings["tissue"]))
-    listed = genes if organism == "human" else _in_mouse(genes)
+    listed = genes if organism == "human" else in_mouse(genes)
     overlap = ora(listed, sets, background="sets").set_index("gene_set")
     enrichment = unit_sets(network, cells, n_permutations=int(str(settings["n_permutations"])))
+    overlaps = overlap["q_value"].to_numpy() < ALPHA
     rows: Rows = []
     for rule in RULES:
-        called = call_counts(enrichment, rule=rule).sum(axis=0)
-        table = overlap.loc[[name for name in overlap.index if name in called.index]]
-        n_called = called[table.index].to_numpy()
-        auc, p_rank = rank_test(n_called, table["q_value"].to_numpy() < ALPHA)
-        for i, (name, row) in enumerate(table.iterrows()):
-            rows.append(
-                {
-                    "rule": rule,
-                    "gene_set": str(name),
-                    "place": i + 1,
-                    "overlap": int(row["overlap"]),
-                    "size": int(row["size"]),
-                    "p_overlap": float(row["p_value"]),
-                    "q_overlap": float(row["q_value"]),
-                    "n_called": int(n_called[i]),
-                    "auc": auc,
-                    "p_rank": p_rank,
-                }
-            )
+        called = call_counts(enrichment, rule=rule).sum(axis=0).reindex(overlap.index)
+        tested = called.notna().to_numpy()
+        n_called = called.fillna(0).to_numpy(dtype=np.int64)
+        auc, p_rank = rank_test(n_called[tested], overlaps[tested])
+        rows += [
+            {
+                "rule": rule,
+                "gene_set": str(row["gene_set"]),
+                "place": i + 1,
+                "overlap": int(row["overlap"]),
+                "size": int(row["size"]),
+                "p_overlap": float(row["p_value"]),
+                "q_overlap": float(row["q_value"]),
+                "tested": bool(tested[i]),
+                "n_called": int(n_called[i]),
+                "auc": auc,
+                "p_rank": p_rank,
+            }
+            for i, row in enumerate(overlap.reset_index().to_dict("records"))
+        ]
     return rows
 
 
@@ -151,7 +154,7 @@ def tissue_list(path: Path, *, tissue: str) -> list[str]:
     return genes
 
 
-def _in_mouse(genes: list[str]) -> list[str]:
+def in_mouse(genes: list[str]) -> list[str]:
     """Return the mouse orthologs of human symbols."""
     candidates = sorted(set(read_orthologs()["mouse"].astype(str)))
     human = ortholog_sources(candidates, of="mouse", source="human")

@@ -20,6 +20,7 @@ __all__ = ["paper_counts", "section"]
 NAME, TITLE = "orthogonality", "With and without the orthogonality constraint (Section H, P2)"
 P2 = "With a weight of 1 or more the rows of W2 become orthonormal; the units' gene maps overlap nearly as before"
 MEASURES = ("off_orthonormal", "row_cosine", "map_cosine", "own_map_cosine", "single", "any", "share", "loss")
+WEIGHTS = ("off_orthonormal", "row_cosine", "map_cosine")
 ALPHA = 0.05
 TEXT = """The paper compares one network trained with the constraint with one trained without, each with
 hyper-parameters of its own search, and counts units with a single significant gene set. Its counts are tested in the
@@ -106,17 +107,18 @@ def _by_rule(rows: pd.DataFrame) -> pd.DataFrame:
     means = rows.pivot_table(
         index=["model", "preset", "penalty"], columns="rule", values=["any", "share"], sort=False, dropna=False
     )
-    means.columns = pd.Index([f"{measure}, {rule}" for measure, rule in means.columns])
+    means.columns = pd.Index([", ".join(map(str, column)) for column in means.columns])
     return means.dropna(how="all").reset_index()
 
 
 def _paper_verdict() -> Verdict:
     table = paper_counts()
     ps = [f"{p:.2f}" for p in table["Fisher p"]]
+    differences = table["sets a unit, with − without"]
     ranks = [f"{p:.2f}" for p in table["Mann-Whitney p"]]
     ours = (
         f"the same counts: Fisher p = {ps[0]} ({ps[1]} by the other reading), Mann-Whitney p = {ranks[0]} "
-        f"({ranks[1]}); sets a unit differ by {table.iloc[0, 4]:.2f} ({table.iloc[1, 4]:+.2f})"
+        f"({ranks[1]}); sets a unit differ by {differences[0]:+.2f} ({differences[1]:+.2f})"
     )
     outcome: Outcome = "not shown" if table["Fisher p"].min() > ALPHA else "holds"
     return Verdict(
@@ -153,12 +155,11 @@ def _units_verdict(own: pd.DataFrame) -> Verdict:
 def _maps_verdict(own: pd.DataFrame) -> Verdict:
     parts, answers = [], []
     for (model, preset), part in own.groupby(["model", "preset"], sort=False):
-        means = part.groupby("penalty")[["off_orthonormal", "row_cosine", "map_cosine"]].mean()
-        if not {"0", "1"} <= set(means.index):
+        before, after = (_means(part[part["penalty"] == penalty]) for penalty in ("0", "1"))
+        if np.isnan(before["row_cosine"] + after["row_cosine"]):
             continue
-        before, after = means.loc["0"], means.loc["1"]
-        rows, maps = (fall(float(before[c]), float(after[c])) for c in ("row_cosine", "map_cosine"))
-        left = 1 - fall(float(before["off_orthonormal"]), float(after["off_orthonormal"]))
+        rows, maps = (fall(before[name], after[name]) for name in ("row_cosine", "map_cosine"))
+        left = 1 - fall(before["off_orthonormal"], after["off_orthonormal"])
         answers.append(left < 0.1 and maps < rows / 2)
         parts.append(
             f"{model}, {preset}: distance {before['off_orthonormal']:.2f} → {after['off_orthonormal']:.2f}, |cos| of "
@@ -168,6 +169,10 @@ def _maps_verdict(own: pd.DataFrame) -> Verdict:
         "Holds where under a tenth of the distance is left and maps fall by under half of what rows do: W1 mixes genes."
     )
     return Verdict(P2, "P2", "–", "; ".join(parts), settled(answers), why)
+
+
+def _means(part: pd.DataFrame) -> dict[str, float]:
+    return {name: float(np.mean(part[name].to_numpy(dtype=np.float64))) if len(part) else np.nan for name in WEIGHTS}
 
 
 def _figure(own: pd.DataFrame) -> Figure:

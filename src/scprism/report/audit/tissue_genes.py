@@ -46,7 +46,7 @@ def _sets(own: pd.DataFrame) -> pd.DataFrame:
     leading = own[own["place"] <= 5]
     by = ["query", "tissue", "place", "gene_set", "overlap", "size", "p_overlap", "q_overlap"]
     table = leading.pivot_table(index=by, columns=["model", "preset"], values="n_called", sort=False)
-    table.columns = pd.Index([f"calls, {model}, {preset}" for model, preset in table.columns])
+    table.columns = pd.Index(["calls, " + ", ".join(map(str, column)) for column in table.columns])
     return table.reset_index()
 
 
@@ -71,6 +71,6 @@ def _verdict(own: pd.DataFrame) -> Verdict:
     )
     why = (
         "That the first two are called says little where many sets are: the paper's 19 of 50 would hold two given sets "
-        "with probability 0.14 by chance."
+        "with probability 0.14 by chance. A set of which the network knows too few genes counts as not called."
     )
     return Verdict(CLAIM, "Figure 5, text", PAPER, ours, outcome, why)
