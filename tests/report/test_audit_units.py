@@ -123,7 +123,7 @@ def test_p2_compares_the_fall_of_maps_with_that_of_rows(maps, outcome):
             "off_orthonormal": 7.0 if penalty == "0" else 0.01,
             "row_cosine": 0.1 if penalty == "0" else 0.001,
             "map_cosine": 0.1 if penalty == "0" else maps,
-            **dict.fromkeys(("own_map_cosine", "share", "loss"), 0.5),
+            **dict.fromkeys(("own_map_cosine", "share", "loss", "spread_sets", "spread_units"), 0.5),
             **dict.fromkeys(("single", "any"), 3),
         }
         for penalty in ("0", "1")
