@@ -41,15 +41,25 @@ def reproduce(
 
     for name in preset or ():
         preset_config(name)
-    plan = Plan(_sources(data), tuple(preset or PRESETS), scale_named(scale), data)
+    plan = Plan(_sources(data, out), tuple(preset or PRESETS), scale_named(scale), data)
     with grid_progress() as on_progress:
         page = reproduce_paper(plan, only=only or (), out=out, jobs=jobs, on_progress=on_progress)
     say(f"audit: {page.resolve()}")
 
 
-def _sources(data: Path | None) -> "list[Source]":
+def _sources(data: Path | None, out: Path) -> "list[Source]":
+    """Return what there is to run on; Tabula Muris as published is turned into h5ad files in `out` first."""
     from scprism.evaluate.experiments.combine import best_method, combined_sources
     from scprism.evaluate.experiments.sources import bundled_sources, file_sources
+    from scprism.read.tabula_muris import tabula_muris_parts
+    from scprism.read.tabula_muris_h5ad import tabula_muris_h5ad
 
-    sources = bundled_sources() if data is None else file_sources(data)
+    if data is None:
+        sources = bundled_sources()
+    elif data.is_dir() and len(tabula_muris_parts(data)):
+        say("reading Tabula Muris; this is done once")
+        tabula_muris_h5ad(data, out=out / "tabula_muris")
+        sources = file_sources(out / "tabula_muris")
+    else:
+        sources = file_sources(data)
     return [*sources, *combined_sources(sources, method=best_method())]

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 
 from scprism.evaluate.experiments.plan import comparable, shared_types
+from scprism.evaluate.experiments.roles import platforms_of_tissues
 from scprism.evaluate.experiments.sources import Source, combined
 from scprism.integrate.methods import Method
 
@@ -17,8 +18,12 @@ LEAST_TYPES = 3
 def combined_sources(sources: Sequence[Source], *, method: Method) -> list[Source]:
     """Return what can be corrected together: platforms of a data set, and data sets of one organism that share types.
 
-    Each comes corrected and, as its yardstick, joined without correction.
+    Where tissues have both platforms of Tabula Muris, each tissue's, as in the paper, and nothing else. Each comes
+    corrected and, as its yardstick, joined without correction.
     """
+    of_tissues = platforms_of_tissues(sources)
+    if of_tissues:
+        return [combined(pair, method=way) for pair in of_tissues for way in (method, "none")]
     groups = [_platforms(whole, sources) for whole in sources if not whole.is_part]
     wholes = [source for source in sources if not source.is_part]
     groups += [

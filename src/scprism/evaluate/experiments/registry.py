@@ -10,6 +10,7 @@ from scprism.evaluate.experiments.mixing import INTEGRATE
 from scprism.evaluate.experiments.orthogonality import ORTHOGONALITY
 from scprism.evaluate.experiments.pathways import PATHWAYS
 from scprism.evaluate.experiments.plan import Cell, Experiment, Plan
+from scprism.evaluate.experiments.printed import SHARED_TYPES, TABLE_1
 from scprism.evaluate.experiments.regularisation import TABLE_2
 from scprism.evaluate.experiments.released_penalty import RELEASED_PENALTY
 from scprism.evaluate.experiments.stability import STABILITY
@@ -30,7 +31,18 @@ UNITS = (
     STABILITY,
     ABLATION,
 )
-PAPER = (TABLE_2, LOSS_MATRIX, UMAPS, NO_OVERLAP, KNN_SINGLE, KNN_COMBINED, INTEGRATE, KNN_HUMAN)
+PAPER = (
+    TABLE_1,
+    TABLE_2,
+    SHARED_TYPES,
+    LOSS_MATRIX,
+    UMAPS,
+    NO_OVERLAP,
+    KNN_SINGLE,
+    KNN_COMBINED,
+    INTEGRATE,
+    KNN_HUMAN,
+)
 EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in (*PAPER, *UNITS)}
 
 

@@ -178,8 +178,10 @@ def combined(members: Iterable[Source], *, method: Method | Literal["none"]) -> 
     digest = hashlib.sha256(json.dumps([method, *(part.fingerprint for part in parts)]).encode()).hexdigest()[:16]
     types = tuple((str(name), int(n)) for name, n in counts.items())
     organism = parts[0].organism if len({part.organism for part in parts}) == 1 else ""
+    tissues = {part.tissue for part in parts}
     name = " + ".join(part.name for part in parts) + (" (uncorrected)" if method == "none" else "")
-    return Source(name, organism, "type", types, digest, members=parts, method=method)
+    tissue = tissues.pop() if len(tissues) == 1 else ""
+    return Source(name, organism, "type", types, digest, tissue=tissue, members=parts, method=method)
 
 
 def read_source(source: Source, *, max_cells: int, scratch: Path) -> AnnData:

@@ -8,7 +8,8 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.decomposition import PCA
 
-from scprism.evaluate.experiments.plan import Cell, Experiment, Plan, Rows
+from scprism.evaluate.experiments.plan import Cell, Experiment, Plan, Rows, shared_types
+from scprism.evaluate.experiments.roles import FIGURE_3, FIGURE_4, cast
 from scprism.evaluate.experiments.sources import Source
 from scprism.evaluate.experiments.workshop import NetworkSpec, Workshop
 from scprism.evaluate.knn import knn_scores
@@ -53,7 +54,8 @@ def plan_pairs(name: str, pairs: Sequence[tuple[Source, Source]], plan: Plan) ->
 
 
 def plan_single(plan: Plan) -> list[Cell]:
-    pairs = [(a, b) for a, b in plan.pairs(plan.singles) if a.organism == b.organism]
+    pairs = sharing(cast(plan.sources, FIGURE_3))
+    pairs = pairs or [(a, b) for a, b in plan.pairs(plan.singles) if a.organism == b.organism]
     return plan_pairs("knn-single", pairs, plan)
 
 
@@ -64,7 +66,12 @@ def plan_human(plan: Plan) -> list[Cell]:
 
 def plan_combined(plan: Plan) -> list[Cell]:
     sources = [source for source in plan.sources if source.is_corrected]
-    return plan_pairs("knn-combined", plan.pairs(sources), plan)
+    return plan_pairs("knn-combined", sharing(cast(sources, FIGURE_4)) or plan.pairs(sources), plan)
+
+
+def sharing(pairs: Sequence[tuple[Source, Source]]) -> list[tuple[Source, Source]]:
+    """Return the pairs that have a type in common; others say nothing of transfer."""
+    return [(a, b) for a, b in pairs if shared_types(a, b)]
 
 
 def run_pair(cell: Cell, workshop: Workshop) -> Rows:

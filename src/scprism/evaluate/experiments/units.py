@@ -12,6 +12,7 @@ from scprism.enrich.genesets import gene_sets
 from scprism.enrich.pathways import Scores, enrich
 from scprism.enrich.settings import GseaSettings
 from scprism.evaluate.experiments.plan import Plan, shared_types
+from scprism.evaluate.experiments.roles import FIGURE_5, cast
 from scprism.evaluate.experiments.sources import Source
 from scprism.evaluate.experiments.workshop import Network
 from scprism.explain.attribution import GRADIENTS
@@ -42,8 +43,10 @@ def foreign_pairs(plan: Plan, *, per_organism: int = 2) -> list[tuple[Source, So
     """Return pairs of a model's data and foreign cells, as strange to each other as the data allow.
 
     Whole data sets of one organism, pairs with the fewest types in common first and larger ones before smaller; no data
-    set is twice the model's, or twice the query.
+    set is twice the model's, or twice the query. The paper's pair where its tissues are there.
     """
+    if pairs_of_figure := cast(plan.sources, FIGURE_5):
+        return pairs_of_figure
     usable = [s for s in plan.wholes if s.organism and len(s.types) > 1 and file_shape(s.path)[1] >= LEAST_GENES]
     pairs = [(a, b) for a in usable for b in usable if a != b and a.organism == b.organism]
     chosen: list[tuple[Source, Source]] = []

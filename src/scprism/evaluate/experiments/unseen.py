@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
 
 from scprism.evaluate.experiments.plan import Cell, Experiment, Plan, Rows, shared_types
+from scprism.evaluate.experiments.roles import FIGURE_2, cast
 from scprism.evaluate.experiments.workshop import Network, Workshop
 from scprism.evaluate.knn import knn_scores
 from scprism.evaluate.projection import project
@@ -25,17 +26,17 @@ MOST_DRAWN = 600
 
 
 def plan_umap(plan: Plan) -> list[Cell]:
-    if len(plan.wholes) < 2:
-        return []
-    partners = {s: len([1 for a, _ in plan.pairs(plan.wholes) if a == s]) for s in plan.wholes}
-    model = max(plan.wholes, key=lambda s: (partners[s], len(s.types)))
+    pairs = cast(plan.sources, FIGURE_2)
+    if not pairs and len(plan.wholes) > 1:
+        partners = {s: len([1 for a, _ in plan.pairs(plan.wholes) if a == s]) for s in plan.wholes}
+        first = max(plan.wholes, key=lambda s: (partners[s], len(s.types)))
+        pairs = [(first, data) for data in plan.wholes if data != first]
     return [
         Cell(
             "umap", {"preset": preset, "model": model.name, "data": data.name}, (data,), (plan.network(model, preset),)
         )
         for preset in plan.presets
-        for data in plan.wholes
-        if data != model
+        for model, data in pairs
     ]
 
 

@@ -16,6 +16,7 @@ from scprism.report.audit import (
 )
 from scprism.report.audit.losses import loss_section
 from scprism.report.audit.mixing import mixing_section
+from scprism.report.audit.printed import shared_types_section, table1_section
 from scprism.report.audit.regularisation import regularisation_section
 from scprism.report.audit.section import Section
 from scprism.report.audit.transfer import combined_section, human_section, single_section
@@ -24,7 +25,9 @@ from scprism.report.audit.unseen import no_overlap_section, umap_section
 __all__ = ["SECTIONS"]
 
 SECTIONS: dict[str, Callable[[Mapping[str, pd.DataFrame]], Section]] = {
+    "table1": table1_section,
     "table2": regularisation_section,
+    "shared-types": shared_types_section,
     "loss-matrix": loss_section,
     "umap": umap_section,
     "no-overlap": no_overlap_section,
