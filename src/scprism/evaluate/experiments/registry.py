@@ -3,19 +3,35 @@
 from collections.abc import Sequence
 
 from scprism._check import check_choice
+from scprism.evaluate.experiments.ablation import ABLATION
+from scprism.evaluate.experiments.guided import GUIDED
 from scprism.evaluate.experiments.losses import LOSS_MATRIX
 from scprism.evaluate.experiments.mixing import INTEGRATE
+from scprism.evaluate.experiments.orthogonality import ORTHOGONALITY
+from scprism.evaluate.experiments.pathways import PATHWAYS
 from scprism.evaluate.experiments.plan import Cell, Experiment, Plan
 from scprism.evaluate.experiments.regularisation import TABLE_2
+from scprism.evaluate.experiments.released_penalty import RELEASED_PENALTY
+from scprism.evaluate.experiments.stability import STABILITY
+from scprism.evaluate.experiments.tissue_genes import TISSUE_GENES
 from scprism.evaluate.experiments.transfer import KNN_COMBINED, KNN_HUMAN, KNN_SINGLE
 from scprism.evaluate.experiments.unseen import NO_OVERLAP, UMAPS
+from scprism.evaluate.experiments.untrained_sets import UNTRAINED_SETS
 
 __all__ = ["EXPERIMENTS", "planned"]
 
-EXPERIMENTS: dict[str, Experiment] = {
-    experiment.name: experiment
-    for experiment in (TABLE_2, LOSS_MATRIX, UMAPS, NO_OVERLAP, KNN_SINGLE, KNN_COMBINED, INTEGRATE, KNN_HUMAN)
-}
+UNITS = (
+    PATHWAYS,
+    ORTHOGONALITY,
+    TISSUE_GENES,
+    RELEASED_PENALTY,
+    GUIDED,
+    UNTRAINED_SETS,
+    STABILITY,
+    ABLATION,
+)
+PAPER = (TABLE_2, LOSS_MATRIX, UMAPS, NO_OVERLAP, KNN_SINGLE, KNN_COMBINED, INTEGRATE, KNN_HUMAN)
+EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in (*PAPER, *UNITS)}
 
 
 def planned(plan: Plan, *, only: Sequence[str] = ()) -> dict[str, list[Cell]]:

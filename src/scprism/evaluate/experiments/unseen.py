@@ -9,11 +9,12 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
-from umap import UMAP
 
 from scprism.evaluate.experiments.plan import Cell, Experiment, Plan, Rows, shared_types
 from scprism.evaluate.experiments.workshop import Network, Workshop
 from scprism.evaluate.knn import knn_scores
+from scprism.evaluate.projection import project
+from scprism.model.presets import PRESETS
 from scprism.types import FloatArray
 
 __all__ = ["NO_OVERLAP", "UMAPS", "cross_validated_f1", "kept_neighbours"]
@@ -49,7 +50,7 @@ def run_umap(cell: Cell, workshop: Workshop) -> Rows:
     types = cells.obs["type"].to_numpy(dtype=str)
     found: Rows = []
     for view, values in views.items():
-        places = UMAP(random_state=0, n_jobs=1, metric="cosine").fit_transform(values)
+        places = project(_reduced(values), metric="cosine", method=network.config.projection, rng=0).coordinates
         score = cross_validated_f1(values, types)
         found += [
             {"view": view, "x": float(x), "y": float(y), "type": kind, "kept": kept, "f1": score}
@@ -94,8 +95,7 @@ def run_no_overlap(cell: Cell, workshop: Workshop) -> Rows:
         rows.append({"seed": spec.seed, "coverage": coverage, "f1": score})
         if cell.settings["features"] == "untrained" and spec.seed == 0:
             x = _expression(network, cells)
-            n_components = min(spec.config.bottleneck_size, *(n - 1 for n in x.shape))
-            parts = PCA(n_components, svd_solver="randomized", random_state=0).fit_transform(x)
+            parts = _reduced(x)
             rows.append({"features": "PCA", "seed": 0, "coverage": 1.0, "f1": cross_validated_f1(parts, types)})
             rows.append({"features": "all genes", "seed": 0, "coverage": 1.0, "f1": cross_validated_f1(x, types)})
     return rows
@@ -105,6 +105,12 @@ def _expression(network: Network, cells: AnnData) -> FloatArray:
     query = network.opened(cells)
     stacked = sparse.vstack([chunk.inputs for chunk in query.chunks()], format="csr")
     return np.asarray(stacked[:, np.flatnonzero(query.alignment.gene_map.present)].toarray())
+
+
+def _reduced(values: FloatArray) -> FloatArray:
+    """Return as many principal components as the paper's networks have units, or fewer where there are no more."""
+    n_components = min(PRESETS["paper"].bottleneck_size, *(n - 1 for n in values.shape))
+    return np.asarray(PCA(n_components, svd_solver="randomized", random_state=0).fit_transform(values))
 
 
 def cross_validated_f1(values: FloatArray, types: np.ndarray) -> float:

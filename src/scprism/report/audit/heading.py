@@ -42,7 +42,7 @@ def audit_heading(plan: Plan, *, command: str, seconds: float, failed: pd.DataFr
         f"Written by `{command}` (scprism {__version__}, scale `{scale}`). The paper: Walbech et al., Cells 2022, "
         "11, 85 ([method.md](method.md)); its supplement was not available to us. What is said of the released code "
         "was read in one commit (16 December 2021), which may not be the one that made the paper's figures; "
-        "`as_released` is our re-implementation of it. What is said here holds for the data below and was not shown for others.",
+        "`as_released` is our re-implementation of it. What is said here holds for the data below.",
         f"Presets: {', '.join(f'`{name}`' for name in plan.presets)}. Computing took {seconds / 60:.0f} minutes of one "
         "core. Seeds, epochs and permutations are those of the scale "
         "(`src/scprism/evaluate/experiments/scale.py`). Intervals are 95 % bootstrap intervals.",

@@ -4,6 +4,16 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from scprism.report.audit import (
+    ablation,
+    guided,
+    orthogonality,
+    pathways,
+    released_penalty,
+    stability,
+    tissue_genes,
+    untrained_sets,
+)
 from scprism.report.audit.losses import loss_section
 from scprism.report.audit.mixing import mixing_section
 from scprism.report.audit.regularisation import regularisation_section
@@ -22,5 +32,13 @@ SECTIONS: dict[str, Callable[[Mapping[str, pd.DataFrame]], Section]] = {
     "knn-combined": combined_section,
     "integrate": mixing_section,
     "human": human_section,
+    "pathways": pathways.section,
+    "orthogonality": orthogonality.section,
+    "tissue-genes": tissue_genes.section,
+    "released-penalty": released_penalty.section,
+    "guided": guided.section,
+    "untrained-sets": untrained_sets.section,
+    "stability": stability.section,
+    "ablation": ablation.section,
 }
 """By the names of the experiments; each gets the rows of all experiments that were asked for."""

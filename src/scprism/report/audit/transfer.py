@@ -167,7 +167,7 @@ def _per_gene_verdict(table: pd.DataFrame) -> Verdict:
 
 
 def _pca_verdict(table: pd.DataFrame) -> Verdict:
-    if "PCA" not in table or "paper" not in table:
+    if table.empty or "PCA" not in table or "paper" not in table:
         return Verdict(
             "PCA of the same dimension matches the autoencoder in most pairs", "P4", "not asked", "", "no data"
         )
