@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("--genes", default="hallmark")
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--epochs", type=int, default=100, help="of a trial of the naive search")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no further trial after so many")
     arguments = parser.parse_args()
     start = time.monotonic()
@@ -97,7 +98,7 @@ def main() -> None:
     for data in arguments.sets:
         cells = anndata.read_h5ad(arguments.data / f"{data}.h5ad")
         recipe, training = prepare_training(cells.X, list(cells.var_names), config=config, organism=None)
-        for seed, method in [(seed, method) for seed in arguments.seeds for method in METHODS]:
+        for seed, method in [(seed, method) for seed in arguments.seeds for method in arguments.methods]:
             if ((rows["data"] == data) & (rows["seed"] == seed) & (rows["method"] == method)).any():
                 continue
             search = Search(
