@@ -2,6 +2,7 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -18,7 +19,7 @@ from scprism.train.fit import fit_network
 from scprism.train.spaces import SPACES, Span
 from scprism.train.task import Task
 from scprism.train.trials import FACTOR, FIRST_RUNG, expected_fall, open_task, run_trials
-from scprism.train.tune import Search, best_settings, tune_network
+from scprism.train.tune import FINALISTS, Search, best_settings, train_best, tune_network
 from scprism.train.workers import load_task, save_task
 
 CONFIG = dataclasses.replace(PRESETS["paper"], search_epochs=2, final_epochs=3, batch_size=16, check_every=1)
@@ -58,7 +59,7 @@ def test_presets_search_as_the_paper_says_and_as_we_found_best():
     paper, ours = (Search().resolved(PRESETS[name]) for name in ("paper", "default"))
     assert (paper.space, paper.stopping, paper.n_trials) == ("simple", "none", 40)
     assert (ours.space, ours.stopping, ours.n_trials) == ("effective", "halving", 40)
-    assert (PRESETS["paper"].search_epochs, PRESETS["default"].search_epochs) == (100, FIRST_RUNG * FACTOR**2)
+    assert (PRESETS["paper"].search_epochs, PRESETS["default"].search_epochs) == (100, FIRST_RUNG * FACTOR**3)
 
 
 def test_scores_are_the_held_out_losses_after_the_trials_epochs(prepared):
@@ -188,10 +189,46 @@ def test_halving_stops_the_worse_and_trains_the_best_to_the_end(prepared):
     assert set(stopped["epochs"]) <= {FIRST_RUNG, FIRST_RUNG * FACTOR}
     assert 0 < len(stopped) < 20
     complete = table[table["state"] == "complete"]
-    assert best.learning_rate == complete.loc[complete["validation_loss"].idxmin(), "learning_rate"]
+    assert best.learning_rate in complete.nsmallest(FINALISTS, "validation_loss")["learning_rate"].tolist()
     # with one setting that decides alone, what is stopped would have ended worse
     assert stopped["validation_loss"].min() > complete["validation_loss"].min()
     assert stopped["learning_rate"].median() < best.learning_rate
+
+
+def test_halving_trains_three_settings_to_their_end_and_keeps_the_lowest(prepared, monkeypatch):
+    space = {"learning_rate": Span(1e-5, 1e-2)}
+    table = pd.DataFrame(
+        [(0, "complete", 3.0, 1e-4), (1, "stopped", 1.0, 1e-5), (2, "complete", 2.0, 2e-4)]
+        + [(3, "complete", 4.0, 3e-4), (4, "complete", 5.0, 4e-4), (5, "complete", 2.0, 2e-4)],
+        columns=["trial", "state", "validation_loss", "learning_rate"],
+    )
+    ends = {2e-4: 1.9, 1e-4: 1.7, 3e-4: 1.8, 4e-4: 0.1}  # the fourth is never looked at
+    trained: list[float] = []
+
+    def ended(recipe, cells, *, config, rng, device):
+        trained.append(config.learning_rate)
+        assert config.max_epochs == CONFIG.search_epochs + CONFIG.final_epochs
+        return SimpleNamespace(summary={"validation_loss": ends[config.learning_rate]})
+
+    monkeypatch.setattr("scprism.train.tune.fit_network", ended)
+    search = Search(space=space, stopping="halving", n_trials=6)
+    fitted, best = train_best(Task(*prepared, CONFIG, search, 0), table)
+    assert trained == [2e-4, 1e-4, 3e-4]
+    assert (best.learning_rate, fitted.summary["validation_loss"]) == (1e-4, 1.7)
+    trained.clear()
+    _, best = train_best(Task(*prepared, CONFIG, dataclasses.replace(search, stopping="none"), 0), table)
+    assert (trained, best.learning_rate) == ([2e-4], 2e-4)
+
+
+@pytest.mark.parametrize(
+    ("span", "first"), [(Span(1e-4, 1e-2), 1e-3), (Span(1e-2, 1.0), 1e-2), (Span(1e-6, 1e-5), 1e-5)]
+)
+def test_halving_begins_with_the_models_own_settings_as_far_as_the_spans_go(prepared, span, first):
+    space = {"learning_rate": span, "hidden_size": Span(4, 20)}
+    config = dataclasses.replace(CONFIG, hidden_size=10)
+    _, _, table = tuned(prepared, config, n_trials=2, stopping="halving", space=space)
+    assert table.loc[0, ["learning_rate", "hidden_size"]].tolist() == [pytest.approx(first), 10]
+    assert table.loc[1, "hidden_size"] != 10
 
 
 def test_a_stopped_trial_is_expected_to_fall_as_far_as_whole_ones_did_from_there():

@@ -147,7 +147,7 @@ class Config:
     patience: int = 20
 
     search_trials: int = 40
-    search_epochs: int = 36
+    search_epochs: int = 108
     final_epochs: int = 400
     search_space: Literal["simple", "complex", "effective"] = "effective"
     search_stopping: Literal["none", "halving"] = "halving"

@@ -9,13 +9,15 @@ import numpy as np
 import optuna
 
 from scprism.errors import TrainingError
+from scprism.model.config import Config
 from scprism.train.fit import fit_network
 from scprism.train.loop import EpochRecord
 from scprism.train.sampler import NOT_LOST, make_sampler, suggest
+from scprism.train.spaces import Settings, Space
 from scprism.train.study import Study, census, open_study, requeue_lost, sign_of_life
 from scprism.train.task import Task
 
-__all__ = ["POLL_SECONDS", "OnTrial", "expected_fall", "open_task", "run_trials"]
+__all__ = ["POLL_SECONDS", "OnTrial", "expected_fall", "open_task", "own_settings", "run_trials"]
 
 OnTrial: TypeAlias = Callable[[int, float], None]
 States = optuna.trial.TrialState
@@ -28,7 +30,7 @@ POLL_SECONDS = 0.5
 def open_task(task: Task, *, resume: bool) -> Study:
     """Return the study of a task; errors are those of `scprism.train.study.open_study`."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return open_study(
+    study = open_study(
         task.search.storage,
         name=task.name,
         sampler=make_sampler(seed=task.seed),
@@ -36,6 +38,14 @@ def open_task(task: Task, *, resume: bool) -> Study:
         resume=resume,
         context=task.context(),
     )
+    if task.search.stopping == "halving" and not study.get_trials(deepcopy=False):
+        study.enqueue_trial(own_settings(task.config, task.spans), skip_if_exists=True)
+    return study
+
+
+def own_settings(config: Config, space: Space) -> Settings:
+    """Return what `config` has for the settings of a space, as near as its spans allow: what a search must beat."""
+    return {name: min(max(getattr(config, name), span.low), span.high) for name, span in space.items()}
 
 
 def run_trials(study: "Study", task: Task, *, on_trial: OnTrial = lambda *_: None) -> None:
