@@ -198,8 +198,14 @@ def test_halving_stops_the_worse_and_trains_the_best_to_the_end(prepared):
 def test_halving_trains_three_settings_to_their_end_and_keeps_the_lowest(prepared, monkeypatch):
     space = {"learning_rate": Span(1e-5, 1e-2)}
     table = pd.DataFrame(
-        [(0, "complete", 3.0, 1e-4), (1, "stopped", 1.0, 1e-5), (2, "complete", 2.0, 2e-4)]
-        + [(3, "complete", 4.0, 3e-4), (4, "complete", 5.0, 4e-4), (5, "complete", 2.0, 2e-4)],
+        [
+            (0, "complete", 3.0, 1e-4),
+            (1, "stopped", 1.0, 1e-5),
+            (2, "complete", 2.0, 2e-4),
+            (3, "complete", 4.0, 3e-4),
+            (4, "complete", 5.0, 4e-4),
+            (5, "complete", 2.0, 2e-4),
+        ],
         columns=["trial", "state", "validation_loss", "learning_rate"],
     )
     ends = {2e-4: 1.9, 1e-4: 1.7, 3e-4: 1.8, 4e-4: 0.1}  # the fourth is never looked at
