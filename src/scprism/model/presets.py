@@ -28,6 +28,7 @@ PAPER = Config(
     momentum=0.9,
     batch_size=32,
     min_batches=1,
+    max_batches=1_000_000_000,  # an epoch is a pass over all cells
     split=(0.95, 0.05, 0.0),
     max_epochs=500,
     check_every=10,

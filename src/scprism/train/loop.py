@@ -165,6 +165,7 @@ def _train_epochs(
         if progress.n_worse >= config.patience:
             break
         order = run.rng.permutation(parts[0]) if config.reshuffle else parts[0]
+        order = order[: config.max_batches * batch_size(config, len(order))]
         train_loss, penalty = _train_epoch(run, order, epoch=epoch, workspace=workspace)
         validation_loss = mean_loss(run.model, run.cells, parts[1], config=config)
         _check_loss(validation_loss, epoch=epoch, config=config)
