@@ -2,11 +2,10 @@
 
     python benchmarks/search.py --data DIR --out DIR [--sets NAME ...] [--seeds 0 1] [--genes hallmark] [--minutes 4]
 
-Both search the same space with the same number of trials, on the same split. ``naive``: Gaussian process with expected
-improvement, 100 epochs a trial, one after another. ``halving``: what `scprism tune` does, 108 epochs at most, the worse
-trials stopped early. Then follows the final training, up to 400 epochs more with early stopping: of the best settings
-(naive), or of the best three, of which the one with the lowest loss of the cells for early stopping is kept (halving).
-The loss on these cells, and on cells that neither ever looked at, are compared. Times are sums over trials, proposals
+Both search the same space on the same split. ``naive``: 40 trials of 100 epochs, one after another, Gaussian process
+with expected improvement. ``halving``: what `scprism tune` does, fewer trials of 108 epochs at most, the worse ones
+stopped after 36. Then both train their best settings, up to 400 epochs more with early stopping. The loss on the cells
+for early stopping, and on cells that neither ever looked at, are compared. Times are sums over trials, proposals
 included, and the final training. What is done is kept in --out, so that the command can be run again until it
 prints the table.
 """
@@ -85,7 +84,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--space", default="effective")
     parser.add_argument("--genes", default="hallmark")
-    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--trials", type=int, default=40, help="of the naive search")
     parser.add_argument("--epochs", type=int, default=100, help="of a trial of the naive search")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no further trial after so many")
@@ -96,6 +95,7 @@ def main() -> None:
     rows = pd.read_csv(results, sep="\t") if results.exists() else pd.DataFrame(columns=["data", "seed", "method"])
     config: Config = dataclasses.replace(preset_config("default"), genes=arguments.genes)
     n_epochs = {"halving": config.search_epochs, "naive": arguments.epochs}
+    n_trials = {"halving": config.search_trials, "naive": arguments.trials}
     for data in arguments.sets:
         cells = anndata.read_h5ad(arguments.data / f"{data}.h5ad")
         recipe, training = prepare_training(cells.X, list(cells.var_names), config=config, organism=None)
@@ -105,7 +105,7 @@ def main() -> None:
             search = Search(
                 space=arguments.space,
                 stopping=METHODS[method],
-                n_trials=arguments.trials,
+                n_trials=n_trials[method],
                 storage=f"sqlite:///{arguments.out / f'{data}-{method}-{seed}.db'}",
             )
             task = Task(recipe, training, dataclasses.replace(config, search_epochs=n_epochs[method]), search, seed)

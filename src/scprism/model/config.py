@@ -149,7 +149,7 @@ class Config:
     check_every: int = 1
     patience: int = 20
 
-    search_trials: int = 40
+    search_trials: int = 14
     search_epochs: int = 108
     final_epochs: int = 400
     search_space: Literal["simple", "complex", "effective"] = "effective"

@@ -33,6 +33,7 @@ PAPER = Config(
     max_epochs=500,
     check_every=10,
     patience=1,
+    search_trials=40,
     search_epochs=100,
     search_space="simple",
     search_stopping="none",

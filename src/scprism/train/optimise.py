@@ -28,7 +28,8 @@ def new_moments(parameters: FlatParameters, config: Config) -> Moments:
 @torch.no_grad()
 def take_step(parameters: FlatParameters, moments: Moments, config: Config) -> None:
     """Change the parameters, and what is remembered, by one step along the gradients."""
-    values, gradients = [parameters.values], [parameters.gradients]
+    values: list[torch.Tensor] = [parameters.values]
+    gradients = [parameters.gradients]
     if config.optimiser == "adam":
         adam(
             values,

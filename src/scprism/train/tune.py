@@ -16,10 +16,7 @@ from scprism.train.spaces import Settings, Space
 from scprism.train.task import Search, Task
 from scprism.types import RNGLike
 
-__all__ = ["FINALISTS", "Search", "best_settings", "train_best", "tune_network"]
-
-FINALISTS = 3
-"""Settings of a search with stopping that are trained to their end before one is chosen."""
+__all__ = ["Search", "best_settings", "train_best", "tune_network"]
 
 
 def tune_network(
@@ -36,8 +33,7 @@ def tune_network(
 
     Each trial trains ``config.search_epochs`` epochs at most; its score is the loss of the cells for early stopping,
     penalties left out. The cells for the report are never looked at. The best settings are then trained for
-    ``config.final_epochs`` further epochs: anew from the same seed. With stopping, which looks less far ahead, the
-    best three are, and the one that ends lowest is returned. All trials share one split and the prepared data.
+    ``config.final_epochs`` further epochs: anew from the same seed. All trials share one split and the prepared data.
 
     Parameters
     ----------
@@ -86,22 +82,14 @@ def tune_network(
 
 
 def train_best(task: Task, table: pd.DataFrame) -> tuple[Fitted, Config]:
-    """Return the network trained with the best settings of a table of trials, and its settings.
-
-    Where worse trials were stopped early, the best three settings are trained, and the one that ends lowest is chosen.
-    """
-    finals: list[tuple[Fitted, Config]] = []
-    number = FINALISTS if task.search.stopping == "halving" else 1
-    n_epochs = task.config.search_epochs + task.config.final_epochs
-    for settings in best_settings(table, task.spans, number=number):
-        changes: dict[str, Any] = {**settings, "max_epochs": n_epochs}
-        final = dataclasses.replace(task.config, **changes)
-        finals.append((fit_network(task.recipe, task.cells, config=final, rng=task.seed, device=task.device), final))
-    return min(finals, key=lambda pair: float(pair[0].summary["validation_loss"]))
+    """Return the network trained with the best settings of a table of trials, and its settings."""
+    settings: dict[str, Any] = {**best_settings(table, task.spans)}
+    best = dataclasses.replace(task.config, **settings, max_epochs=task.config.search_epochs + task.config.final_epochs)
+    return fit_network(task.recipe, task.cells, config=best, rng=task.seed, device=task.device), best
 
 
-def best_settings(table: pd.DataFrame, space: Space, *, number: int = 1) -> list[Settings]:
-    """Return the settings of the `number` lowest losses, best first, among the trials that ran to their end.
+def best_settings(table: pd.DataFrame, space: Space) -> Settings:
+    """Return the settings of the lowest loss among the trials that ran to their end.
 
     Raises
     ------
@@ -115,8 +103,5 @@ def best_settings(table: pd.DataFrame, space: Space, *, number: int = 1) -> list
             "or the rates."
         )
         raise TrainingError(msg)
-    best = complete.drop_duplicates(list(space)).sort_values("validation_loss", kind="stable").head(number)
-    return [
-        {name: int(row[name]) if isinstance(span.low, int) else float(row[name]) for name, span in space.items()}
-        for _, row in best.iterrows()
-    ]
+    row = complete.sort_values("validation_loss", kind="stable").iloc[0]
+    return {name: int(row[name]) if isinstance(span.low, int) else float(row[name]) for name, span in space.items()}
