@@ -1,16 +1,13 @@
 """The command that runs the paper's experiments."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from scprism.cli import options as o
 from scprism.cli.app import app
 from scprism.cli.console import grid_progress, say
-
-if TYPE_CHECKING:
-    from scprism.evaluate.experiments.sources import Source
 
 __all__ = ["reproduce"]
 
@@ -37,29 +34,11 @@ def reproduce(
     from scprism.evaluate.experiments.plan import Plan
     from scprism.evaluate.experiments.scale import scale_named
     from scprism.model.presets import PRESETS, preset_config
-    from scprism.reproduce import reproduce_paper
+    from scprism.reproduce import find_sources, reproduce_paper
 
     for name in preset or ():
         preset_config(name)
-    plan = Plan(_sources(data, out), tuple(preset or PRESETS), scale_named(scale), data)
+    plan = Plan(find_sources(data, out), tuple(preset or PRESETS), scale_named(scale), data)
     with grid_progress() as on_progress:
         page = reproduce_paper(plan, only=only or (), out=out, jobs=jobs, on_progress=on_progress)
     say(f"audit: {page.resolve()}")
-
-
-def _sources(data: Path | None, out: Path) -> "list[Source]":
-    """Return what there is to run on; Tabula Muris as published is turned into h5ad files in `out` first."""
-    from scprism.evaluate.experiments.combine import best_method, combined_sources
-    from scprism.evaluate.experiments.sources import bundled_sources, file_sources
-    from scprism.read.tabula_muris import tabula_muris_parts
-    from scprism.read.tabula_muris_h5ad import tabula_muris_h5ad
-
-    if data is None:
-        sources = bundled_sources()
-    elif data.is_dir() and len(tabula_muris_parts(data)):
-        say("reading Tabula Muris; this is done once")
-        tabula_muris_h5ad(data, out=out / "tabula_muris")
-        sources = file_sources(out / "tabula_muris")
-    else:
-        sources = file_sources(data)
-    return [*sources, *combined_sources(sources, method=best_method())]

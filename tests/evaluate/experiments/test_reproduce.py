@@ -37,12 +37,12 @@ def test_the_page_has_a_section_and_a_table_for_each_experiment(folder):
     text = (folder / "audit.md").read_text(encoding="utf-8")
     for name in ONLY:
         assert f"`--only {name}`" in text
-        assert len(pd.read_csv(folder / "tables" / f"{name}-1.tsv", sep="\t")) > 1
+        assert len(pd.read_csv(folder / "audit" / f"{name}-1.tsv", sep="\t")) > 1
     assert "scale `tiny`" in text
     assert "| Neighbours in a foreign model's bottleneck tell types" in text
     for figure in ("knn-single", "loss-paper", "umap-default"):
-        assert (folder / "figures" / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
-        assert f"](figures/{figure}.png)" in text
+        assert (folder / "audit" / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
+        assert f"](audit/{figure}.png)" in text
 
 
 def test_a_second_run_computes_nothing_and_writes_the_same_page(folder, plan):

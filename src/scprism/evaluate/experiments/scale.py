@@ -66,7 +66,7 @@ SCALES = {
         search_epochs=10,
         final_epochs=20,
         search_seeds=3,
-        search_sources=4,
+        search_sources=2,
         n_permutations=1000,
         max_cells=1000,
     ),

@@ -40,7 +40,7 @@ def audit_heading(plan: Plan, *, command: str, seconds: float, failed: pd.DataFr
     parts = [
         "# An audit of the paper's claims",
         f"Written by `{command}` (scprism {__version__}, scale `{scale}`). The paper: Walbech et al., Cells 2022, "
-        "11, 85 ([method.md](method.md)); its supplement was not available to us. What is said of the released code "
+        "11, 85 (`docs/method.md`); its supplement was not available to us. What is said of the released code "
         "was read in one commit (16 December 2021), which may not be the one that made the paper's figures; "
         "`as_released` is our re-implementation of it. What is said here holds for the data below.",
         f"Presets: {', '.join(f'`{name}`' for name in plan.presets)}. Computing took {seconds / 60:.0f} minutes of one "

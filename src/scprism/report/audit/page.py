@@ -16,7 +16,7 @@ DPI = 110
 
 
 def write_audit(folder: Path, *, heading: str, sections: Sequence[Section]) -> Path:
-    """Return the path of ``audit.md``, written into the folder with ``figures`` and ``tables`` beside it.
+    """Return the path of ``audit.md``, written into the folder; its figures and tables are in ``audit`` beside it.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ def write_audit(folder: Path, *, heading: str, sections: Sequence[Section]) -> P
         parts += [f"## {section.title}", f"`--only {section.name}`", section.text]
         for i, (caption, table) in enumerate(section.tables, start=1):
             parts += [f"*{caption}*", markdown_table(table)]
-            with replacing(folder / "tables" / f"{section.name}-{i}.tsv") as scratch:
+            with replacing(folder / "audit" / f"{section.name}-{i}.tsv") as scratch:
                 table.to_csv(scratch, sep="\t", index=False)
         for name, (caption, figure) in section.figures.items():
-            with replacing(folder / "figures" / f"{name}.png") as scratch:
+            with replacing(folder / "audit" / f"{name}.png") as scratch:
                 figure.savefig(scratch, dpi=DPI, metadata={"Software": None})
             plt.close(figure)
-            parts.append(f"![{caption}](figures/{name}.png)\n\n*{caption}*")
+            parts.append(f"![{caption}](audit/{name}.png)\n\n*{caption}*")
     with replacing(folder / "audit.md") as scratch:
         scratch.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
     return folder / "audit.md"
