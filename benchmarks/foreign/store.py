@@ -47,6 +47,7 @@ IGNORED = frozenset(
         "n_neighbours",
         "projection",
         "search_trials",
+        "votes",
         "search_epochs",
         "final_epochs",
     ]
