@@ -38,17 +38,16 @@ def cast_votes(ballots: IntArray, *, worth: FloatArray | None = None) -> tuple[I
         Of a vote for each label (`worth_of_votes`); the r-th nearest neighbour then has a vote of 1/√r. Without it all
         votes are equal, and of labels with equally many that of the nearer voters wins.
     """
-    k = ballots.shape[1]
+    k, n_labels = ballots.shape[1], int(ballots.max(initial=0)) + 1
     ranks = np.arange(1, k + 1)
-    if worth is None:
-        weights = 1 + 1e-3 * ranks[::-1] / k**2  # decides between equals, too small to change a majority
-    else:
-        weights = 1 / np.sqrt(ranks)
+    # equal votes but for what decides between equals, too small to change a majority
+    by_rank = 1 + 1e-3 * ranks[::-1] / k**2 if worth is None else 1 / np.sqrt(ranks)
+    by_label = np.ones(n_labels) if worth is None else worth
     rows = np.arange(len(ballots))
-    votes = np.zeros((len(ballots), int(ballots.max(initial=0)) + 1))
-    for rank in range(k):
+    votes = np.zeros((len(ballots), n_labels))
+    for rank, weight in enumerate(by_rank):
         label = ballots[:, rank]
-        votes[rows, label] += weights[rank] if worth is None else weights[rank] * worth[label]
+        votes[rows, label] += weight * by_label[label]
     best = votes.argmax(axis=1)
     if worth is None:
         return best, (ballots == best[:, None]).mean(axis=1)
