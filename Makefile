@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint format clean
+.PHONY: audit demo test lint format clean
 
 # The network is used by pip alone; everything else comes with the repository.
 $(VENV)/.installed: pyproject.toml
@@ -22,6 +22,15 @@ $(VENV)/.linted: $(VENV)/.installed
 
 demo: $(VENV)/.installed
 	$(BIN)/scprism demo --out demo
+
+# What docs/audit.md says, from the data of DATA, by two processes; it goes on where it was interrupted.
+DATA ?= ../shared/data
+audit: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[tune,integrate]"
+	$(BIN)/scprism reproduce --data $(DATA) --out build/audit --jobs 2
+	mkdir -p docs/audit
+	cp build/audit/audit.md docs/audit.md
+	cp build/audit/audit/*.png docs/audit/
 
 test: $(VENV)/.tested
 	$(BIN)/python -m pytest -q -n 2

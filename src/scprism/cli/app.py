@@ -33,5 +33,5 @@ def _options(
     """Train an interpretable autoencoder on single cells, apply it unchanged to others, explain what it says."""
 
 
-datasets_app = typer.Typer(help="The real data that come with scprism.", **SETTINGS)
+datasets_app = typer.Typer(help="The real data that come with scprism, and those to download.", **SETTINGS)
 app.add_typer(datasets_app, name="datasets")

@@ -1,15 +1,17 @@
 """What the command line says on stderr: steps, progress, warnings, errors."""
 
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    from scprism.evaluate.experiments.grid import Progress as GridProgress
     from scprism.train.loop import EpochRecord
 
-__all__ = ["say", "show_warnings", "training_progress"]
+__all__ = ["grid_progress", "say", "show_warnings", "training_progress"]
 
 
 def say(text: str) -> None:
@@ -56,3 +58,27 @@ def training_progress(max_epochs: int) -> Iterator[Callable[["EpochRecord"], Non
             progress.update(task, completed=record.epoch, loss=f"validation loss {record.validation_loss:.5g}")
 
         yield on_epoch
+
+
+@contextmanager
+def grid_progress() -> Iterator[Callable[["GridProgress"], None]]:
+    """Yield what to call after each step of a grid: a bar with the time left, or a line a minute without a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"), TextColumn("{task.fields[last]}"))
+    said = 0.0
+
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("grid", total=None, left="", last="")
+
+        def on_progress(state: "GridProgress") -> None:
+            nonlocal said
+            left = f"{state.seconds_left / 60:.0f} min left"
+            progress.update(task, total=state.n_steps, completed=state.n_done, left=left, last=state.last)
+            if not console.is_terminal and (time.monotonic() - said > 60 or state.n_done == state.n_steps):
+                said = time.monotonic()
+                say(f"{state.n_done} of {state.n_steps} steps, {left}; last: {state.last}")
+
+        yield on_progress

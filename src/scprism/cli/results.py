@@ -7,11 +7,11 @@ import typer
 
 from scprism._check import check_choice
 from scprism.cli import options as o
-from scprism.cli.app import app, datasets_app
+from scprism.cli.app import app
 from scprism.cli.console import say
 from scprism.errors import InputError
 
-__all__ = ["enrich", "explain", "list_datasets", "report"]
+__all__ = ["enrich", "explain", "report"]
 
 
 @app.command(epilog="Example: scprism explain model query.h5ad --groupby cell_type --out explanation.h5ad")
@@ -176,11 +176,3 @@ def report(
         layer=query_layer,
     )
     say(f"report: {out.resolve()}")
-
-
-@datasets_app.command("list", epilog="Example: scprism datasets list")
-def list_datasets() -> None:
-    """List the bundled data sets with their source."""
-    from scprism.read.datasets import dataset_table
-
-    typer.echo(dataset_table().to_string(index=False))

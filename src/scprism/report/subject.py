@@ -10,8 +10,8 @@ from anndata import AnnData
 from scprism._check import closest, some
 from scprism.annotate import EMBEDDING_KEY
 from scprism.errors import InputError
+from scprism.evaluate.projection import Projection, project
 from scprism.explain.explanation import ALL, Explanation
-from scprism.report.projection import Projection, project
 from scprism.report.trust import check_trust
 from scprism.transfer.labels import labels_as_text
 from scprism.transfer.neighbours import scaling_of

@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import torch
 from scipy import sparse
 
 import scprism
+from scprism._processes import end_with_parent
 from scprism.errors import InputError, PrismError, TrainingError
 from scprism.model.config import Config
 from scprism.prepare.recipe import Recipe
@@ -149,21 +149,9 @@ def _load_matrix(folder: Path) -> sparse.csr_matrix:
     return sparse.csr_matrix(tuple(parts), shape=tuple(np.load(folder / "shape.npy")), copy=False)
 
 
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone; its trial is tried again by whoever comes next."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def main() -> None:
     """Run trials of the task in a folder; the arguments are the folder and the number of threads."""
-    _end_with_parent()
+    end_with_parent()
     torch.set_num_threads(int(sys.argv[2]))
     try:
         task = load_task(Path(sys.argv[1]))

@@ -5,7 +5,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from scprism.report.projection import Projection, principal_components, project
+from scprism.evaluate.projection import Projection, principal_components, project
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,44 @@
+"""The command that runs the paper's experiments."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scprism.cli import options as o
+from scprism.cli.app import app
+from scprism.cli.console import grid_progress, say
+
+__all__ = ["reproduce"]
+
+
+@app.command(epilog="Example: scprism reproduce --data DIR --only knn-single --only orthogonality --out audit")
+def reproduce(
+    out: o.Out,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of labelled h5ad files, or of Tabula Muris. [default: bundled data]")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="An experiment; may be repeated. [default: all]")] = None,
+    preset: Annotated[list[str] | None, typer.Option(help="A preset; may be repeated. [default: all three]")] = None,
+    scale: Annotated[
+        str, typer.Option(help="tiny (does it run?), reduced, or full (the paper's numbers).")
+    ] = "reduced",
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes side by side. [default: one a core]")] = None,
+) -> None:
+    """Run the paper's experiments and the tests of its claims; OUT/audit.md says what came out.
+
+    What is done is kept in OUT, and the same command goes on where it was interrupted.
+    """
+    o.check_out(out, folder=True)
+    o.use_threads(None)
+    from scprism.evaluate.experiments.plan import Plan
+    from scprism.evaluate.experiments.scale import scale_named
+    from scprism.model.presets import PRESETS, preset_config
+    from scprism.reproduce import find_sources, reproduce_paper
+
+    for name in preset or ():
+        preset_config(name)
+    plan = Plan(find_sources(data, out), tuple(preset or PRESETS), scale_named(scale), data)
+    with grid_progress() as on_progress:
+        page = reproduce_paper(plan, only=only or (), out=out, jobs=jobs, on_progress=on_progress)
+    say(f"audit: {page.resolve()}")

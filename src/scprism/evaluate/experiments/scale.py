@@ -1,0 +1,101 @@
+"""How much of each experiment is run: the paper's numbers, or as much as two cores do in an hour or two."""
+
+from dataclasses import dataclass, replace
+
+from scprism._check import check_choice
+from scprism.model.config import Config
+from scprism.model.presets import preset_config
+
+__all__ = ["SCALES", "Scale", "scale_named", "scaled_config"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Numbers of repetitions and lengths of runs.
+
+    Attributes
+    ----------
+    seeds, penalty_seeds, untrained_seeds
+        Networks of each setting, of each penalty in `orthogonality`, and as they were drawn.
+    max_epochs, one_cell_epochs
+        Most epochs of a training, and of one whose batches are single cells, as the released code has them.
+    search_trials, search_epochs, final_epochs, search_seeds, search_sources
+        Of `table2`; the last is the number of data sets.
+    n_permutations
+        Of the enrichments.
+    max_cells
+        Cells of a data set; of larger ones a sample with equal shares of types is drawn.
+    """
+
+    seeds: int
+    penalty_seeds: int
+    untrained_seeds: int
+    max_epochs: int
+    one_cell_epochs: int
+    search_trials: int
+    search_epochs: int
+    final_epochs: int
+    search_seeds: int
+    search_sources: int
+    n_permutations: int
+    max_cells: int
+
+
+SCALES = {
+    "tiny": Scale(
+        seeds=1,
+        penalty_seeds=2,
+        untrained_seeds=2,
+        max_epochs=2,
+        one_cell_epochs=1,
+        search_trials=2,
+        search_epochs=1,
+        final_epochs=1,
+        search_seeds=2,
+        search_sources=1,
+        n_permutations=100,
+        max_cells=150,
+    ),
+    "reduced": Scale(
+        seeds=2,
+        penalty_seeds=5,
+        untrained_seeds=10,
+        max_epochs=100,
+        one_cell_epochs=3,
+        search_trials=8,
+        search_epochs=10,
+        final_epochs=20,
+        search_seeds=3,
+        search_sources=2,
+        n_permutations=1000,
+        max_cells=1000,
+    ),
+    "full": Scale(
+        seeds=5,
+        penalty_seeds=10,
+        untrained_seeds=10,
+        max_epochs=500,
+        one_cell_epochs=500,
+        search_trials=40,
+        search_epochs=100,
+        final_epochs=400,
+        search_seeds=5,
+        search_sources=100,
+        n_permutations=10_000,
+        max_cells=1_000_000,
+    ),
+}
+"""``"tiny"`` shows that everything runs; its numbers mean nothing. ``"full"`` is the paper's."""
+
+
+def scale_named(name: str) -> Scale:
+    """Return a scale by name; `InputError` if there is none of that name."""
+    check_choice("scale", name, SCALES)
+    return SCALES[name]
+
+
+def scaled_config(preset: str, scale: Scale) -> Config:
+    """Return the settings of a preset, with no more epochs than the scale has."""
+    config = preset_config(preset)
+    most = scale.one_cell_epochs if config.batch_size == 1 else scale.max_epochs
+    return replace(config, max_epochs=min(config.max_epochs, most))

@@ -1,0 +1,54 @@
+"""What stands first on the audit page: what was run, on what, and how long it took."""
+
+import pandas as pd
+
+from scprism._version import __version__
+from scprism.evaluate.experiments.plan import Plan
+from scprism.evaluate.experiments.scale import SCALES
+from scprism.report.audit.page import markdown_table
+
+__all__ = ["audit_heading"]
+
+
+def audit_heading(plan: Plan, *, command: str, seconds: float, failed: pd.DataFrame) -> str:
+    """Return the page's first part.
+
+    Parameters
+    ----------
+    plan
+        What was run.
+    command
+        The command that writes the page.
+    seconds
+        Computing time of all results, on one thread.
+    failed
+        Cells of the grid that have no result: ``experiment``, ``settings`` and ``message``.
+    """
+    scale = next((name for name, known in SCALES.items() if known == plan.scale), "custom")
+    sources = pd.DataFrame(
+        [
+            {
+                "data": source.name,
+                "organism": source.organism or "unknown",
+                "platform": source.platform,
+                "labelled cells": sum(n for _, n in source.types),
+                "types": len(source.types),
+            }
+            for source in plan.sources
+        ]
+    )
+    parts = [
+        "# An audit of the paper's claims",
+        f"Written by `{command}` (scprism {__version__}, scale `{scale}`). The paper: Walbech et al., Cells 2022, "
+        "11, 85 (`docs/method.md`); its supplement was not available to us. What is said of the released code "
+        "was read in one commit (16 December 2021), which may not be the one that made the paper's figures; "
+        "`as_released` is our re-implementation of it. What is said here holds for the data below.",
+        f"Presets: {', '.join(f'`{name}`' for name in plan.presets)}. Computing took {seconds / 60:.0f} minutes of one "
+        "core. Seeds, epochs and permutations are those of the scale "
+        "(`src/scprism/evaluate/experiments/scale.py`). Intervals are 95 % bootstrap intervals.",
+        "## Data",
+        markdown_table(sources),
+    ]
+    if len(failed):
+        parts += [f"{len(failed)} cells of the grid have no result:", markdown_table(failed)]
+    return "\n\n".join(parts)
