@@ -91,6 +91,8 @@ class Config:
         What is searched, and whether the worse trials are stopped early (`docs/search.md`).
     metric, standardise_latent, n_neighbours
         Distance, scaling and number of neighbours of the label transfer.
+    votes
+        Of these neighbours: all equal, or the more the nearer the neighbour and the rarer its label.
     knn_neighbours
         Numbers of neighbours of the paper's kNN experiment (row 10).
     foreign_loss
@@ -158,6 +160,7 @@ class Config:
     metric: Literal["cosine", "euclidean"] = "cosine"
     standardise_latent: bool = False
     n_neighbours: int = 15
+    votes: Literal["equal", "weighted"] = "weighted"
     knn_neighbours: tuple[int, ...] = tuple(range(2, 26))
     foreign_loss: Literal["all_cells", "one_cell"] = "all_cells"
     gene_count: Literal["after_filter", "as_released"] = "after_filter"

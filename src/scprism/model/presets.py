@@ -38,6 +38,7 @@ PAPER = Config(
     search_space="simple",
     search_stopping="none",
     metric="euclidean",
+    votes="equal",
     attribution="guided",
 )
 """As the paper's text describes, with the penalty's gradient. The text names neither sizes nor a learning rate (they
