@@ -139,10 +139,10 @@ def open_task(pair: Pair, reference: Reference, folder: Path) -> Task:
     )
 
 
-def vote(task: Task, z: np.ndarray, z_query: np.ndarray, metric: str) -> np.ndarray:
-    """Return the calls of labelled reference cells for scored query cells."""
+def vote(task: Task, z: np.ndarray, z_query: np.ndarray, metric: str, *, equal: bool = False) -> np.ndarray:
+    """Return the calls of labelled reference cells for scored query cells; with votes that are all equal if wanted."""
     voters = task.codes >= 0
-    return knn_calls(z[voters], task.codes[voters], z_query[task.scored], metric=metric)
+    return knn_calls(z[voters], task.codes[voters], z_query[task.scored], metric=metric, equal=equal)
 
 
 def all_methods(*, variants: list[Method], seeds: int, untrained_seeds: int) -> list[Method]:
@@ -150,7 +150,9 @@ def all_methods(*, variants: list[Method], seeds: int, untrained_seeds: int) -> 
     networks = [Method(name, (name,), PRESETS[name], seeds) for name in ("default", "paper")]
     networks.append(Method("as_released", ("as_released",), released(PRESETS["as_released"])))
     networks.append(Method("untrained", ("untrained",), PRESETS["default"], untrained_seeds, trained=False))
-    networks[0] = dataclasses.replace(networks[0], rows=("default", "default, latent standardised"))
+    networks[0] = dataclasses.replace(
+        networks[0], rows=("default", "default, equal votes", "default, latent standardised")
+    )
     return [networks[0], *variants, *networks[1:], *(Method(name, rows) for name, (rows, _) in BASELINES.items())]
 
 

@@ -3,24 +3,22 @@
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from scprism.transfer.votes import cast_votes, worth_of_votes
+
 __all__ = ["NEIGHBOURS", "knn_calls"]
 
 NEIGHBOURS = tuple(range(2, 26))
 
 
-def knn_calls(reference: np.ndarray, codes: np.ndarray, query: np.ndarray, *, metric: str) -> np.ndarray:
+def knn_calls(
+    reference: np.ndarray, codes: np.ndarray, query: np.ndarray, *, metric: str, equal: bool = False
+) -> np.ndarray:
     """Return the label code of each query cell for each k, int16 (len(NEIGHBOURS), cells).
 
-    Majority of the k nearest; of equals, the nearer ones (as `scprism.transfer.labels` decides).
+    The rule is that of `Prism.label`: near voters and those of rare labels count more; or all count the same.
     """
     n = min(NEIGHBOURS[-1], len(reference))
     found = NearestNeighbors(n_neighbors=n, metric=metric, algorithm="brute").fit(reference)
     near = codes[found.kneighbors(query, return_distance=False)]  # (cells, n)
-    chosen = np.arange(codes.max() + 1)
-    calls = []
-    for k in NEIGHBOURS:
-        m = min(k, n)
-        weights = 1 + 1e-3 * np.arange(m, 0, -1) / m**2
-        votes = ((near[:, :m, None] == chosen) * weights[:, None]).sum(axis=1)
-        calls.append(votes.argmax(axis=1))
-    return np.array(calls, dtype=np.int16)
+    worth = None if equal else worth_of_votes(codes, n_labels=int(codes.max()) + 1)
+    return np.array([cast_votes(near[:, : min(k, n)], worth=worth)[0] for k in NEIGHBOURS], dtype=np.int16)

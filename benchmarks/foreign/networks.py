@@ -51,7 +51,8 @@ def trained(reference: Reference, method: Method, seed: int) -> Network:
 def network_calls(task: Task, network: Network, rows: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Return calls for each row, with the reference seen through the query's gaps.
 
-    A row whose name ends in ", whole reference" has it whole; one in ", latent standardised" has the latent so.
+    A row whose name ends in ", whole reference" has it whole; one in ", latent standardised" has the latent so; one in
+    ", equal votes" counts each neighbour the same.
     """
     query, config = network.opened(task.query), network.config
     z_query, z = network.embedded(query), network.embedded(with_gaps_of(network.reference, query))
@@ -62,15 +63,15 @@ def network_calls(task: Task, network: Network, rows: tuple[str, ...]) -> dict[s
             calls[row] = latent_vote(task, network.embedded(network.reference), z_query, config)
         else:
             settings = replace(config, standardise_latent=True) if change == "latent standardised" else config
-            calls[row] = latent_vote(task, z, z_query, settings)
+            calls[row] = latent_vote(task, z, z_query, settings, equal=change == "equal votes")
     return calls
 
 
-def latent_vote(task: Task, z: np.ndarray, z_query: np.ndarray, config: Config) -> np.ndarray:
+def latent_vote(task: Task, z: np.ndarray, z_query: np.ndarray, config: Config, *, equal: bool = False) -> np.ndarray:
     """Return calls in the latent space, standardised over the labelled reference cells if the settings say so."""
     if config.standardise_latent:
         voters = z[task.codes >= 0].astype(np.float64)
         mean, spread = voters.mean(axis=0), voters.std(axis=0)
         spread = np.where(spread > 0, spread, 1)
         z, z_query = (z - mean) / spread, (z_query - mean) / spread
-    return vote(task, z, z_query, config.metric)
+    return vote(task, z, z_query, config.metric, equal=equal)

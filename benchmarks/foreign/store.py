@@ -24,6 +24,7 @@ PREPARING = ("prepare", "transfer/align.py", "transfer/query.py", "read/symbols.
 GENES_AND_SCALE = (
     *(f"prepare/{name}.py" for name in ("genes", "ids", "learn", "names", "normalise", "organism", "orthologs")),
     "transfer/align.py",
+    "transfer/votes.py",
     "read/symbols.py",
 )
 """What decides a baseline's input. `prepare/stream.py` only carries it out: raise `BASELINE_VERSION` if it changes."""
@@ -35,6 +36,7 @@ NETWORK = (
     "train/loop.py",
     "train/step.py",
     "transfer/embed.py",
+    "transfer/votes.py",
 )
 IGNORED = frozenset(
     [
@@ -47,6 +49,7 @@ IGNORED = frozenset(
         "n_neighbours",
         "projection",
         "search_trials",
+        "votes",
         "search_epochs",
         "final_epochs",
     ]

@@ -6,7 +6,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from scprism.errors import InputError
 from scprism.transfer.labels import known_labels, labels_as_text, neighbour_labels
-from scprism.transfer.reference import cast_votes
+from scprism.transfer.votes import cast_votes
 
 
 @pytest.fixture

@@ -28,14 +28,17 @@ PAPER = Config(
     momentum=0.9,
     batch_size=32,
     min_batches=1,
+    max_batches=1_000_000_000,  # an epoch is a pass over all cells
     split=(0.95, 0.05, 0.0),
     max_epochs=500,
     check_every=10,
     patience=1,
+    search_trials=40,
     search_epochs=100,
     search_space="simple",
     search_stopping="none",
     metric="euclidean",
+    votes="equal",
     attribution="guided",
 )
 """As the paper's text describes, with the penalty's gradient. The text names neither sizes nor a learning rate (they

@@ -17,8 +17,8 @@ DEPTHS = (0.5, 0.1)
 """Shares of the molecules that are kept."""
 MISSING = (0.2, 0.5)
 """Shares of the genes that are left out."""
-PLATFORM_SPREADS = (0.5, 1.0)
-"""Standard deviations of the log efficiency with which another platform captures each gene."""
+PLATFORM_SPREADS = (0.5, 1.0, 1.5, 2.0)
+"""Standard deviations of the log efficiency with which another platform, or species, captures each gene."""
 FULL_CAPTURE = 2.3
 """Standard deviations above the usual gene from which on nothing of a gene is lost: one gene in a hundred."""
 

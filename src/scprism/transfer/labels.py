@@ -11,7 +11,8 @@ from scprism._check import closest
 from scprism.errors import InputError, PrismWarning
 from scprism.model.config import Config
 from scprism.transfer.neighbours import BLOCK, neighbour_finder
-from scprism.transfer.reference import LabelReference, cast_votes, voters_of
+from scprism.transfer.reference import LabelReference, voters_of
+from scprism.transfer.votes import cast_votes
 from scprism.types import FloatArray, IntArray
 
 __all__ = ["known_labels", "label_cells", "labels_as_text", "neighbour_labels"]
@@ -28,7 +29,7 @@ def neighbour_labels(
     n_neighbours: int,
     metric: Literal["cosine", "euclidean"],
 ) -> IntArray:
-    """Return the label number with most votes among each query cell's nearest reference cells, (cells,).
+    """Return the label number with most votes, all equal, of each query cell's nearest reference cells, (cells,).
 
     Parameters
     ----------

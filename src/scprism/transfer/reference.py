@@ -12,6 +12,7 @@ from scprism.model.config import Config
 from scprism.transfer.confidence import Calibration, Evidence, learn_calibration
 from scprism.transfer.neighbours import BLOCK, Finder, Neighbours, Scaling, neighbour_finder, placed, scaling_of
 from scprism.transfer.place import Usual
+from scprism.transfer.votes import cast_votes, worth_of_votes
 from scprism.types import FloatArray, IntArray
 
 __all__ = [
@@ -21,7 +22,6 @@ __all__ = [
     "Space",
     "Voters",
     "calibration_sample",
-    "cast_votes",
     "learn_reference",
     "shape_of",
     "space_of",
@@ -127,6 +127,8 @@ class Voters:
         Where each label's cells lie.
     n_neighbours
         How many vote.
+    worth
+        Of a vote for each label, float64 (labels,); None for equal votes.
     """
 
     space: Space
@@ -134,32 +136,15 @@ class Voters:
     codes: IntArray
     shape: Shape
     n_neighbours: int
+    worth: FloatArray | None
 
     def calls(self, latent: FloatArray, neighbours: Neighbours) -> Calls:
         """Return the labels that these neighbours give to cells with this latent."""
-        label, votes = cast_votes(self.codes[neighbours.cell])
+        label, votes = cast_votes(self.codes[neighbours.cell], worth=self.worth)
         distance = neighbours.distance.mean(axis=1, dtype=np.float64)
         relative = _log(distance) - _log(self.shape.usual_distance)[label]
         deviation = _log(_deviation(self.space.place(latent), label, self.shape))
         return Calls(label, distance, Evidence(votes, neighbours.cell.shape[1], relative, deviation))
-
-
-def cast_votes(ballots: IntArray) -> tuple[IntArray, FloatArray]:
-    """Return the label with most votes and its share of them; of equals, that of the nearer voters.
-
-    Parameters
-    ----------
-    ballots
-        Labels of each cell's neighbours, nearest first, int (cells, neighbours).
-    """
-    k = ballots.shape[1]
-    weights = 1 + 1e-3 * np.arange(k, 0, -1) / k**2  # decides between equals, too small to change a majority
-    rows = np.arange(len(ballots))
-    votes = np.zeros((len(ballots), int(ballots.max(initial=0)) + 1))
-    for rank in range(k):
-        votes[rows, ballots[:, rank]] += weights[rank]
-    best = votes.argmax(axis=1)
-    return best, (ballots == best[:, None]).mean(axis=1)
 
 
 def space_of(latent: FloatArray, config: Config) -> Space:
@@ -171,7 +156,8 @@ def voters_of(reference: LabelReference, config: Config) -> Voters:
     """Return the cells of a reference ready to be asked."""
     n_neighbours = min(config.n_neighbours, len(reference.latent) - 1)
     space = space_of(reference.latent, config)
-    return Voters(space, space.finder(reference.latent), reference.codes, reference.shape, n_neighbours)
+    worth = _worth(reference.codes, config, n_labels=len(reference.names))
+    return Voters(space, space.finder(reference.latent), reference.codes, reference.shape, n_neighbours, worth)
 
 
 def learn_reference(
@@ -214,7 +200,7 @@ def learn_reference(
     find = space.finder(latent)
     among_themselves = find(latent, k + 1).without(np.arange(len(latent)))
     shape = shape_of(space.place(latent), codes, among_themselves.distance.mean(axis=1), n_labels=n_labels)
-    voters = Voters(space, find, codes, shape, k)
+    voters = Voters(space, find, codes, shape, k, _worth(codes, config, n_labels=n_labels))
     clean = voters.calls(latent[sample], among_themselves.of(sample))
     foreign = [voters.calls(copy, find(copy, k + 1).without(sample)) for copy in copies]
     calibration = learn_calibration(
@@ -284,6 +270,10 @@ def _evidence_without_own_type(latent: FloatArray, voters: Voters, sample: IntAr
         evidence = voters.calls(cells, Neighbours(found.distance, others[found.cell])).evidence
         votes[asked], distance[asked], deviation[asked] = evidence.votes, evidence.log_distance, evidence.log_deviation
     return Evidence(votes, voters.n_neighbours, distance, deviation)
+
+
+def _worth(codes: IntArray, config: Config, *, n_labels: int) -> FloatArray | None:
+    return worth_of_votes(codes, n_labels=n_labels) if config.votes == "weighted" else None
 
 
 def _deviation(points: FloatArray, label: IntArray, shape: Shape) -> FloatArray:
