@@ -70,9 +70,9 @@ def compare_latents(first: FloatArray, second: FloatArray) -> dict[str, str | in
     """Return how far the units of two latents of the same cells are the same, and how far their spaces are.
 
     ``matched``: mean |Spearman| of matched units. ``single_r2``: median over units of the squared correlation with the
-    partner, what one unit says of another. ``span_r2``: median over units of the share of variance that all units of the
-    other latent predict in cells not fitted on, the mean of both directions. ``canonical``: mean canonical correlation
-    in such cells.
+    partner, what one unit says of another. ``span_r2``: median over units of the share of variance that all units of
+    the other latent predict in cells not fitted on, the mean of both directions. ``canonical``: mean canonical
+    correlation in such cells.
     """
     matching = match_units(first, second)
     spans = [np.nanmedian(predicted_share(a, b)) for a, b in ((first, second), (second, first))]
