@@ -97,4 +97,4 @@ def _pca_latents(cell: Cell, workshop: Workshop) -> Iterator[FloatArray]:
         yield np.asarray(fit.transform(x))
 
 
-STABILITY = Experiment("stability", "Units and their span over seeds (P7)", plan_stability, run_stability, version=2)
+STABILITY = Experiment("stability", "Units and their span over seeds (P7)", plan_stability, run_stability, version=3)
