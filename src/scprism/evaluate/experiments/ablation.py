@@ -44,12 +44,11 @@ USING = ("missing genes", "distance", "attribution")
 USED = tuple(name for group in USING for name in GROUPS[group])
 ELSEWHERE = (
     *("search_trials", "search_epochs", "final_epochs", "search_space", "search_stopping"),
-    *("n_neighbours", "knn_neighbours", "foreign_loss", "gene_count", "projection"),
+    *("n_neighbours", "votes", "knn_neighbours", "foreign_loss", "gene_count", "projection"),
 )
 """Settings that nothing in this table depends on: the search, other experiments, and the number of neighbours, which is
 the same throughout."""
 NEIGHBOURS = 15
-NETWORKS = 2
 REFERENCES = 2
 
 
@@ -114,7 +113,7 @@ def plan_ablation(plan: Plan) -> list[Cell]:
     for i, step in enumerate(ablation_steps(plan.scale)):
         used: dict[str, Scalar] = {name: getattr(step.config, name) for name in USED}
         words: dict[str, Scalar] = {"step": i, "name": step.name, "towards": step.towards, "changes": step.changes}
-        seeds = 1 if step.config.batch_size == 1 else min(NETWORKS, plan.scale.seeds)
+        seeds = 1 if step.config.batch_size == 1 else plan.scale.ablation_seeds
         for reference, query in _pairs(plan):
             for seed in range(seeds):
                 settings: dict[str, Scalar] = {"reference": reference.name, "query": query.name, "seed": seed, **words}

@@ -52,7 +52,7 @@ def plan_orthogonality(plan: Plan) -> list[Cell]:
             (query,),
             tuple(NetworkSpec(model, penalised(preset, plan.scale, penalty), seed) for seed in range(seeds[preset])),
         )
-        for model, query in small_pairs(plan)
+        for model, query in small_pairs(plan, n=plan.scale.penalty_pairs)
         for preset in PRESETS_TRIED
         if preset in plan.presets
         for penalty in PENALTIES

@@ -15,8 +15,10 @@ class Scale:
 
     Attributes
     ----------
-    seeds, penalty_seeds, untrained_seeds
-        Networks of each setting, of each penalty in `orthogonality`, and as they were drawn.
+    seeds, penalty_seeds, ablation_seeds, untrained_seeds
+        Networks of each setting, of each penalty in `orthogonality`, in each step of `ablation`, and untrained.
+    penalty_pairs
+        Pairs of model and foreign cells in `orthogonality`.
     max_epochs, one_cell_epochs
         Most epochs of a training, and of one whose batches are single cells, as the released code has them.
     search_trials, search_epochs, final_epochs, search_seeds, search_sources
@@ -29,6 +31,8 @@ class Scale:
 
     seeds: int
     penalty_seeds: int
+    ablation_seeds: int
+    penalty_pairs: int
     untrained_seeds: int
     max_epochs: int
     one_cell_epochs: int
@@ -45,6 +49,8 @@ SCALES = {
     "tiny": Scale(
         seeds=1,
         penalty_seeds=2,
+        ablation_seeds=1,
+        penalty_pairs=1,
         untrained_seeds=2,
         max_epochs=2,
         one_cell_epochs=1,
@@ -59,6 +65,8 @@ SCALES = {
     "reduced": Scale(
         seeds=2,
         penalty_seeds=5,
+        ablation_seeds=1,
+        penalty_pairs=1,
         untrained_seeds=10,
         max_epochs=100,
         one_cell_epochs=3,
@@ -73,6 +81,8 @@ SCALES = {
     "full": Scale(
         seeds=5,
         penalty_seeds=10,
+        ablation_seeds=3,
+        penalty_pairs=2,
         untrained_seeds=10,
         max_epochs=500,
         one_cell_epochs=500,

@@ -208,8 +208,8 @@ def _section(
     text = (
         f"{len(table)} ordered pairs. Neighbours are cells of the reference, all types; query cells count if their "
         "type is among the reference's. `paper`, `as_released`, `untrained`, all genes and PCA with the Euclidean "
-        "distance, `default` with its cosine, unless a column says otherwise. `paper, Adam` has "
-        "the paper's network and loss and the default's optimiser, batches and early stopping. Values are means over seeds and k = 5…25."
+        "distance, `default` with its cosine, unless a column says otherwise. `paper, Adam` has the "
+        "paper's network and loss, trained as `default` is. Values are means over seeds and k = 5…25."
     )
     tables = (
         ("Macro-F1", pd.concat([table, mean]).reset_index(names="pair")),
