@@ -23,7 +23,7 @@ __all__ = ["ABLATION", "GROUPS", "Step", "ablation_steps", "log_counts"]
 LEGS = ("as_released", "paper", "default")
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "optimiser, batches, patience": (
-        *("optimiser", "learning_rate", "momentum", "batch_size", "min_batches", "reshuffle"),
+        *("optimiser", "learning_rate", "momentum", "batch_size", "min_batches", "max_batches", "reshuffle"),
         *("max_epochs", "check_every", "patience"),
     ),
     "split of the cells": ("split", "stratify"),
