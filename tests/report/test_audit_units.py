@@ -49,6 +49,19 @@ def test_units_are_counted_by_their_number_of_sets():
     assert pathways.histogram(hits) == [1, 1, 1]
 
 
+@pytest.mark.parametrize(("untrained", "outcome"), [(9, "not shown"), (2, "holds")])
+def test_single_sets_count_only_where_more_units_have_any_than_by_chance(untrained, outcome):
+    rows = []
+    for preset, n_any in (("paper", 9), ("untrained", untrained)):
+        for seed in (0, 1):
+            network = {"model": "a", "query": "b", "preset": preset, "seed": seed}
+            summary = dict.fromkeys(("coverage", "sets_per_unit", "sets_of_one", "sets_over_four", "share"), 1.0)
+            counted = {"method": "guided", "rule": "each ranking", "units": 50, "any": n_any, "single": n_any}
+            rows.append({**network, **summary, **counted})
+            rows += [{**network, "unit": f"u{i}", "gene_set": "s", "each ranking": 1} for i in range(n_any)]
+    assert verdict(pathways.section, "pathways", rows).outcome == outcome
+
+
 def attributions(*, guided_between, plain_between, guided_kept):
     between = {"guided": guided_between, "plain": plain_between, "deeplift": 0.2, "gradient_x_input": 0.2}
     return [

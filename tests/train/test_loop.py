@@ -187,6 +187,21 @@ def test_small_data_are_cut_into_at_least_sixteen_batches(n_cells, expected):
     assert batch_size(PRESETS["paper"], n_cells) == 32
 
 
+def test_epochs_of_large_data_are_parts_of_it_drawn_anew(cells, monkeypatch):
+    orders: list[list[int]] = []
+
+    def recorded(cells, rows, **options):
+        if "dropout" in options:
+            orders.append(list(rows))
+        return batches(cells, rows, **options)
+
+    monkeypatch.setattr("scprism.train.loop.batches", recorded)
+    _, result = trained(cells, settings(max_batches=3, max_epochs=20))
+    assert {len(order) for order in orders} == {3 * 8}
+    assert all(len(set(order)) == len(order) for order in orders)
+    assert len(set().union(*orders)) == result.n_train == 57
+
+
 def test_without_reshuffling_every_epoch_sees_the_cells_in_one_order(cells, monkeypatch):
     orders: list[list[int]] = []
 

@@ -17,7 +17,7 @@ from scprism.train.batches import TrainingCells, split_cells
 from scprism.train.fit import fit_network
 from scprism.train.spaces import SPACES, Span
 from scprism.train.task import Task
-from scprism.train.trials import FACTOR, FIRST_RUNG, expected_fall, open_task, run_trials
+from scprism.train.trials import expected_fall, first_rung, open_task, run_trials
 from scprism.train.tune import Search, best_settings, tune_network
 from scprism.train.workers import load_task, save_task
 
@@ -57,8 +57,9 @@ def test_spaces_are_those_of_the_paper():
 def test_presets_search_as_the_paper_says_and_as_we_found_best():
     paper, ours = (Search().resolved(PRESETS[name]) for name in ("paper", "default"))
     assert (paper.space, paper.stopping, paper.n_trials) == ("simple", "none", 40)
-    assert (ours.space, ours.stopping, ours.n_trials) == ("effective", "halving", 40)
-    assert (PRESETS["paper"].search_epochs, PRESETS["default"].search_epochs) == (100, FIRST_RUNG * FACTOR**2)
+    assert (ours.space, ours.stopping, ours.n_trials) == ("effective", "halving", 14)
+    assert (PRESETS["paper"].search_epochs, PRESETS["default"].search_epochs) == (100, 108)
+    assert first_rung(PRESETS["default"]) == 36
 
 
 def test_scores_are_the_held_out_losses_after_the_trials_epochs(prepared):
@@ -86,7 +87,7 @@ def test_a_search_in_two_parts_proposes_what_one_in_one_part_does(prepared, tmp_
     _, _, parts = tuned(prepared, n_trials=12, storage=storage, stopping=stopping, resume=True)
     _, _, whole = tuned(prepared, n_trials=12, stopping=stopping)
     pd.testing.assert_frame_equal(parts.drop(columns="seconds"), whole.drop(columns="seconds"))
-    assert whole["learning_rate"].nunique() == 12
+    assert len(whole.drop_duplicates(["learning_rate", "hidden_size", "bottleneck_size", "penalty_weight"])) == 12
 
 
 # what a killed process leaves: its third trial begun, its settings drawn, no word of its end
@@ -185,13 +186,24 @@ def test_halving_stops_the_worse_and_trains_the_best_to_the_end(prepared):
     config = dataclasses.replace(CONFIG, search_epochs=14, learning_rate=1e-3)
     _, best, table = tuned(prepared, config, n_trials=20, stopping="halving", space={"learning_rate": Span(1e-6, 1e-2)})
     stopped = table[table["state"] == "stopped"]
-    assert set(stopped["epochs"]) <= {FIRST_RUNG, FIRST_RUNG * FACTOR}
+    assert set(stopped["epochs"]) <= {4, 12}
     assert 0 < len(stopped) < 20
     complete = table[table["state"] == "complete"]
     assert best.learning_rate == complete.loc[complete["validation_loss"].idxmin(), "learning_rate"]
     # with one setting that decides alone, what is stopped would have ended worse
     assert stopped["validation_loss"].min() > complete["validation_loss"].min()
     assert stopped["learning_rate"].median() < best.learning_rate
+
+
+@pytest.mark.parametrize(
+    ("span", "first"), [(Span(1e-4, 1e-2), 1e-3), (Span(1e-2, 1.0), 1e-2), (Span(1e-6, 1e-5), 1e-5)]
+)
+def test_halving_begins_with_the_models_own_settings_as_far_as_the_spans_go(prepared, span, first):
+    space = {"learning_rate": span, "hidden_size": Span(4, 20)}
+    config = dataclasses.replace(CONFIG, hidden_size=10)
+    _, _, table = tuned(prepared, config, n_trials=2, stopping="halving", space=space)
+    assert table.loc[0, ["learning_rate", "hidden_size"]].tolist() == [pytest.approx(first), 10]
+    assert table.loc[1, "hidden_size"] != 10
 
 
 def test_a_stopped_trial_is_expected_to_fall_as_far_as_whole_ones_did_from_there():

@@ -27,7 +27,9 @@ def reproduce(
 ) -> None:
     """Run the paper's experiments and the tests of its claims; OUT/audit.md says what came out.
 
-    What is done is kept in OUT, and the same command goes on where it was interrupted.
+    What is done is kept in OUT, and the same command goes on where it was interrupted. Experiments: table1, table2,
+    shared-types (Tables 3 and 4), loss-matrix, umap, no-overlap, knn-single, knn-combined, integrate, human, pathways,
+    orthogonality, tissue-genes, released-penalty, guided, untrained-sets, stability, ablation.
     """
     o.check_out(out, folder=True)
     o.use_threads(None)

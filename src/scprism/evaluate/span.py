@@ -1,6 +1,7 @@
 """What all units together hold, whichever way single units are turned: linear prediction from one latent to another."""
 
 import numpy as np
+from sklearn.linear_model import RidgeCV
 
 from scprism.types import FloatArray, RNGLike
 
@@ -8,6 +9,8 @@ __all__ = ["canonical_correlation", "held_out_halves", "matched_r2", "predicted_
 
 RIDGE = 1e-3
 """Added to the variances of standardised predictors: keeps units that are nearly the same from blowing up."""
+RIDGES = (1e-5, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
+"""The same in regressions, of which leave-one-out errors of the fitted cells choose, for each column by itself."""
 LEAST_SPREAD = 1e-6
 """A column whose standard deviation is below this part of the largest is as good as constant, and left out."""
 
@@ -21,8 +24,8 @@ def held_out_halves(n_cells: int, *, rng: RNGLike = 0) -> tuple[np.ndarray, np.n
 def predicted_share(source: FloatArray, target: FloatArray, *, rng: RNGLike = 0) -> FloatArray:
     """Return for each column of `target` the share of variance that `source` predicts in cells not fitted on: R².
 
-    A ridge regression on one random half of the cells, R² on the other; below 0 where it is worse than the first
-    half's mean. NaN for columns as good as constant.
+    A ridge regression on one random half of the cells, its strength chosen there, and R² on the other; below 0 where it
+    is worse than the first half's mean. NaN for columns as good as constant.
 
     Parameters
     ----------
@@ -80,9 +83,9 @@ def _errors(source: FloatArray, target: FloatArray, *, rng: RNGLike) -> tuple[Fl
     fit, test = held_out_halves(len(source), rng=rng)
     x, y = _standard(source, fit), np.asarray(target, dtype=np.float64)
     centre = y[fit].mean(axis=0)
-    gram = x[fit].T @ x[fit] / len(fit) + RIDGE * np.eye(x.shape[1])
-    slope = np.linalg.solve(gram, x[fit].T @ (y[fit] - centre) / len(fit))
-    error = ((y[test] - centre - x[test] @ slope) ** 2).sum(axis=0)
+    model = RidgeCV(alphas=len(fit) * np.asarray(RIDGES), fit_intercept=False, alpha_per_target=y.shape[1] > 1)
+    predicted = model.fit(x[fit], y[fit] - centre).predict(x[test]).reshape(len(test), -1)
+    error = ((y[test] - centre - predicted) ** 2).sum(axis=0)
     total = ((y[test] - y[test].mean(axis=0)) ** 2).sum(axis=0)
     return error, total
 

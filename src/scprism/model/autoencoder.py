@@ -60,8 +60,9 @@ class Autoencoder(nn.Module):
 
 
 def _empty_layer(n_inputs: int, n_outputs: int) -> nn.Linear:
-    """Return a layer without values: `nn.Linear` would draw them from torch's global generator."""
-    return nn.Linear(n_inputs, n_outputs, device="meta").to_empty(device="cpu")
+    """Return a layer whose values are of no use yet; torch's global generator, which draws them, is left as it was."""
+    with torch.random.fork_rng(devices=[]):  # a layer on the device "meta" would import sympy: 25 MB
+        return nn.Linear(n_inputs, n_outputs)
 
 
 def layer_betas(config: Config, n_genes: int) -> Betas:

@@ -14,6 +14,7 @@ AT_LEAST_ONE = (
     "bottleneck_size",
     "batch_size",
     "min_batches",
+    "max_batches",
     "max_epochs",
     "check_every",
     "patience",
@@ -74,8 +75,9 @@ class Config:
         Weight of the sum of all absolute weights and biases, and whether it has a gradient (row 3).
     weight_decay, optimiser, learning_rate, momentum, batch_size, max_epochs
         Of the optimiser; the momentum is SGD's, Nesterov's kind (row 4 for the decay).
-    min_batches
+    min_batches, max_batches
         Least batches of an epoch: batches of a small data set are smaller than `batch_size`, but not under 16 cells.
+        Most batches of an epoch: of a large data set each epoch sees as many cells, drawn anew.
     reshuffle
         Draw a new order of the training cells for each epoch; the released code keeps one.
     split, stratify
@@ -141,6 +143,7 @@ class Config:
     momentum: float = 0.9
     batch_size: int = 128
     min_batches: int = 16
+    max_batches: int = 500
     reshuffle: bool = True
     split: tuple[float, float, float] = (0.9, 0.05, 0.05)
     stratify: str | None = None
@@ -148,8 +151,8 @@ class Config:
     check_every: int = 1
     patience: int = 20
 
-    search_trials: int = 40
-    search_epochs: int = 36
+    search_trials: int = 14
+    search_epochs: int = 108
     final_epochs: int = 400
     search_space: Literal["simple", "complex", "effective"] = "effective"
     search_stopping: Literal["none", "halving"] = "halving"

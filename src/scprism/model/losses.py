@@ -64,7 +64,7 @@ def loss_and_slopes(
     """Return the sum of the cells' losses, and its derivatives by `z`, (cells, genes), and by the dispersions, if any.
 
     All but those of the negative binomial are written out, in as few passes over the cells as there can be; autograd
-    finds the same.
+    finds the same. The multinomial has `scprism.train.likelihood`.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def loss_and_slopes(
         As in `reconstruction_loss`.
     """
     if likelihood == "multinomial":
-        loss, slope = _multinomial(z, target)
-        return loss, (slope, None)
+        msg = "The derivatives of the multinomial, which reads counts sparse, are those of `scprism.train.likelihood`."
+        raise TypeError(msg)
     if log_dispersion is not None:
         return _by_autograd(z, target, likelihood=likelihood, log_dispersion=log_dispersion)
     gate = None if beta is None else torch.sigmoid(beta * z)
@@ -93,17 +93,6 @@ def loss_and_slopes(
         slope = y.exp_().sub_(target)
     slope.div_(target.shape[1])
     return loss, (slope if gate is None else slope.mul_(gate), None)
-
-
-def _multinomial(z: torch.Tensor, target: torch.Tensor) -> tuple[float, torch.Tensor]:
-    total = target.sum(dim=1, keepdim=True)
-    share = target.div_(total.clamp_min(1.0))
-    log_p = torch.log_softmax(z, dim=1, out=z)
-    loss = -float(torch.dot(share.view(-1), log_p.view(-1)))
-    slope = log_p.exp_().sub_(share)
-    if bool((total == 0).any()):
-        slope[total[:, 0] == 0] = 0  # a cell without counts has nothing to say
-    return loss, slope
 
 
 def _log_library(counts: torch.Tensor) -> torch.Tensor:

@@ -147,7 +147,7 @@ def _joined(pieces: list[AnnData], parts: list[Part]) -> AnnData:
             raise InputError(msg)
     if len(pieces) == 1:
         return pieces[0]
-    return anndata.concat([piece[:, genes] for piece in pieces])
+    return anndata.concat(pieces)  # genes in the order of the first
 
 
 def _obs(obs: pd.DataFrame, annotations: pd.DataFrame | None, *, place: Path, part: Part) -> pd.DataFrame:

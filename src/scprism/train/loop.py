@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from scprism.model.penalties import decorrelation_penalty, map_penalty, weight_p
 from scprism.train.batches import Dropout, TrainingCells, batches, split_cells
 from scprism.train.checkpoint import Checkpoint, TrainingState, check_checkpoint, read_checkpoint, write_checkpoint
 from scprism.train.flat import FlatParameters, flatten_parameters
+from scprism.train.optimise import Moments, new_moments, take_step
 from scprism.train.step import PenaltyOf, Workspace, add_gradients, batch_loss, new_workspace
 from scprism.types import IntArray
 
@@ -25,7 +25,7 @@ __all__ = ["EpochRecord", "OnEpoch", "TrainingResult", "batch_size", "mean_loss"
 logger = logging.getLogger("scprism")
 
 _Parts = tuple[IntArray, IntArray, IntArray]
-EVALUATION_BATCH = 512
+EVALUATION_BATCH = 128
 LEAST_BATCH = 16
 """Batches are not made smaller than this for the sake of more steps."""
 MIN_IMPROVEMENT = 1e-8
@@ -77,7 +77,7 @@ class _Run:
 
     model: Autoencoder
     parameters: FlatParameters
-    optimiser: torch.optim.Optimizer
+    moments: Moments
     best: torch.Tensor
     cells: TrainingCells
     config: Config
@@ -125,7 +125,7 @@ def train_model(
     parameters = flatten_parameters(model)
     best = parameters.values.detach().clone()
     dropout = _dropout(cells, config=config, rng=rng)
-    run = _Run(model, parameters, _optimiser(parameters, config), best, cells, config, rng, dropout)
+    run = _Run(model, parameters, new_moments(parameters, config), best, cells, config, rng, dropout)
     progress = _Progress()
     if checkpoint is not None and check_checkpoint(checkpoint.path, resume=checkpoint.resume):
         progress, parts = _restore(run, read_checkpoint(checkpoint))
@@ -165,6 +165,7 @@ def _train_epochs(
         if progress.n_worse >= config.patience:
             break
         order = run.rng.permutation(parts[0]) if config.reshuffle else parts[0]
+        order = order[: config.max_batches * batch_size(config, len(order))]
         train_loss, penalty = _train_epoch(run, order, epoch=epoch, workspace=workspace)
         validation_loss = mean_loss(run.model, run.cells, parts[1], config=config)
         _check_loss(validation_loss, epoch=epoch, config=config)
@@ -215,7 +216,7 @@ def _train_epoch(run: _Run, rows: IntArray, *, epoch: int, workspace: Workspace)
             if config.l1_gradient:
                 gradients.add_(values.sign(), alpha=config.l1_weight)
         _check_loss(loss + penalty, epoch=epoch, config=config)
-        run.optimiser.step()
+        take_step(run.parameters, run.moments, config)
         total += loss
         total_penalty += penalty * batch.n_cells
     return total / len(rows), total_penalty / len(rows)
@@ -249,23 +250,8 @@ def _check_loss(loss: float, *, epoch: int, config: Config) -> None:
         raise TrainingError(msg)
 
 
-def _optimiser(parameters: FlatParameters, config: Config) -> torch.optim.Optimizer:
-    if config.optimiser == "adam":
-        return torch.optim.Adam(
-            [parameters.values], lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
-    return torch.optim.SGD(
-        [parameters.values],
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        nesterov=config.momentum > 0,
-        weight_decay=config.weight_decay,
-    )
-
-
 def _state(run: _Run, progress: _Progress, parts: _Parts) -> TrainingState:
-    moments: dict[str, Any] = run.optimiser.state[run.parameters.values]
-    tensors = {f"optimiser.{k}": v for k, v in moments.items() if isinstance(v, torch.Tensor)}
+    tensors = {f"optimiser.{name}": moment for name, moment in run.moments.items()}
     split = {f"split.{i}": torch.from_numpy(part) for i, part in enumerate(parts)}
     record = {**dataclasses.asdict(progress), "generator": run.rng.bit_generator.state}
     return TrainingState({"values": run.parameters.values, "best": run.best, **tensors, **split}, record)
@@ -277,9 +263,8 @@ def _restore(run: _Run, state: TrainingState) -> tuple[_Progress, _Parts]:
     with torch.no_grad():
         run.parameters.values.copy_(tensors["values"])
         run.best.copy_(tensors["best"])
-    moments = {name.removeprefix("optimiser."): t for name, t in tensors.items() if name.startswith("optimiser.")}
-    device = run.parameters.values.device
-    run.optimiser.state[run.parameters.values] = {name: t.to(device) for name, t in moments.items()}
+        for name, moment in run.moments.items():
+            moment.copy_(tensors[f"optimiser.{name}"])
     run.rng.bit_generator.state = record.pop("generator")
     log = tuple(EpochRecord(**row) for row in record.pop("log"))
     return _Progress(log=log, **record), (

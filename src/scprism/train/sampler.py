@@ -50,9 +50,12 @@ class RankSampler(optuna.samplers.BaseSampler):  # type: ignore[misc]
         return self._inner.sample_independent(study, trial, param_name, param_distribution)
 
 
-def make_sampler(*, seed: int) -> RankSampler:
-    """Return what proposes settings: a Gaussian process with expected improvement, after ten random trials."""
-    return RankSampler(lambda seed: optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False), seed=seed)
+def make_sampler(*, seed: int, n_first: int = 10) -> RankSampler:
+    """Return what proposes settings: a Gaussian process with expected improvement, after `n_first` random trials."""
+    return RankSampler(
+        lambda seed: optuna.samplers.GPSampler(seed=seed, n_startup_trials=n_first, warn_independent_sampling=False),
+        seed=seed,
+    )
 
 
 def suggest(trial: Any, name: str, span: Span) -> float:

@@ -16,14 +16,15 @@ from torch import nn
 from scprism.model.autoencoder import Autoencoder, softplus
 from scprism.model.losses import Likelihood, loss_and_slopes
 from scprism.train.batches import Batch
+from scprism.train.likelihood import SparseShares
 
 __all__ = ["PenaltyOf", "Workspace", "add_gradients", "batch_loss", "new_workspace"]
 
 PenaltyOf = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """The penalty, given the first layer before its activation, (cells, hidden), and the latent, (cells, units)."""
 
-CELLS_AT_ONCE = 256
-"""Cells whose output is held at a time."""
+CELLS_AT_ONCE = 128
+"""Cells whose output is held at a time: some thousand genes of so many cells stay in a core's second cache."""
 SPARSE_BELOW = 0.2
 """Share of non-zero inputs below which the first layer is faster sparse than dense."""
 
@@ -87,10 +88,8 @@ def add_gradients(
             model, last.detach(), batch.targets, likelihood=likelihood, workspace=workspace, slope=slope
         )
     penalty = penalty_of(hidden, latent)
-    if penalty.requires_grad:
-        torch.autograd.backward([last, penalty], [slope, torch.ones_like(penalty)])
-    else:
-        torch.autograd.backward(last, slope)
+    # one number whose gradients are those wanted: given several, torch imports sympy
+    torch.autograd.backward(torch.dot(last.view(-1), slope.view(-1)) + penalty)
     with torch.no_grad():
         _add_first_gradients(model.hidden, inputs, _gradient(hidden))
         if fill is not None:
@@ -175,11 +174,16 @@ def _output_layer(
     weight, at_once = layer.weight, len(workspace.output)
     for start in range(0, n_cells, at_once):
         part = last[start : start + at_once]
-        target = _dense(targets[start : start + at_once], workspace.target)
         z = torch.addmm(layer.bias, part, weight.t(), out=workspace.output[: len(part)])
-        loss, (by_output, by_dispersion) = loss_and_slopes(
-            z, target, likelihood=likelihood, beta=model.betas.output, log_dispersion=model.log_dispersion
-        )
+        counts = targets[start : start + at_once]
+        if likelihood == "multinomial":
+            loss = SparseShares.of_counts(counts, device=z.device).replace_by_slopes(z)
+            by_output, by_dispersion = z, None
+        else:
+            target = _dense(counts, workspace.target)
+            loss, (by_output, by_dispersion) = loss_and_slopes(
+                z, target, likelihood=likelihood, beta=model.betas.output, log_dispersion=model.log_dispersion
+            )
         total += loss
         if slope is not None:
             torch.mm(by_output, weight, out=slope[start : start + at_once])

@@ -16,7 +16,7 @@ from scprism.train.spaces import Settings, Space
 from scprism.train.task import Search, Task
 from scprism.types import RNGLike
 
-__all__ = ["Search", "best_settings", "tune_network"]
+__all__ = ["Search", "best_settings", "train_best", "tune_network"]
 
 
 def tune_network(
@@ -78,9 +78,14 @@ def tune_network(
         study = open_task(task, resume=search.resume)
         run_trials(study, task, on_trial=on_trial)
         table = trials_table(study)
+    return *train_best(task, table), table
+
+
+def train_best(task: Task, table: pd.DataFrame) -> tuple[Fitted, Config]:
+    """Return the network trained with the best settings of a table of trials, and its settings."""
     settings: dict[str, Any] = {**best_settings(table, task.spans)}
-    best = dataclasses.replace(config, **settings, max_epochs=config.search_epochs + config.final_epochs)
-    return fit_network(recipe, cells, config=best, rng=seed, device=device), best, table
+    best = dataclasses.replace(task.config, **settings, max_epochs=task.config.search_epochs + task.config.final_epochs)
+    return fit_network(task.recipe, task.cells, config=best, rng=task.seed, device=task.device), best
 
 
 def best_settings(table: pd.DataFrame, space: Space) -> Settings:

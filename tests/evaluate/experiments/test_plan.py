@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from scprism.cli.reproduce import reproduce
 from scprism.errors import InputError
 from scprism.evaluate.experiments.combine import combined_sources
 from scprism.evaluate.experiments.plan import Cell, Plan, shared_types
-from scprism.evaluate.experiments.registry import planned
+from scprism.evaluate.experiments.registry import EXPERIMENTS, planned
 from scprism.evaluate.experiments.scale import SCALES, scale_named, scaled_config
 from scprism.evaluate.experiments.workshop import settings_for
 from scprism.model.presets import PRESETS
@@ -61,6 +62,11 @@ def test_corrected_expression_is_reconstructed_as_it_is(sources):
 def test_an_unknown_experiment_is_named_with_those_there_are(sources, tiny, unknown):
     with pytest.raises(InputError, match=f"`only` must be one of .*'knn-single'.* got '{unknown}'"):
         planned(Plan(sources, ("paper",), tiny), only=[unknown])
+
+
+def test_the_command_names_every_experiment():
+    listed = reproduce.__doc__.split("Experiments:")[1].replace("(Tables 3 and 4)", "")
+    assert [name.strip(" .\n") for name in listed.split(",")] == list(EXPERIMENTS)
 
 
 def test_an_unknown_scale_is_refused():

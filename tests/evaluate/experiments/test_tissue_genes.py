@@ -8,7 +8,9 @@ from scprism.evaluate.experiments.tissue_genes import in_mouse, plan_tissue_gene
 def test_the_rank_test_is_the_share_of_pairs_in_which_the_overlapping_set_is_called_more():
     n_called, overlaps = np.array([3, 1, 2, 1, 0]), np.array([True, True, False, False, False])
     # 3 beats 2, 1 and 0; 1 loses to 2, ties with 1, beats 0
-    assert rank_test(n_called, overlaps)[0] == pytest.approx((3 + 0 + 0.5 + 1) / 6)
+    auc, p_value = rank_test(n_called, overlaps)
+    assert auc == pytest.approx((3 + 0 + 0.5 + 1) / 6)
+    assert p_value < 0.5
 
 
 def test_without_overlapping_sets_there_is_no_test():

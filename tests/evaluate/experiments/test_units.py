@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,6 +43,13 @@ def test_no_data_set_is_model_or_query_twice_and_selections_of_genes_are_left_ou
 
 def test_small_pairs_are_those_with_the_fewest_cells_to_train_on(plan):
     assert names(small_pairs(plan, n=1)) == [("skin", "gut")]
+
+
+def test_the_papers_tissues_are_the_pair_where_they_are_there(plan, source):
+    types = {"a": 20, "b": 20}
+    muscle = replace(source("muscle", types), platform="Smart-seq2", tissue="Limb_Muscle")
+    mammary = replace(source("mammary", types), platform="Smart-seq2", tissue="Mammary_Gland")
+    assert names(foreign_pairs(replace(plan, sources=[*plan.sources, mammary, muscle]))) == [("muscle", "mammary")]
 
 
 def test_organisms_are_not_mixed(plan, source):

@@ -171,5 +171,5 @@ def log_counts(network: Network, cells: AnnData) -> FloatArray:
 
 
 ABLATION = Experiment(
-    "ablation", "From the released code to the default, a switch at a time", plan_ablation, run_ablation
+    "ablation", "From the released code to the default, a switch at a time", plan_ablation, run_ablation, version=2
 )

@@ -8,9 +8,12 @@ from scprism.evaluate.experiments.units import commonest_types, foreign_pairs, u
 from scprism.evaluate.experiments.workshop import Workshop
 from scprism.model.presets import PRESETS
 
-__all__ = ["PATHWAYS", "n_networks"]
+__all__ = ["PATHWAYS", "UNTRAINED", "n_networks"]
 
 NETWORKS = 2
+UNTRAINED = "untrained"
+"""In place of a preset: networks of the preset ``paper`` as they were drawn, the yardstick of what chance calls."""
+MOST_UNTRAINED = 5
 
 
 def n_networks(plan: Plan, preset: str, *, most: int = NETWORKS) -> int:
@@ -19,23 +22,22 @@ def n_networks(plan: Plan, preset: str, *, most: int = NETWORKS) -> int:
 
 
 def plan_pathways(plan: Plan) -> list[Cell]:
-    return [
-        Cell(
-            "pathways",
-            {
+    cells = []
+    for model, query in foreign_pairs(plan):
+        trained = [
+            (preset, plan.network(model, preset, s)) for preset in plan.presets for s in range(n_networks(plan, preset))
+        ]
+        drawn = [plan.untrained(model, "paper", s) for s in range(min(MOST_UNTRAINED, plan.scale.untrained_seeds))]
+        for kind, network in [*trained, *((UNTRAINED, network) for network in drawn)]:
+            settings: dict[str, Scalar] = {
                 "model": model.name,
                 "query": query.name,
-                "preset": preset,
-                "seed": seed,
-                "n_permutations": plan.scale.n_permutations,
-            },
-            (query,),
-            (plan.network(model, preset, seed),),
-        )
-        for model, query in foreign_pairs(plan)
-        for preset in plan.presets
-        for seed in range(n_networks(plan, preset))
-    ]
+                "preset": kind,
+                "seed": network.seed,
+            }
+            n = plan.scale.n_permutations
+            cells.append(Cell("pathways", {**settings, "n_permutations": n}, (query,), (network,)))
+    return cells
 
 
 def run_pathways(cell: Cell, workshop: Workshop) -> Rows:

@@ -36,7 +36,7 @@ class Cell:
             max_cells,
             sorted(self.settings.items()),
             [[source.name, source.fingerprint] for source in self.sources],
-            [network.key for network in self.networks],
+            [[network.key, network.readings] for network in self.networks],
         ]
         return hashlib.sha256(json.dumps(record).encode()).hexdigest()[:24]
 

@@ -7,7 +7,7 @@ import numpy as np
 from scprism.evaluate.experiments.orthogonality import off_orthonormal
 from scprism.evaluate.experiments.plan import Cell, Experiment, Plan, Rows
 from scprism.evaluate.experiments.scale import scaled_config
-from scprism.evaluate.experiments.units import n_labelled
+from scprism.evaluate.experiments.units import file_shape
 from scprism.evaluate.experiments.workshop import NetworkSpec, Workshop
 from scprism.model.weights import Weights
 
@@ -21,7 +21,7 @@ SHARE_OF_EPOCHS = 20
 def plan_released_penalty(plan: Plan) -> list[Cell]:
     if "as_released" not in plan.presets:
         return []
-    source = min(plan.wholes, key=lambda s: (n_labelled(s), s.name))
+    source = min(plan.wholes, key=lambda s: (file_shape(s.path), s.name))
     config = scaled_config("as_released", plan.scale)
     config = replace(config, max_epochs=max(1, config.max_epochs // SHARE_OF_EPOCHS))
     cells = []

@@ -6,7 +6,7 @@ from scprism._check import check_choice
 from scprism.model.config import Config
 from scprism.model.presets import preset_config
 
-__all__ = ["SCALES", "Scale", "scale_named", "scaled_config"]
+__all__ = ["SCALES", "Scale", "adam_config", "scale_named", "scaled_config"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,3 +99,24 @@ def scaled_config(preset: str, scale: Scale) -> Config:
     config = preset_config(preset)
     most = scale.one_cell_epochs if config.batch_size == 1 else scale.max_epochs
     return replace(config, max_epochs=min(config.max_epochs, most))
+
+
+def adam_config(scale: Scale) -> Config:
+    """Return the preset `paper` with the optimiser, batches and early stopping of `default`, all else the same.
+
+    The paper's optimiser leaves a network near its start unless it takes very many steps; this is the network and loss
+    of the paper, trained.
+    """
+    ours = preset_config("default")
+    names = (
+        "optimiser",
+        "learning_rate",
+        "batch_size",
+        "min_batches",
+        "split",
+        "max_epochs",
+        "check_every",
+        "patience",
+    )
+    config = replace(preset_config("paper"), **{name: getattr(ours, name) for name in names})
+    return replace(config, max_epochs=min(config.max_epochs, scale.max_epochs))

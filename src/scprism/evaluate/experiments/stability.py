@@ -69,17 +69,17 @@ def run_stability(cell: Cell, workshop: Workshop) -> Rows:
 def compare_latents(first: FloatArray, second: FloatArray) -> dict[str, str | int | float | bool | None]:
     """Return how far the units of two latents of the same cells are the same, and how far their spaces are.
 
-    ``matched``: mean |Spearman| of matched units. ``single_r2``: mean over units of the squared correlation with the
-    partner, what one unit says of another. ``span_r2``: mean over units of the share of variance that all units of the
-    other latent predict in cells not fitted on, the mean of both directions. ``canonical``: mean canonical correlation
-    in such cells.
+    ``matched``: mean |Spearman| of matched units. ``single_r2``: median over units of the squared correlation with the
+    partner, what one unit says of another. ``span_r2``: median over units of the share of variance that all units of
+    the other latent predict in cells not fitted on, the mean of both directions. ``canonical``: mean canonical
+    correlation in such cells.
     """
     matching = match_units(first, second)
-    spans = [np.nanmean(predicted_share(a, b)) for a, b in ((first, second), (second, first))]
+    spans = [np.nanmedian(predicted_share(a, b)) for a, b in ((first, second), (second, first))]
     # a unit of `first` is predicted from its partner in `second`
     return {
         "matched": float(np.abs(matching.correlation).mean()),
-        "single_r2": float(np.nanmean(matched_r2(second, first, matching.place))),
+        "single_r2": float(np.nanmedian(matched_r2(second, first, matching.place))),
         "span_r2": float(np.mean(spans)),
         "canonical": canonical_correlation(first, second),
     }
@@ -97,4 +97,4 @@ def _pca_latents(cell: Cell, workshop: Workshop) -> Iterator[FloatArray]:
         yield np.asarray(fit.transform(x))
 
 
-STABILITY = Experiment("stability", "Units and their span over seeds (P7)", plan_stability, run_stability)
+STABILITY = Experiment("stability", "Units and their span over seeds (P7)", plan_stability, run_stability, version=3)

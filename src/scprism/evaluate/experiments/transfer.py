@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 
 from scprism.evaluate.experiments.plan import Cell, Experiment, Plan, Rows, shared_types
 from scprism.evaluate.experiments.roles import FIGURE_3, FIGURE_4, cast
+from scprism.evaluate.experiments.scale import adam_config
 from scprism.evaluate.experiments.sources import Source
 from scprism.evaluate.experiments.workshop import NetworkSpec, Workshop
 from scprism.evaluate.knn import knn_scores
@@ -46,10 +47,19 @@ def plan_pairs(name: str, pairs: Sequence[tuple[Source, Source]], plan: Plan) ->
             seeds = 1 if PRESETS[preset].batch_size == 1 else plan.scale.seeds
             networks = tuple(plan.network(reference, preset, seed) for seed in range(seeds))
             cells.append(Cell(name, {**settings, "features": preset}, both, networks))
-        if "paper" in plan.presets and not reference.is_corrected:
-            by_gene = replace(plan.network(reference, "paper").config, normalise="per_gene")
-            network = NetworkSpec(reference, by_gene, seed=0)
-            cells.append(Cell(name, {**settings, "features": "paper, per gene"}, both, (network,)))
+        if "paper" in plan.presets:
+            cells += _adam_cells(name, settings, both, plan)
+    return cells
+
+
+def _adam_cells(name: str, settings: dict[str, str], both: tuple[Source, Source], plan: Plan) -> list[Cell]:
+    """Return the cells of the paper's network trained by Adam, and with each gene normalised over the data set."""
+    trained = adam_config(plan.scale)
+    networks = tuple(NetworkSpec(both[0], trained, seed) for seed in range(plan.scale.seeds))
+    cells = [Cell(name, {**settings, "features": "paper, Adam"}, both, networks)]
+    if not both[0].is_corrected:
+        by_gene = NetworkSpec(both[0], replace(trained, normalise="per_gene"), seed=0)
+        cells.append(Cell(name, {**settings, "features": "paper, Adam, per gene"}, both, (by_gene,)))
     return cells
 
 

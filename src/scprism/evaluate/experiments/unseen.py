@@ -12,7 +12,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from scprism.evaluate.experiments.plan import Cell, Experiment, Plan, Rows, shared_types
 from scprism.evaluate.experiments.roles import FIGURE_2, cast
-from scprism.evaluate.experiments.workshop import Network, Workshop
+from scprism.evaluate.experiments.scale import adam_config
+from scprism.evaluate.experiments.workshop import Network, NetworkSpec, Workshop
 from scprism.evaluate.knn import knn_scores
 from scprism.evaluate.projection import project
 from scprism.model.presets import PRESETS
@@ -77,6 +78,12 @@ def plan_no_overlap(plan: Plan) -> list[Cell]:
                     (plan.network(s, preset),),
                 )
                 for s in foreign
+            ]
+        if "paper" in plan.presets:
+            trained = {model: NetworkSpec(model, adam_config(plan.scale), seed=0) for model in (query, *foreign)}
+            cells += [
+                Cell("no-overlap", {"query": query.name, "model": m.name, "features": "paper, Adam"}, (query,), (spec,))
+                for m, spec in trained.items()
             ]
         untrained = [plan.untrained(query, "paper", seed) for seed in range(plan.scale.seeds)]
         cells.append(Cell("no-overlap", {**own, "features": "untrained"}, (query,), tuple(untrained)))

@@ -29,6 +29,25 @@ from scprism.types import AttributionMethod, FloatArray
 __all__ = ["Network", "NetworkSpec", "Workshop", "settings_for"]
 
 KEPT_NETWORKS = 8
+READINGS = ("attribution", "baseline", "first_unit_plain", "foreign_loss", "projection", "metric")
+"""Settings that do not change a network, but what experiments make of it."""
+AFTER_TRAINING = frozenset(
+    [
+        *READINGS,
+        "final_epochs",
+        "gene_count",
+        "knn_neighbours",
+        "min_coverage",
+        "n_neighbours",
+        "search_epochs",
+        "search_space",
+        "search_stopping",
+        "search_trials",
+        "standardise_latent",
+        "votes",
+    ]
+)
+"""Settings that do not change a network."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +67,14 @@ class NetworkSpec:
     @property
     def key(self) -> str:
         """A hash of all that the network depends on."""
-        record = [self.source.fingerprint, self.settings.to_json(), self.seed, self.is_trained]
+        settings = {name: value for name, value in self.settings.to_json().items() if name not in AFTER_TRAINING}
+        record = [self.source.fingerprint, settings, self.seed, self.is_trained]
         return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:20]
+
+    @property
+    def readings(self) -> list[object]:
+        """Settings that results depend on though the network does not."""
+        return [getattr(self.settings, name) for name in READINGS]
 
 
 def settings_for(source: Source, config: Config) -> Config:

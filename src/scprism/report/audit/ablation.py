@@ -92,7 +92,8 @@ def _verdict(rows: pd.DataFrame) -> Verdict:
         f"{part['name'].iloc[0]} → {part['towards'].iloc[0]}": int(str(s)) for s, part in rows.groupby("step") if s
     }
     effects = {name: changes(rows, before=s - 1, after=s, measure="macro_f1")[0] for name, s in shown.items()}
-    largest = sorted(effects, key=lambda name: -abs(np.nan_to_num(effects[name])))[:3]
+    effects = {name: effect for name, effect in effects.items() if np.isfinite(effect)}
+    largest = sorted(effects, key=lambda name: -abs(effects[name]))[:3]
     named = dict.fromkeys([*largest, *(name for name in effects if name == PER_CELL)])
     parts = ", ".join(f"{name} ({effects[name]:+.3f})" for name in named)
     ours = (

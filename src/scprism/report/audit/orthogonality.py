@@ -152,7 +152,8 @@ def _units_verdict(own: pd.DataFrame) -> Verdict:
         "19/38 against 13/30: +0.07",
         "share of single-set units less that without penalty: " + "; ".join(parts),
         outcome,
-        f"Rule {PRIMARY_RULE!r}; shares rest on few units where few have any set (table).",
+        f"Rule {PRIMARY_RULE!r}; by it, chance gives one set to about one unit in five (`pathways`), and shares "
+        "rest on few units where few have any (table).",
     )
 
 

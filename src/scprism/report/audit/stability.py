@@ -19,7 +19,8 @@ TRAINED = ("paper", "default")
 TEXT = """Two fits of the same cells are compared over all these cells. `matched`: mean |Spearman| of units matched one
 to one; `single_r2`: share of a unit's variance that its one partner explains; `span_r2`: share that all units of the
 other fit predict linearly, in cells that the prediction was not fitted on; `canonical`: mean canonical correlation in
-such cells; `jaccard_top50`: genes that lead both a unit and its partner. Untrained networks say what random units of so
+such cells; `jaccard_top50`: genes that lead both a unit and its partner. The shares are those of the median unit: a
+few units that hardly vary can have shares far below 0. Untrained networks say what random units of so
 many cells share, and PCA of random halves of the cells what a method without seeds does."""
 
 
@@ -56,7 +57,7 @@ def _verdict(by_data: pd.DataFrame) -> Verdict:
     outcome: Outcome = "holds" if kinds and all(unstable) and all(spanned) else "mixed"
     if not any(unstable) or not any(spanned):
         outcome = "does not hold"
-    ours = f"share of a unit's variance, means over {by_data['data'].nunique()} data sets: " + "; ".join(parts)
+    ours = f"share of a median unit's variance, means over {by_data['data'].nunique()} data sets: " + "; ".join(parts)
     why = (
         "Holds where for each preset a partner explains under half of a unit, and all units over half and more than in "
         "untrained networks, intervals being over data sets."

@@ -73,7 +73,7 @@ def no_overlap_section(frames: Mapping[str, pd.DataFrame]) -> Section:
         }
     )
     n_models = known[~is_own].groupby("query")["model"].nunique()
-    shown = "paper" if "paper" in presets else presets[0]
+    shown = next(name for name in ("paper, Adam", *presets) if name in presets)
     against = {b: paired((table[f"{shown}, foreign"] - table[b]).to_numpy()) for b in ("untrained", "PCA")}
     own = paired((table[f"{shown}, foreign"] - table[f"{shown}, own"]).to_numpy())
     text = (
@@ -84,7 +84,7 @@ def no_overlap_section(frames: Mapping[str, pd.DataFrame]) -> Section:
         "A model generalises to data without shared cell types",
         "Section F",
         "supplement, not available to us",
-        f"`{shown}` foreign less untrained: {against['untrained'].text}; less own model: {own.text}; less own PCA: "
+        f"`{shown}`, foreign less untrained: {against['untrained'].text}; less own model: {own.text}; less own PCA: "
         f"{against['PCA'].text}",
         against["untrained"].outcome(),
         "the claim asks for more than an untrained network gives",
