@@ -74,7 +74,7 @@ SCALES = {
         search_epochs=10,
         final_epochs=20,
         search_seeds=3,
-        search_sources=2,
+        search_sources=1,
         n_permutations=1000,
         max_cells=1000,
     ),
