@@ -42,9 +42,13 @@ def test_models_without_a_shared_type_are_set_against_the_query_s_own(sources, t
     assert [(c.settings["query"], c.settings["model"], c.settings["features"]) for c in cells] == [
         ("first", "first", "paper"),
         ("first", "second", "paper"),
+        ("first", "first", "paper, Adam"),
+        ("first", "second", "paper, Adam"),
         ("first", "first", "untrained"),
         ("second", "second", "paper"),
         ("second", "first", "paper"),
+        ("second", "second", "paper, Adam"),
+        ("second", "first", "paper, Adam"),
         ("second", "second", "untrained"),
     ]
 
@@ -55,6 +59,7 @@ def test_the_model_of_the_figure_shares_types_with_most_data(sources, tiny):
     assert [(cell.settings["preset"], cell.settings["data"]) for cell in cells] == [
         ("paper", "second"),
         ("default", "second"),
+        ("paper, Adam", "second"),
     ]
 
 

@@ -1,6 +1,7 @@
 """Data whose types a model has never met: how they look in its space (Figure 2), what it keeps of them (Section F)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 from scprism.evaluate.experiments.plan import Cell, Experiment, Plan, Rows, shared_types
 from scprism.evaluate.experiments.roles import FIGURE_2, cast
 from scprism.evaluate.experiments.scale import adam_config
+from scprism.evaluate.experiments.sources import Source
 from scprism.evaluate.experiments.workshop import Network, NetworkSpec, Workshop
 from scprism.evaluate.knn import knn_scores
 from scprism.evaluate.projection import project
@@ -32,11 +34,14 @@ def plan_umap(plan: Plan) -> list[Cell]:
         partners = {s: len([1 for a, _ in plan.pairs(plan.wholes) if a == s]) for s in plan.wholes}
         first = max(plan.wholes, key=lambda s: (partners[s], len(s.types)))
         pairs = [(first, data) for data in plan.wholes if data != first]
+    networks: dict[str, Callable[[Source], NetworkSpec]] = {
+        preset: partial(plan.network, preset=preset) for preset in plan.presets
+    }
+    if "paper" in networks:
+        networks["paper, Adam"] = partial(NetworkSpec, config=adam_config(plan.scale), seed=0)
     return [
-        Cell(
-            "umap", {"preset": preset, "model": model.name, "data": data.name}, (data,), (plan.network(model, preset),)
-        )
-        for preset in plan.presets
+        Cell("umap", {"preset": name, "model": model.name, "data": data.name}, (data,), (network(model),))
+        for name, network in networks.items()
         for model, data in pairs
     ]
 

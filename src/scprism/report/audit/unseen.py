@@ -27,7 +27,7 @@ def umap_section(frames: Mapping[str, pd.DataFrame]) -> Section:
     kept = known.groupby(["preset", "data"], sort=False)["kept"].first()
     table = table[["original", "encoded"]].assign(neighbours_kept=kept).reset_index()
     figures = {
-        f"umap-{preset}": (
+        f"umap-{str(preset).replace(', ', '-')}": (
             f"`{preset}`, trained on {part['model'].iloc[0]}: UMAP of the values (left) and of the latent",
             _panels(part),
         )
@@ -36,7 +36,7 @@ def umap_section(frames: Mapping[str, pd.DataFrame]) -> Section:
     differences = {
         str(p): paired((t["encoded"] - t["original"]).to_numpy()) for p, t in table.groupby("preset", sort=False)
     }
-    main = differences.get("paper") or next(iter(differences.values()))
+    main = differences.get("paper, Adam") or next(iter(differences.values()))
     text = (
         "One model, the other data sets unchanged. F1: macro-F1 of neighbours (15, cosine, 5-fold) within the data "
         "set; neighbours kept: share of a cell's 15 neighbours by its expression that it has in the latent too."
