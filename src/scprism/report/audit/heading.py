@@ -4,7 +4,7 @@ import pandas as pd
 
 from scprism._version import __version__
 from scprism.evaluate.experiments.plan import Plan
-from scprism.evaluate.experiments.scale import SCALES
+from scprism.evaluate.experiments.scale import SCALES, Scale
 from scprism.report.audit.page import markdown_table
 
 __all__ = ["audit_heading"]
@@ -44,11 +44,22 @@ def audit_heading(plan: Plan, *, command: str, seconds: float, failed: pd.DataFr
         "was read in one commit (16 December 2021), which may not be the one that made the paper's figures; "
         "`as_released` is our re-implementation of it. What is said here holds for the data below.",
         f"Presets: {', '.join(f'`{name}`' for name in plan.presets)}. Computing took {seconds / 60:.0f} minutes of one "
-        "core. Seeds, epochs and permutations are those of the scale "
-        "(`src/scprism/evaluate/experiments/scale.py`). Intervals are 95 % bootstrap intervals.",
+        "core, the training of networks not counted. Intervals are 95 % bootstrap intervals.",
+        _lengths(plan.scale),
         "## Data",
         markdown_table(sources),
     ]
     if len(failed):
         parts += [f"{len(failed)} cells of the grid have no result:", markdown_table(failed)]
     return "\n\n".join(parts)
+
+
+def _lengths(scale: Scale) -> str:
+    return (
+        f"This scale: at most {scale.max_cells:,} cells of a data set; at most {scale.max_epochs} epochs of a training, "
+        f"{scale.one_cell_epochs} where batches are single cells (`as_released`); {scale.seeds} seeds, "
+        f"{scale.penalty_seeds} of each penalty, {scale.ablation_seeds} of each step of the ablation; searches of "
+        f"{scale.search_trials} trials of {scale.search_epochs} epochs. The paper has 100 epochs a trial, 40 trials and 400 "
+        "further epochs: `--scale full`. By so few steps of SGD the networks of `paper` are left near their start, so "
+        'transfer is judged with the same network and loss trained as `default` is ("paper, Adam"), and both are shown.'
+    )
