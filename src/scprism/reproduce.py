@@ -11,6 +11,7 @@ from scprism.evaluate.experiments.grid import Progress, Results, run_grid
 from scprism.evaluate.experiments.plan import Plan
 from scprism.evaluate.experiments.registry import EXPERIMENTS, planned
 from scprism.evaluate.experiments.sources import Source, bundled_sources, file_sources
+from scprism.evaluate.experiments.workshop import training_seconds
 from scprism.integrate.methods import Method
 from scprism.read.tabula_muris import tabula_muris_parts
 from scprism.read.tabula_muris_h5ad import tabula_muris_h5ad
@@ -94,5 +95,6 @@ def reproduce_paper(
             frame.to_csv(scratch, sep="\t", index=False)
     sections = [SECTIONS[name](frames) for name in cells]
     failed = results.failures(everything, EXPERIMENTS)
-    heading = audit_heading(plan, command=command, seconds=results.seconds(), failed=failed)
+    seconds = results.seconds() + training_seconds(out)
+    heading = audit_heading(plan, command=command, seconds=seconds, failed=failed)
     return write_audit(out, heading=heading, sections=sections)

@@ -26,7 +26,7 @@ from scprism.transfer.labels import labels_as_text
 from scprism.transfer.query import Query, open_query, with_gaps_of
 from scprism.types import AttributionMethod, FloatArray
 
-__all__ = ["Network", "NetworkSpec", "Workshop", "settings_for"]
+__all__ = ["Network", "NetworkSpec", "Workshop", "settings_for", "training_seconds"]
 
 KEPT_NETWORKS = 8
 READINGS = ("attribution", "baseline", "first_unit_plain", "foreign_loss", "projection", "metric")
@@ -171,3 +171,9 @@ class Workshop:
         rng = np.random.default_rng(spec.seed)
         weights = to_weights(build_autoencoder(config, n_genes=len(recipe.genes), rng=rng))
         return Bundle("custom", config, recipe, weights, pd.DataFrame({"epoch": []}), {})
+
+
+def training_seconds(folder: Path) -> float:
+    """Return how long the trainings of the networks kept in a workshop's folder took together."""
+    records = (json.loads(path.read_text(encoding="utf-8")) for path in (folder / "networks").glob("*/model.json"))
+    return float(sum(record["summary"].get("seconds", 0.0) for record in records))

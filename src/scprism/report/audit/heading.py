@@ -20,7 +20,7 @@ def audit_heading(plan: Plan, *, command: str, seconds: float, failed: pd.DataFr
     command
         The command that writes the page.
     seconds
-        Computing time of all results, on one thread.
+        Computing time of all results and networks, on one thread.
     failed
         Cells of the grid that have no result: ``experiment``, ``settings`` and ``message``.
     """
@@ -44,7 +44,7 @@ def audit_heading(plan: Plan, *, command: str, seconds: float, failed: pd.DataFr
         "was read in one commit (16 December 2021), which may not be the one that made the paper's figures; "
         "`as_released` is our re-implementation of it. What is said here holds for the data below.",
         f"Presets: {', '.join(f'`{name}`' for name in plan.presets)}. Computing took {seconds / 60:.0f} minutes of one "
-        "core, the training of networks not counted. Intervals are 95 % bootstrap intervals.",
+        "core, the training of networks included. Intervals are 95 % bootstrap intervals.",
         _lengths(plan.scale),
         "## Data",
         markdown_table(sources),
@@ -56,10 +56,10 @@ def audit_heading(plan: Plan, *, command: str, seconds: float, failed: pd.DataFr
 
 def _lengths(scale: Scale) -> str:
     return (
-        f"This scale: at most {scale.max_cells:,} cells of a data set; at most {scale.max_epochs} epochs of a training, "
+        f"Scale: at most {scale.max_cells:,} cells of a data set, at most {scale.max_epochs} epochs of a training, "
         f"{scale.one_cell_epochs} where batches are single cells (`as_released`); {scale.seeds} seeds, "
         f"{scale.penalty_seeds} of each penalty, {scale.ablation_seeds} of each step of the ablation; searches of "
-        f"{scale.search_trials} trials of {scale.search_epochs} epochs. The paper has 100 epochs a trial, 40 trials and 400 "
-        "further epochs: `--scale full`. By so few steps of SGD the networks of `paper` are left near their start, so "
-        'transfer is judged with the same network and loss trained as `default` is ("paper, Adam"), and both are shown.'
+        f"{scale.search_trials} trials of {scale.search_epochs} epochs. The paper has 40 trials of 100 epochs and 400 "
+        "further ones: `--scale full`. SGD at the paper's rates needs very many steps to leave a network's start, so "
+        'transfer is judged by the same network and loss trained as `default` is ("paper, Adam"); both are shown.'
     )
