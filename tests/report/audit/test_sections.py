@@ -85,6 +85,25 @@ def test_table_2_is_re_tested_as_in_the_method():
     assert PAPER_LOSSES.shape == (12, 2)
 
 
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        pytest.param((-1e-4, -2e-4, -1e-4), "holds", id="better by nothing that matters"),
+        pytest.param((-0.02, -0.03, -0.02), "does not hold", id="better"),
+        pytest.param((-0.02, 0.02, 0.01), "not shown", id="either"),
+    ],
+)
+def test_a_model_is_better_only_by_more_than_a_tenth_of_a_per_cent(changes, outcome):
+    frame = pd.DataFrame(
+        [
+            {"preset": "paper", "data": "d", "seed": s, "arm": arm, "trials": 8, "epochs": 10, "test_loss": 1 + change}
+            for s, change_of in enumerate(changes)
+            for arm, change in (("simple", 0), ("complex", change_of), ("acting", change_of))
+        ]
+    )
+    assert regularisation_section({"table2": frame}).verdicts[0].outcome == outcome
+
+
 def test_searches_are_compared_seed_by_seed():
     losses = {"simple": [1.0, 2.0], "complex": [1.1, 2.0], "acting": [0.9, 1.8]}
     frame = pd.DataFrame(
