@@ -20,6 +20,7 @@ def test_the_interval_is_scipy_s_percentile_bootstrap():
         pytest.param([0.1, 0.2, 0.3, 0.2, 0.1], "holds", id="all above"),
         pytest.param([-0.1, -0.2, -0.3, -0.2, -0.1], "does not hold", id="all below"),
         pytest.param([0.3, -0.3, 0.2, -0.2, 0.1], "not shown", id="either"),
+        pytest.param([-0.1, -0.2], "not shown", id="too few"),
         pytest.param([np.nan], "no data", id="none"),
     ],
 )

@@ -8,9 +8,10 @@ from scipy import stats
 from scprism.report.audit.section import Outcome, number
 from scprism.types import FloatArray
 
-__all__ = ["Paired", "paired"]
+__all__ = ["LEAST_PAIRS", "Paired", "paired"]
 
 N_RESAMPLES = 10_000
+LEAST_PAIRS = 3
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,14 @@ class Paired:
         return f"{number(self.mean, (self.low, self.high))}, above 0 in {self.n_above} of {self.n}{test}"
 
     def outcome(self, *, margin: float = 0.0) -> Outcome:
-        """Return whether the difference is above −`margin`: by the whole interval, by none of it, or undecided."""
+        """Return whether the difference is above −`margin`: by the whole interval, by none of it, or undecided.
+
+        Fewer than three pairs decide nothing.
+        """
         if self.n == 0:
             return "no data"
+        if self.n < LEAST_PAIRS:
+            return "not shown"
         if self.low > -margin:
             return "holds"
         return "does not hold" if self.high < -margin else "not shown"

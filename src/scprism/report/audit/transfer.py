@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from scprism.report.audit.paired import Paired, paired
+from scprism.report.audit.paired import LEAST_PAIRS, Paired, paired
 from scprism.report.audit.section import Outcome, Section, Verdict, number
 
 __all__ = ["combined_section", "human_section", "pair_table", "single_section"]
@@ -64,7 +64,7 @@ def combined_section(frames: Mapping[str, pd.DataFrame]) -> Section:
                 "Figure 4",
                 "variance over k decreased dramatically (no figure)",
                 f"accuracy varies over k by {number(own)} after correction, by {number(single)} in single data sets",
-                "holds" if own < single / 2 else "does not hold",
+                _range_outcome(own, single, n_pairs=frame["pair"].nunique()),
                 "range over k = 5…25 of `paper` by Adam, mean over pairs; the pairs are not the same",
             )
         )
@@ -188,6 +188,12 @@ def _pca_verdict(table: pd.DataFrame) -> Verdict:
         outcome,
         f"50 components of the reference; matched: at most {EQUAL} below",
     )
+
+
+def _range_outcome(own: float, single: float, *, n_pairs: int) -> Outcome:
+    if n_pairs < LEAST_PAIRS:
+        return "not shown"
+    return "holds" if own < single / 2 else "does not hold"
 
 
 def _range_over_k(frame: pd.DataFrame) -> float:
