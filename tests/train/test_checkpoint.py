@@ -26,6 +26,8 @@ CONFIG = dataclasses.replace(
 N_GENES = 15
 
 CHILD = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started deaf to it
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})

@@ -11,7 +11,9 @@ from safetensors.numpy import load_file
 from scprism.cli import main
 from scprism.read.synthetic import Simulation, simulate_cells
 
-CHILD = "import sys; from scprism.cli import main; sys.argv[0] = 'scprism'; main()"
+# a job in the background is started deaf to Ctrl-C
+CHILD = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+CHILD += "from scprism.cli import main; sys.argv[0] = 'scprism'; main()"
 
 
 @pytest.fixture
