@@ -89,6 +89,8 @@ class Config:
         Trials of the search, epochs a trial, and further epochs of the best one (rows 8 and 9).
     search_space, search_stopping
         What is searched, and whether the worse trials are stopped early (`docs/search.md`).
+    adjust_denoised
+        Adjust denoised expression to the totals and the molecules of the cells at hand (`transfer.adjust`).
     metric, standardise_latent, n_neighbours
         Distance, scaling and number of neighbours of the label transfer.
     votes
@@ -157,6 +159,7 @@ class Config:
     search_space: Literal["simple", "complex", "effective"] = "effective"
     search_stopping: Literal["none", "halving"] = "halving"
 
+    adjust_denoised: bool = True
     metric: Literal["cosine", "euclidean"] = "cosine"
     standardise_latent: bool = False
     n_neighbours: int = 15

@@ -37,6 +37,7 @@ PAPER = Config(
     search_epochs=100,
     search_space="simple",
     search_stopping="none",
+    adjust_denoised=False,
     metric="euclidean",
     votes="equal",
     attribution="guided",
