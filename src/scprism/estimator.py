@@ -151,8 +151,8 @@ class Prism:
     ) -> FloatArray:
         """Return decoded expression, log1p counts per million, float32 (cells, genes of the recipe, ``recipe_.genes``).
 
-        `adjust` fits it to the totals and the molecules of `cells`: then a cell's values depend on the others. The
-        preset says so if not given: the default does, the paper's do not. The rest is as in `embed`.
+        `adjust` fits it to the totals and the molecules of `cells` (docs/denoise.md), so that a cell's values depend on
+        the others; not given: as the preset says (the default does, the paper's do not). The rest is as in `embed`.
         """
         query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
         return denoise_query(query, weights=self.weights_, config=self.config_, adjust=adjust)

@@ -91,6 +91,7 @@ def test_adjusted_values_are_nearer_to_the_truth_of_a_foreign_platform_than_mode
               (("plain", plain), ("fitted", fitted), ("own", own))}  # fmt: skip
     assert errors["fitted"] < min(errors["plain"], errors["own"])
     found = learn_adjustment(query, weights=network, config=Config())
+    assert found.molecules == np.median(counts.sum(axis=1))
     assert np.corrcoef(np.log(found.factors), np.log(factors))[0, 1] > 0.95
     assert found.strength >= 1000  # what the model says of these cells is true but for the factors
 
@@ -98,8 +99,11 @@ def test_adjusted_values_are_nearer_to_the_truth_of_a_foreign_platform_than_mode
 def test_a_model_that_says_nothing_of_the_cells_counts_little(rng):
     network = one_unit(np.zeros(N_GENES), np.zeros(N_GENES), np.zeros(N_GENES))
     truth = rng.dirichlet(np.full(N_GENES, 0.3), size=200)
-    query = opened(np.stack([rng.multinomial(500, p) for p in truth]))
-    assert learn_adjustment(query, weights=network, config=Config()).strength <= 30
+    query = opened(np.stack([rng.multinomial(5000, p) for p in truth]))
+    with pytest.warns(PrismWarning, match=r"cells' own counts but for 0\.[26]%.*`adjust=False`"):
+        found = learn_adjustment(query, weights=network, config=Config())
+    assert (found.strength <= 30, found.molecules) == (True, 5000)
+    assert found.share_of_model == found.strength / (found.strength + 5000)
 
 
 def test_values_by_hand_with_a_gene_that_the_query_lacks(monkeypatch):

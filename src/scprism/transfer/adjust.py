@@ -6,13 +6,14 @@ counts as so many molecules beside the cell's own, as many as predict molecules 
 """
 
 import logging
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
-from scprism.errors import InputError
+from scprism.errors import InputError, PrismWarning
 from scprism.model.config import Config
 from scprism.model.forward import encode
 from scprism.model.weights import Weights
@@ -40,6 +41,8 @@ STRENGTHS = (10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5)
 """Molecules that the model may count as; a grid this coarse loses little, since the loss is flat around its least."""
 SAMPLE = 2000
 """Cells that the strength is chosen by, at most."""
+LITTLE = 0.05
+"""Below this share of the model in the median cell a warning says so."""
 PRIOR = 10.0
 """Molecules of a gene that speak for a factor of 1."""
 
@@ -54,10 +57,18 @@ class Adjustment:
         What each gene's share is multiplied with; 1 for genes that the query lacks, float64 (genes of the recipe,).
     strength
         Molecules that the model counts as beside a cell's own.
+    molecules
+        Molecules of the median cell in the genes of the model.
     """
 
     factors: FloatArray
     strength: float
+    molecules: float
+
+    @property
+    def share_of_model(self) -> float:
+        """How much of the median cell's values is the model's; the rest is the cell's own counts."""
+        return self.strength / (self.strength + self.molecules)
 
 
 def gene_factors(seen: FloatArray, expected: FloatArray) -> FloatArray:
@@ -102,10 +113,12 @@ def denoise_query(query: Query, *, weights: Weights, config: Config, adjust: boo
     Parameters
     ----------
     query
-        The cells. Beside the result itself, a few chunks of them are held.
+        The cells. While they are adjusted, a chunk of them and a sample, which the strength is chosen by, are held
+        beside the result.
     adjust
         Adjust to the query as a whole (`learn_adjustment`), so that a cell's values depend on the cells that come with
-        it. None: as the settings say, where the model was trained on counts of a cell.
+        it. Genes that the query lacks keep what the model says; the others share what it gives to all of them. None: as
+        the settings say, where the model was trained on counts of a cell.
 
     Raises
     ------
@@ -146,17 +159,27 @@ def learn_adjustment(query: Query, *, weights: Weights, config: Config) -> Adjus
 
     Up to 2,000 cells, drawn by the query's seed, are thinned to half of their molecules; the strength is the one that
     predicts the other half best (least mean deviance).
+
+    Warns
+    -----
+    PrismWarning
+        If almost nothing of the typical cell's values would be the model's.
     """
     factors = _factors(query, weights, config)
     first, second = _thinned(query)
-    strength = _best_strength(first, second, weights, config)
-    present = query.alignment.gene_map.present
-    low, high = np.quantile(factors[present], [0.05, 0.95])
+    strength, molecules = _best_strength(first, second, weights, config)
+    found = Adjustment(factors, strength, molecules)
+    low, high = np.quantile(factors[query.alignment.gene_map.present], [0.05, 0.95])
     logger.info(
-        "denoise: most genes are multiplied with %.2g to %.2g; the model counts as %g molecules beside a cell's own",
-        *(low, high, strength),
+        "denoise: most genes are multiplied with %.2g to %.2g; the model counts as %g molecules beside a cell's own, "
+        "%g in the median cell",
+        *(low, high, strength, molecules),
     )
-    return Adjustment(factors, strength)
+    if found.share_of_model < LITTLE:
+        msg = f"Denoised values are cells' own counts but for {found.share_of_model:.1%}: their molecules, split by "
+        msg += "chance, show little noise. Reads of full-length protocols do so though they are noisy. "
+        warnings.warn(f"{msg}`adjust=False` (--no-adjust) gives the model's values alone.", PrismWarning, stacklevel=4)
+    return found
 
 
 def _decoded(query: Query, weights: Weights, config: Config) -> Iterator[tuple[PreparedChunk, FloatArray]]:
@@ -190,15 +213,16 @@ def _thinned(query: Query) -> tuple[Query, Query]:
     return replace(query, matrix=first), replace(query, matrix=second)
 
 
-def _best_strength(first: Query, second: Query, weights: Weights, config: Config) -> float:
-    """Return the strength at which the first part, adjusted, predicts the second best."""
+def _best_strength(first: Query, second: Query, weights: Weights, config: Config) -> tuple[float, float]:
+    """Return the strength at which the first part, adjusted, predicts the second best; molecules of the median cell."""
     present = first.alignment.gene_map.present
     factors = _factors(first, weights, config)[present]
-    losses = np.zeros(len(STRENGTHS))
+    losses, totals = np.zeros(len(STRENGTHS)), []
     for (chunk, values), unseen in zip(_decoded(first, weights, config), second.chunks(), strict=True):
         shares = scaled_by_gene(values[:, present], factors)
         held_out = unseen.counts[:, present]
+        totals.append(np.asarray((chunk.counts + unseen.counts).sum(axis=1), dtype=np.float64).ravel())
         for i, strength in enumerate(STRENGTHS):
             predicted = shrunk_to_counts(shares, chunk.counts[:, present], strength=strength)
             losses[i] += np.nansum(deviance(held_out, predicted))
-    return STRENGTHS[int(np.argmin(losses))]
+    return STRENGTHS[int(np.argmin(losses))], float(np.median(np.concatenate(totals)))
