@@ -133,10 +133,13 @@ def test_chunks_and_storage_do_not_change_what_is_adjusted(planted, storage, mon
     np.testing.assert_allclose(denoise_query(query, weights=network, config=Config(), adjust=True), whole, rtol=1e-5)
 
 
-def test_the_same_cells_give_the_same_values_to_the_bit(planted, monkeypatch):
+def test_the_same_cells_give_the_same_values_to_the_bit(rng, monkeypatch):
+    """Over a grid so fine that another sample or another thinning would choose another strength."""
     monkeypatch.setattr(adjust, "SAMPLE", 50)
-    network, counts, _, _ = planted
-    first, second = (denoise_query(opened(counts), weights=network, config=Config(), adjust=True) for _ in range(2))
+    monkeypatch.setattr(adjust, "STRENGTHS", tuple(np.geomspace(1, 1000, 400)))
+    network = one_unit(np.zeros(N_GENES), np.zeros(N_GENES), np.zeros(N_GENES))
+    query = opened(np.stack([rng.multinomial(100, p) for p in rng.dirichlet(np.full(N_GENES, 2.0), size=200)]))
+    first, second = (denoise_query(query, weights=network, config=Config(), adjust=True) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
@@ -187,7 +190,10 @@ def test_what_was_chosen_is_logged(planted, caplog):
     network, counts, _, _ = planted
     with caplog.at_level(logging.INFO, logger="scprism"):
         found = learn_adjustment(opened(counts), weights=network, config=Config())
-    assert f"the model counts as {found.strength:g} molecules beside a cell's own" in caplog.text
+    low, high = np.quantile(found.factors, [0.05, 0.95])
+    assert f"most genes are multiplied with {low:.2g} to {high:.2g}" in caplog.text
+    own = f"beside a cell's own, {found.molecules:g} in the median cell"
+    assert f"the model counts as {found.strength:g} molecules {own}" in caplog.text
 
 
 @pytest.mark.parametrize("likelihood", ["poisson_counts", "negative_binomial", "poisson", "poisson_log_input"])
