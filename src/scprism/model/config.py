@@ -93,8 +93,11 @@ class Config:
         Adjust denoised expression to the totals and the molecules of the cells at hand (`transfer.adjust`).
     metric, standardise_latent, n_neighbours
         Distance, scaling and number of neighbours of the label transfer.
+    whiten_latent
+        Compare cells after units were made uncorrelated and of unit spread within the reference's labels.
     votes
-        Of these neighbours: all equal, or the more the nearer the neighbour and the rarer its label.
+        All neighbours count the same; or the more the nearer they are and the rarer their label, and the centres of the
+        labels have half of the say.
     knn_neighbours
         Numbers of neighbours of the paper's kNN experiment (row 10).
     foreign_loss
@@ -162,6 +165,7 @@ class Config:
     adjust_denoised: bool = True
     metric: Literal["cosine", "euclidean"] = "cosine"
     standardise_latent: bool = False
+    whiten_latent: bool = True
     n_neighbours: int = 15
     votes: Literal["equal", "weighted"] = "weighted"
     knn_neighbours: tuple[int, ...] = tuple(range(2, 26))

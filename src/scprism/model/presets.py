@@ -39,6 +39,7 @@ PAPER = Config(
     search_stopping="none",
     adjust_denoised=False,
     metric="euclidean",
+    whiten_latent=False,
     votes="equal",
     attribution="guided",
 )
