@@ -7,6 +7,7 @@
     … --only own PCA     rows whose names begin so
     … --store FILE.csv   results are kept there; what is kept is not computed again
     … --scvi-python PATH an interpreter with scvi-tools, for the rows of scVI
+    … --markdown         tables as in docs/denoise.md
 
 A method gets one part of each cell's molecules and is scored on the others, in the genes of our model that the cells
 have: multinomial deviance a molecule, mean squared error of log1p counts per million, and the contrasts between
@@ -33,6 +34,7 @@ from denoising.task import Task, prepare, read
 
 RANKS = (2, 5, 10, 20, 30, 50)
 NEIGHBOURS = (5, 15, 40, 100)
+DIGITS = {"deviance": 3, "log error": 2, "fold change r": 3, "fold change slope": 2, "marker AUROC": 3}
 
 
 def methods(task: Task, scvi_python: Path | None) -> dict[str, Callable[[], dict[str, Predict]]]:
@@ -84,62 +86,82 @@ def read_store(path: Path | None) -> pd.DataFrame:
 def main() -> None:
     arguments = options()
     warnings.simplefilter("ignore")
-    reference, query, labels = read(arguments.pair, arguments.data)
+    asked = {pair: asked_groups(pair, arguments) for pair in arguments.pairs}
+    table = read_store(arguments.store)
+    for pair, groups in asked.items():
+        table = completed(table, pair, groups, arguments)
+    for pair, groups in asked.items():
+        of_pair = (table["pair"] == pair) & (table["share"] == arguments.share) & (table["seed"] < arguments.seeds)
+        show(table[of_pair & table["group"].isin(groups)], pair, markdown=arguments.markdown)
+
+
+def completed(table: pd.DataFrame, pair: str, groups: list[str], arguments: argparse.Namespace) -> pd.DataFrame:
+    """Return the table with what it lacks of a pair; it is stored after each seed."""
+    known = table[(table["pair"] == pair) & (table["share"] == arguments.share)]
+    lacks = {seed: set(groups) - set(known.loc[known["seed"] == seed, "group"]) for seed in range(arguments.seeds)}
+    if not any(lacks.values()):
+        return table
+    reference, query, labels = read(pair, arguments.data)
     counts = sparse.csr_matrix((reference if query is None else query).X)
     print(
-        f"{arguments.pair.split(':')[-1]}: median {np.median(counts.sum(axis=1).A1):,.0f} molecules a cell, "
+        f"{pair.split(':')[-1]}: median {np.median(counts.sum(axis=1).A1):,.0f} molecules a cell, "
         f"{(counts.data > 1).sum() / (counts.data > 0).sum():.0%} of the counts that are not 0 are above 1"
     )
-    asked = [
-        group for group in groups(arguments.scvi_python, foreign=query is not None) if wanted(group, arguments.only)
-    ]
-    key = {"pair": arguments.pair, "share": arguments.share}
-    table = read_store(arguments.store)
-    for seed in range(arguments.seeds):
-        known = table[(table["pair"] == key["pair"]) & (table["share"] == key["share"]) & (table["seed"] == seed)]
-        missing = [group for group in asked if group not in set(known["group"])]
+    for seed, missing in lacks.items():
         if not missing:
             continue
         task = prepare(reference, query, labels, share=arguments.share, seed=seed)
         print(
-            f"{arguments.pair}, seed {seed}: {task.seen.shape[0]:,} cells × {len(task.genes):,} genes, median "
+            f"{pair}, seed {seed}: {task.seen.shape[0]:,} cells × {len(task.genes):,} genes, median "
             f"{np.median(task.seen.sum(axis=1).A1):,.0f} molecules seen a cell",
             flush=True,
         )
-        makers = methods(task, arguments.scvi_python)
-        new = computed(task, {group: makers[group] for group in missing}).assign(**key)
+        makers = {group: make for group, make in methods(task, arguments.scvi_python).items() if group in missing}
+        new = computed(task, makers).assign(pair=pair, share=arguments.share)
         table = pd.concat([table, new]) if len(table) else new
         if arguments.store is not None:
             table.to_csv(arguments.store, index=False)
-    shown = table[(table["pair"] == key["pair"]) & (table["share"] == key["share"]) & table["group"].isin(asked)]
-    shown = shown[shown["seed"] < arguments.seeds]
-    print(f"\n{arguments.pair}, {arguments.share:g} of the molecules seen; seeds {sorted(set(shown['seed']))}")
-    by_row = shown.groupby("row", sort=False)[[*MEASURES, "seconds"]]
-    parts = {"": by_row.mean(), " sd": by_row.std()} if arguments.seeds > 1 else {"": by_row.mean()}
-    print(pd.concat([t.add_suffix(s) for s, t in parts.items()], axis=1).to_string(float_format=lambda v: f"{v:.4f}"))
+    return table
 
 
-def groups(scvi_python: Path | None, *, foreign: bool) -> list[str]:
-    """Return the names of the groups of rows that can be computed here."""
+def show(table: pd.DataFrame, pair: str, *, markdown: bool) -> None:
+    """Print the means over the seeds, and where there are several their standard deviations."""
+    print(f"\n{pair}, {table['share'].iloc[0]:g} of the molecules seen; seeds {sorted(set(table['seed']))}")
+    by_row = table.groupby("row", sort=False)[[*MEASURES, "seconds"]]
+    mean, spread, n_seeds = by_row.mean(), by_row.std(), by_row.size()
+    if not markdown:
+        parts = {"": mean, " sd": spread} if n_seeds.max() > 1 else {"": mean}
+        wide = pd.concat([t.add_suffix(s) for s, t in parts.items()], axis=1)
+        print(wide.to_string(float_format=lambda v: f"{v:.4f}"))
+        return
+    print(f"| method | seeds | {' | '.join(MEASURES)} |\n|{'---|' * (len(MEASURES) + 2)}")
+    for row in mean.index:
+        cells = [
+            f"{mean.loc[row, m]:.{DIGITS[m]}f}" + (f" ± {spread.loc[row, m]:.{DIGITS[m]}f}" if n_seeds[row] > 1 else "")
+            for m in MEASURES
+        ]
+        print(f"| {row} | {n_seeds[row]} | {' | '.join(cells)} |")
+
+
+def asked_groups(pair: str, arguments: argparse.Namespace) -> list[str]:
+    """Return the names of the groups of rows that are asked for and can be computed here."""
     names = ["own", "mean", "kNN", "PCA", "scprism"]
-    names += ["kNN, by", "PCA, by"] if foreign else []
+    names += ["kNN, by", "PCA, by"] if ":" in pair else []
     names += ["MAGIC"] if importlib.util.find_spec("magic") is not None else []
-    return names + (["scVI"] if scvi_python is not None else [])
-
-
-def wanted(group: str, only: list[str] | None) -> bool:
-    return not only or any(group.startswith(name) for name in only)
+    names += ["scVI"] if arguments.scvi_python is not None else []
+    return [name for name in names if not arguments.only or any(name.startswith(start) for start in arguments.only)]
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pair", help="DATA, or REFERENCE:QUERY")
+    parser.add_argument("pairs", nargs="+", metavar="PAIR", help="DATA, or REFERENCE:QUERY")
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument("--share", type=float, default=0.5)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="+")
     parser.add_argument("--store", type=Path)
     parser.add_argument("--scvi-python", type=Path)
+    parser.add_argument("--markdown", action="store_true")
     return parser.parse_args()
 
 
