@@ -21,7 +21,7 @@ from scprism.transfer.adjust import (
     shrunk_to_counts,
 )
 from scprism.transfer.embed import denoised, embed_cells
-from scprism.transfer.query import Query, open_query
+from scprism.transfer.query import open_query
 
 N_GENES = 40
 GENES = tuple(f"gene_{i}" for i in range(N_GENES))
@@ -127,8 +127,7 @@ def test_values_by_hand_with_a_gene_that_the_query_lacks(monkeypatch):
 def test_chunks_and_storage_do_not_change_what_is_adjusted(planted, storage, monkeypatch):
     network, counts, _, _ = planted
     whole = denoise_query(opened(counts), weights=network, config=Config(), adjust=True)
-    chunks = Query.chunks
-    monkeypatch.setattr(Query, "chunks", lambda self: chunks(self, size=7))
+    monkeypatch.setattr(adjust, "DENSE_VALUES", 7 * N_GENES)
     query = open_query(storage(cells_of(counts)), recipe_of(GENES), Config())
     np.testing.assert_allclose(denoise_query(query, weights=network, config=Config(), adjust=True), whole, rtol=1e-5)
 

@@ -18,7 +18,7 @@ from scprism.model.config import Config
 from scprism.model.forward import encode
 from scprism.model.weights import Weights
 from scprism.prepare.recipe import Recipe
-from scprism.prepare.stream import PreparedChunk
+from scprism.prepare.stream import CHUNK_SIZE, PreparedChunk
 from scprism.read.chunks import picked_rows
 from scprism.transfer.embed import denoised, embed_cells
 from scprism.transfer.query import Query
@@ -41,6 +41,8 @@ STRENGTHS = (10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5)
 """Molecules that the model may count as; a grid this coarse loses little, since the loss is flat around its least."""
 SAMPLE = 2000
 """Cells that the strength is chosen by, at most."""
+DENSE_VALUES = 2**22
+"""Values of decoded expression that are held at a time, several times over."""
 LITTLE = 0.05
 """Below this share of the model in the median cell a warning says so."""
 PRIOR = 10.0
@@ -182,9 +184,14 @@ def learn_adjustment(query: Query, *, weights: Weights, config: Config) -> Adjus
     return found
 
 
+def _chunks(query: Query) -> Iterator[PreparedChunk]:
+    """Return the cells in chunks whose dense values take tens of megabytes, however many genes there are."""
+    return query.chunks(size=max(1, min(CHUNK_SIZE, DENSE_VALUES // len(query.recipe.genes))))
+
+
 def _decoded(query: Query, weights: Weights, config: Config) -> Iterator[tuple[PreparedChunk, FloatArray]]:
     """Yield the cells chunk by chunk with what the model expects per million, float64 (cells, genes)."""
-    for chunk in query.chunks():
+    for chunk in _chunks(query):
         latent = encode(weights, chunk.inputs, fill=query.fill)
         per_million = denoised(weights, latent, recipe=query.recipe, config=config)
         yield chunk, np.expm1(per_million.astype(np.float64))
@@ -218,7 +225,7 @@ def _best_strength(first: Query, second: Query, weights: Weights, config: Config
     present = first.alignment.gene_map.present
     factors = _factors(first, weights, config)[present]
     losses, totals = np.zeros(len(STRENGTHS)), []
-    for (chunk, values), unseen in zip(_decoded(first, weights, config), second.chunks(), strict=True):
+    for (chunk, values), unseen in zip(_decoded(first, weights, config), _chunks(second), strict=True):
         shares = scaled_by_gene(values[:, present], factors)
         held_out = unseen.counts[:, present]
         totals.append(np.asarray((chunk.counts + unseen.counts).sum(axis=1), dtype=np.float64).ravel())
