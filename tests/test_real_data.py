@@ -110,7 +110,7 @@ def test_a_human_model_labels_mouse_cells(shared_data, reference):
     human.obs["coarse"] = human.obs["cell_type"].astype(str).map({**coarse, **monocytes})
     model = Prism(rng=0, max_epochs=30, device="cpu").fit(human)
     alignment = model.align(reference)
-    assert set(alignment.coverage["found"]) == {"ortholog", "missing"}
+    assert set(alignment.coverage["found"]) == {"ortholog", "alias", "missing"}
     assert alignment.share_of_genes > 0.8
     calls = model.label(reference, reference=human, labels="coarse")
     truth = reference.obs["cell_type"].astype(str)
