@@ -147,7 +147,6 @@ def test_a_renamed_gene_is_found_by_its_other_name(model, query):
         pytest.param("TENT5C", "Fam46c", id="query is older than the table of orthologs"),
         pytest.param("FAM46C", "Tent5c", id="model is older"),
         pytest.param("FAM46C", "4930431B09Rik", id="both are"),
-        pytest.param("TP53", "Tp53", id="an alias of Trp53"),
     ],
 )
 def test_a_query_of_the_other_organism_is_renamed_before_orthologs_are_looked_up(model, query):
@@ -166,6 +165,14 @@ def test_a_name_that_serves_a_gene_serves_no_other():
     assert sources(alignment) == {"FAM46C": "FAM46C", "TENT5C": "TENT5C"}
     alignment = align_genes(genes, recipe(["TENT5C"], organism="human"), organism="human")
     assert sources(alignment) == {"TENT5C": "TENT5C"}
+
+
+def test_a_name_that_two_genes_want_goes_to_neither(monkeypatch):
+    monkeypatch.setattr(
+        "scprism.transfer.align.ortholog_sources", lambda *_, **__: {"A": ("Fam46c",), "B": ("Fam46c",), "C": ("Igj",)}
+    )
+    alignment = align_genes(["Tent5c", "Jchain"], recipe(["A", "B", "C"], organism="human"), organism="mouse")
+    assert sources(alignment) == {"A": "", "B": "", "C": "Jchain"}
 
 
 def test_a_gene_that_is_found_is_not_looked_for_under_other_names(monkeypatch):

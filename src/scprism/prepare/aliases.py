@@ -12,8 +12,8 @@ def other_names(genes: Iterable[str], names: Iterable[str], *, organism: Organis
     """Return for each gene the one of `names` that is another name of it: its earlier or later symbol, or an alias.
 
     All names of a gene are alike, so it does not matter which side is the newer. Letters' case is ignored. A gene is
-    left out if two of `names` stand for it, and so are two of `genes` that are one gene, for which side counts is not
-    to be guessed. Names that were or are the symbol of two genes, or an alias of two, stand for none (`data/SOURCES.md`).
+    left out if two of `names` stand for it, and so are two of `genes` that are one gene: nothing tells which is meant.
+    Names that could mean two genes stand for none (`data/SOURCES.md` has the rule).
 
     Examples
     --------

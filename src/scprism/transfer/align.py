@@ -1,4 +1,4 @@
-"""A query's genes against a model's: by name, letters' case aside, through orthologs, or by alias; with the coverage."""
+"""A query's genes against a model's: by name, whatever the case, through orthologs, or by alias; with the coverage."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
