@@ -82,7 +82,7 @@ def align_genes(names: Sequence[str], recipe: Recipe, *, organism: Organism | No
     of_ids = {name: symbol for name, symbol in symbols_of_ids(names).items() if name not in own}
     symbols = [of_ids.get(name, name) for name in names]
     crosses = recipe.organism is not None and found_organism is not None and recipe.organism != found_organism
-    same = {gene: (gene,) for gene in recipe.genes}
+    same: dict[str, tuple[str, ...]] = {gene: (gene,) for gene in recipe.genes}
     wanted = same
     if crosses and recipe.organism is not None and found_organism is not None:
         wanted = ortholog_sources(recipe.genes, of=recipe.organism, source=found_organism)
