@@ -11,10 +11,11 @@
 
 A method gets one part of each cell's molecules and is scored on the others, in the genes of our model that the cells
 have: multinomial deviance a molecule, mean squared error of log1p counts per million, and the contrasts between
-labelled types (`denoising/measures.py`). `own counts` does not denoise, `mean profile` gives every cell the same. `by
-reference` is learned on other cells and applied unchanged, `on itself` is learned on the very cells that are denoised.
-What a method leaves open (rank, scale and share of the mean profile of PCA, neighbours, strength of the shrinkage) is
-chosen by molecular cross-validation inside the first part. MAGIC is a row where magic-impute is installed.
+labelled types (`denoising/measures.py`). `raw counts` are what was seen, `own counts` have a share of the mean profile
+mixed in, so that no gene is ruled out, `mean profile` gives every cell the same. `by reference` is learned on other
+cells and applied unchanged, `on itself` is learned on the very cells that are denoised. What a method leaves open
+(rank, scale and share of the mean profile of PCA, neighbours, strength of the shrinkage) is chosen by molecular
+cross-validation inside the first part. MAGIC is a row where magic-impute is installed.
 """
 
 import argparse
@@ -50,6 +51,7 @@ def methods(task: Task, scvi_python: Path | None) -> dict[str, Callable[[], dict
         return {name: chosen({f"{k} neighbours": knn(k, pool) for k in NEIGHBOURS}, seen, seed=seed)}
 
     return {
+        "raw": lambda: {"raw counts": lambda c: rows_to_one(c.toarray())},
         "own": lambda: {"own counts": chosen({"own": lambda c: rows_to_one(c.toarray())}, seen, seed=seed)},
         "mean": lambda: {"mean profile": lambda c: np.tile(background(c), (c.shape[0], 1))},
         "kNN": lambda: by_knn(None, "kNN smoothing, on itself"),
@@ -145,7 +147,7 @@ def show(table: pd.DataFrame, pair: str, *, markdown: bool) -> None:
 
 def asked_groups(pair: str, arguments: argparse.Namespace) -> list[str]:
     """Return the names of the groups of rows that are asked for and can be computed here."""
-    names = ["own", "mean", "kNN", "PCA", "scprism"]
+    names = ["raw", "own", "mean", "kNN", "PCA", "scprism"]
     names += ["kNN, by", "PCA, by"] if ":" in pair else []
     names += ["MAGIC"] if importlib.util.find_spec("magic") is not None else []
     names += ["scVI"] if arguments.scvi_python is not None else []
