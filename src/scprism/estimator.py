@@ -176,7 +176,7 @@ class Prism:
         organism: Organism | None = None,
         min_coverage: float | None = None,
     ) -> pd.DataFrame:
-        """Return each cell's label by its nearest reference cells in the latent space; index: cell.
+        """Return each cell's label by its nearest reference cells and the centres of the labels; index: cell.
 
         ``confidence`` is the estimated probability that ``label`` is right, ``distance`` the mean distance to the
         neighbours; ``novel`` are cells that lie farther out than 95 % of the reference's own kind.

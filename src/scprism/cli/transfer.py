@@ -93,7 +93,7 @@ def label(
     min_coverage: o.Coverage = None,
     threads: o.Threads = None,
 ) -> None:
-    """Label cells by their nearest reference cells in the latent space."""
+    """Label cells by their nearest reference cells, and the centres of the labels, in the latent space."""
     o.check_out(out, query, reference)
     o.use_threads(threads)
     from scprism.saved import load

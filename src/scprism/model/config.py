@@ -156,11 +156,11 @@ class Config:
     check_every: int = 1
     patience: int = 20
 
-    search_trials: int = 14
-    search_epochs: int = 108
+    search_trials: int = 40
+    search_epochs: int = 100
     final_epochs: int = 400
     search_space: Literal["simple", "complex", "effective"] = "effective"
-    search_stopping: Literal["none", "halving"] = "halving"
+    search_stopping: Literal["none", "halving"] = "none"
 
     adjust_denoised: bool = True
     metric: Literal["cosine", "euclidean"] = "cosine"
