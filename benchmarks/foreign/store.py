@@ -41,6 +41,7 @@ NETWORK = (
 )
 IGNORED = frozenset(
     [
+        "adjust_denoised",
         "attribution",
         "first_unit_plain",
         "foreign_loss",

@@ -34,6 +34,7 @@ READINGS = ("attribution", "baseline", "first_unit_plain", "foreign_loss", "proj
 AFTER_TRAINING = frozenset(
     [
         *READINGS,
+        "adjust_denoised",
         "final_epochs",
         "gene_count",
         "knn_neighbours",
