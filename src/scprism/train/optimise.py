@@ -27,7 +27,16 @@ def new_moments(parameters: FlatParameters, config: Config) -> Moments:
 
 @torch.no_grad()
 def take_step(parameters: FlatParameters, moments: Moments, config: Config) -> None:
-    """Change the parameters, and what is remembered, by one step along the gradients."""
+    """Change the parameters that are not fixed, and what is remembered, by one step along the gradients."""
+    if parameters.fixed is not None:
+        before = parameters.values[parameters.fixed]  # kept: weight decay moves what has no gradient, too
+        _take_step(parameters, moments, config)
+        parameters.values[parameters.fixed] = before
+    else:
+        _take_step(parameters, moments, config)
+
+
+def _take_step(parameters: FlatParameters, moments: Moments, config: Config) -> None:
     values: list[torch.Tensor] = [parameters.values]
     gradients = [parameters.gradients]
     if config.optimiser == "adam":
