@@ -1,20 +1,22 @@
 """What further training changed in a model: its weights, and what its units mean."""
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from scprism._files import replacing
 from scprism.explain.attribution import Attribution, baseline_row
 from scprism.explain.decoder import decoder_map
 from scprism.explain.trust import SeenCells, View, unit_maps, view_network
 from scprism.model.config import Config
 from scprism.model.weights import Weights
 from scprism.transfer.query import Query
-from scprism.types import FloatArray
+from scprism.types import FloatArray, PathLike
 
-__all__ = ["Change", "change_of", "unit_changes", "weight_changes"]
+__all__ = ["Change", "change_of", "unit_changes", "weight_changes", "write_change"]
 
 MAX_CELLS = 2000
 """Cells, evenly spaced over the query, that units are compared on."""
@@ -68,6 +70,14 @@ def change_of(before: Weights, after: Weights, query: Query, *, losses: pd.DataF
     views = (view_network(before, cells), view_network(after, cells))
     decoded = (decoder_map(before, views[0].latent), decoder_map(after, views[1].latent))
     return Change(losses, unit_changes(*views, decoded=decoded), weight_changes(before, after))
+
+
+def write_change(model: PathLike, change: Change) -> None:
+    """Write ``MODEL.change.tsv`` and ``MODEL.units.tsv``, beside the folder of that name."""
+    folder = Path(model)
+    for kind, table in (("change", change.table()), ("units", change.units.reset_index())):
+        with replacing(folder.with_name(f"{folder.name}.{kind}.tsv")) as scratch:
+            table.to_csv(scratch, sep="\t", index=False)
 
 
 def weight_changes(before: Weights, after: Weights) -> pd.DataFrame:

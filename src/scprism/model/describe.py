@@ -1,5 +1,7 @@
 """A model in words."""
 
+from typing import Any
+
 from scprism.model.bundle import Bundle
 
 __all__ = ["describe_model"]
@@ -11,6 +13,7 @@ def describe_model(bundle: Bundle) -> str:
     hidden, units = weights.latent_weight.shape[1], weights.n_units
     facts = {
         "preset": bundle.preset,
+        **_origin(summary.get("adapted_from")),
         "trained on": f"{summary['n_cells']:,} cells ({summary['n_train']:,} for training, "
         f"{summary['n_validation']:,} for early "
         f"stopping, {summary['n_test']:,} for the report)",
@@ -27,3 +30,18 @@ def describe_model(bundle: Bundle) -> str:
     lines = [f"{name + ':':<14} {value}" for name, value in facts.items()]
     settings = [f"  {name} = {value!r}" for name, value in config.to_json().items() if name != "genes"]
     return "\n".join([*lines, "settings:", *settings])
+
+
+def _origin(adapted: dict[str, Any] | None) -> dict[str, str]:
+    """Return what a model was adapted from, and how; nothing for one that was not."""
+    if adapted is None:
+        return {}
+    first, losses = adapted["trained_on"], adapted["losses"]
+    changes = [f"{name} {row['before']:.6g} before, {row['after']:.6g} after" for name, row in losses.items()]
+    reference = f" and {adapted['n_reference']:,} of the reference" if adapted["n_reference"] else ""
+    return {
+        "adapted from": f"weights {adapted['fingerprint']}, trained on {first['n_cells']:,} cells, data "
+        f"{first['data_fingerprint']}",
+        "adapted to": f"{adapted['n_query']:,} query cells{reference}: {adapted['part']}, {adapted['n_genes']:,} genes",
+        "held-out loss": "; ".join(changes),
+    }

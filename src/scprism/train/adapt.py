@@ -16,8 +16,14 @@ from scprism.types import FloatArray, IntArray
 
 __all__ = ["Part", "from_weights", "loss_of", "of_genes", "train_further", "with_genes"]
 
-Part: TypeAlias = Literal["decoder", "network"]
-"""What is trained further: the decoder alone, or the encoder with it."""
+Part: TypeAlias = Literal["input", "decoder", "network"]
+"""What is trained further: the first layer alone, the decoder alone, or everything."""
+FIXED: dict[Part, tuple[str, ...]] = {
+    "input": ("latent", "decoder", "output", "log_dispersion"),
+    "decoder": ("hidden", "latent"),
+    "network": (),
+}
+"""What stays as it is, to the bit."""
 
 
 def train_further(
@@ -32,12 +38,12 @@ def train_further(
     cells, config, device
         As in `scprism.train.loop.train_model`.
     part
-        ``"decoder"`` leaves the encoder's weights as they are, to the bit, and with them every latent.
+        ``"input"``: the first layer, which learns to show the cells to the rest of the network, as it is, in a way that
+        the rest can make them out of. ``"decoder"``: every latent stays as it is. ``"network"``: all layers.
     """
     network = from_weights(weights)
-    if part == "decoder":
-        for layer in (network.hidden, network.latent):
-            layer.requires_grad_(requires_grad=False)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not name.startswith(FIXED[part]))
     result = train_model(network, cells, config=config, rng=rng, device=device)
     return to_weights(network), result
 

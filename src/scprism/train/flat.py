@@ -15,12 +15,12 @@ ALIGNMENT = 16
 class FlatParameters:
     """A network's parameters and their gradients, float32 (parameters,); those of the network are views of them.
 
-    `fixed` marks those that no step may change, bool (parameters,); None where there are none.
+    No step changes the parameters in the spans `fixed`.
     """
 
     values: nn.Parameter
     gradients: torch.Tensor
-    fixed: torch.Tensor | None = None
+    fixed: tuple[slice, ...] = ()
 
 
 def flatten_parameters(network: nn.Module) -> FlatParameters:
@@ -32,15 +32,16 @@ def flatten_parameters(network: nn.Module) -> FlatParameters:
     sizes = [-(-p.numel() // ALIGNMENT) * ALIGNMENT for p in parameters]
     values = torch.zeros(sum(sizes), device=parameters[0].device)
     gradients = torch.zeros_like(values)
-    fixed = torch.zeros_like(values, dtype=torch.bool)
+    fixed = []
     start = 0
     for parameter, size in zip(parameters, sizes, strict=True):
         stored = parameter if parameter.is_contiguous() else parameter.t()
         views = [vector[start : start + parameter.numel()].view(stored.shape) for vector in (values, gradients)]
         views[0].copy_(stored.detach())
         parameter.data, parameter.grad = (view if stored is parameter else view.t() for view in views)
-        fixed[start : start + size] = not parameter.requires_grad
+        if not parameter.requires_grad:
+            fixed.append(slice(start, start + size))
         start += size
     flat = nn.Parameter(values)
     flat.grad = gradients
-    return FlatParameters(flat, gradients, fixed if fixed.any() else None)
+    return FlatParameters(flat, gradients, tuple(fixed))

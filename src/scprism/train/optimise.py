@@ -28,12 +28,10 @@ def new_moments(parameters: FlatParameters, config: Config) -> Moments:
 @torch.no_grad()
 def take_step(parameters: FlatParameters, moments: Moments, config: Config) -> None:
     """Change the parameters that are not fixed, and what is remembered, by one step along the gradients."""
-    if parameters.fixed is not None:
-        before = parameters.values[parameters.fixed]  # kept: weight decay moves what has no gradient, too
-        _take_step(parameters, moments, config)
-        parameters.values[parameters.fixed] = before
-    else:
-        _take_step(parameters, moments, config)
+    before = [parameters.values[span].clone() for span in parameters.fixed]
+    _take_step(parameters, moments, config)
+    for span, values in zip(parameters.fixed, before, strict=True):
+        parameters.values[span] = values
 
 
 def _take_step(parameters: FlatParameters, moments: Moments, config: Config) -> None:

@@ -110,7 +110,7 @@ def adapt_fitted(
         "n_query": gathered.n_query,
         "n_reference": gathered.cells.n_cells - gathered.n_query,
         "n_genes": int(gathered.genes.sum()),
-        "losses": {name: dict(row) for name, row in losses.iterrows()},
+        "losses": losses.to_dict("index"),
         "settings": {name: getattr(settings, name) for name in ("learning_rate", "max_epochs", "patience", "split")},
         "trained_on": {name: value for name, value in fitted.summary.items() if name != "unseen_cells"},
     }

@@ -117,7 +117,7 @@ def indexed(index: Mapping[str, LabelReference], column: str | None, *, query: Q
         msg = (
             "`reference` is needed, because this model has no reference index. Give labelled cells with reference= and "
             "labels= (--reference and --labels), or make an index: model.index(cells, labels='cell_type'), on the "
-            "command line: scprism index MODEL REFERENCE --labels KEY."
+            "command line: scprism index MODEL REFERENCE --labels KEY. An adapted model needs an index of its own."
         )
         raise InputError(msg)
     if query is not None and query.alignment.share_of_genes < USUAL_COVERAGE:
