@@ -13,7 +13,6 @@ def describe_model(bundle: Bundle) -> str:
     hidden, units = weights.latent_weight.shape[1], weights.n_units
     facts = {
         "preset": bundle.preset,
-        **_origin(summary.get("adapted_from")),
         "trained on": f"{summary['n_cells']:,} cells ({summary['n_train']:,} for training, "
         f"{summary['n_validation']:,} for early "
         f"stopping, {summary['n_test']:,} for the report)",
@@ -24,6 +23,7 @@ def describe_model(bundle: Bundle) -> str:
         "training": f"best epoch {summary['best_epoch']} of {summary['n_epochs']}, {summary['seconds']:.1f} s",
         "loss": f"test {summary['test_loss']:.6g}, validation {summary['validation_loss']:.6g} ({config.likelihood})",
         "seed": summary["seed"],
+        **_adaptation(summary.get("adapted_from")),
         "fingerprints": f"weights {weights.fingerprint()}, data {summary['data_fingerprint']}",
         "versions": ", ".join(f"{name} {v}" for name, v in summary["versions"].items()),
     }
@@ -32,16 +32,15 @@ def describe_model(bundle: Bundle) -> str:
     return "\n".join([*lines, "settings:", *settings])
 
 
-def _origin(adapted: dict[str, Any] | None) -> dict[str, str]:
+def _adaptation(adapted: dict[str, Any] | None) -> dict[str, str]:
     """Return what a model was adapted from, and how; nothing for one that was not."""
     if adapted is None:
         return {}
-    first, losses = adapted["trained_on"], adapted["losses"]
-    changes = [f"{name} {row['before']:.6g} before, {row['after']:.6g} after" for name, row in losses.items()]
+    changes = [f"{name} {row['before']:.6g} → {row['after']:.6g}" for name, row in adapted["losses"].items()]
     reference = f" and {adapted['n_reference']:,} of the reference" if adapted["n_reference"] else ""
     return {
-        "adapted from": f"weights {adapted['fingerprint']}, trained on {first['n_cells']:,} cells, data "
-        f"{first['data_fingerprint']}",
-        "adapted to": f"{adapted['n_query']:,} query cells{reference}: {adapted['part']}, {adapted['n_genes']:,} genes",
-        "held-out loss": "; ".join(changes),
+        "adapted from": f"the weights {adapted['fingerprint']}, which were trained so",
+        "adapted to": f"{adapted['n_query']:,} cells{reference}, data {adapted['data_fingerprint']}: "
+        f"{adapted['part']}, {adapted['n_genes']:,} genes, seed {adapted['seed']}",
+        "held-out loss": ", ".join(changes),
     }

@@ -1,14 +1,11 @@
 """A model trained further on a query's cells, without labels; the model that it starts from stays as it is."""
 
-import platform
 from collections.abc import Collection
-from dataclasses import dataclass, fields, replace
-from importlib.metadata import version
-from typing import Any, get_args
+from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy import sparse
 
 from scprism._check import check_choice
@@ -70,7 +67,8 @@ def adapt_fitted(
 ) -> tuple[Fitted, pd.DataFrame]:
     """Return the model after further training on a query's cells, and losses; `fitted` stays as it is.
 
-    Only genes that the query has are learned; what the weights of the others add is taken as given.
+    Only genes that the query has are learned; what the weights of the others add is taken as given. Log and summary go
+    on to tell of the first training; the summary's ``adapted_from`` says which weights were adapted, to what, and how.
 
     Parameters
     ----------
@@ -104,6 +102,7 @@ def adapt_fitted(
     after, result = train_further(before, gathered.cells, part=part, config=settings, rng=generator, device=chosen)
     losses = _losses(before, after, gathered, result, config=config)
     weights = with_genes(fitted.weights, before, after, gathered.genes)
+    seed = int(rng) if isinstance(rng, int | np.integer) else None
     record = {
         "fingerprint": fitted.weights.fingerprint(),
         "part": part,
@@ -111,19 +110,18 @@ def adapt_fitted(
         "n_reference": gathered.cells.n_cells - gathered.n_query,
         "n_genes": int(gathered.genes.sum()),
         "losses": losses.to_dict("index"),
+        "data_fingerprint": data_fingerprint(fitted.recipe, gathered.cells),
+        "seed": seed,
         "settings": {name: getattr(settings, name) for name in ("learning_rate", "max_epochs", "patience", "split")},
-        "trained_on": {name: value for name, value in fitted.summary.items() if name != "unseen_cells"},
+        "best_epoch": result.best_epoch,
+        "n_epochs": len(result.log),
+        "seconds": result.log[-1].seconds,
+        "version": __version__,
+        "adapted_from": fitted.summary.get("adapted_from"),
     }
     marks = _marks(query, result.unseen[result.unseen < gathered.n_query])
-    seed = int(rng) if isinstance(rng, int | np.integer) else None
-    summary = {
-        "seed": seed,
-        **_facts(fitted, gathered, result),
-        "unseen_cells": [*unseen, *marks],
-        "adapted_from": record,
-    }
-    log = pd.DataFrame([vars(epoch) for epoch in result.log])
-    return Fitted(fitted.recipe, weights, log, summary), losses
+    summary = {**fitted.summary, "unseen_cells": [*unseen, *marks], "adapted_from": record}
+    return replace(fitted, weights=weights, summary=summary), losses
 
 
 def _check(query: Query, part: Part, config: Config) -> None:
@@ -194,18 +192,3 @@ def _marks(query: Query, rows: IntArray) -> list[str]:
     wanted = np.zeros(query.matrix.shape[0], dtype=bool)
     wanted[rows[:MAX_MARKS]] = True
     return [mark for chunk in query.chunks() for mark in cell_marks(chunk.inputs[wanted[chunk.rows]])]
-
-
-def _facts(fitted: Fitted, gathered: _Gathered, result: TrainingResult) -> dict[str, Any]:
-    record = {f.name: getattr(result, f.name) for f in fields(result) if f.name not in ("log", "unseen")}
-    packages = [name for name in fitted.summary["versions"] if name not in ("scprism", "python")]
-    versions = {name: version(name) for name in packages}
-    return {
-        "n_cells": gathered.cells.n_cells,
-        **record,
-        "n_epochs": len(result.log),
-        "seconds": result.log[-1].seconds,
-        "data_fingerprint": data_fingerprint(fitted.recipe, gathered.cells),
-        "threads": torch.get_num_threads(),
-        "versions": {"scprism": __version__, "python": platform.python_version(), **versions},
-    }
