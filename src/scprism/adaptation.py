@@ -26,7 +26,7 @@ def adapt(
     cells: AnnData,
     *,
     reference: AnnData | None = None,
-    part: Part = "decoder",
+    part: Part = "input",
     layer: str | None = None,
     organism: Organism | None = None,
     rng: RNGLike = None,

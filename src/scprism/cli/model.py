@@ -126,8 +126,9 @@ def adapt(
         Path | None, typer.Option(help="Cells like those of the training, trained on beside lest they be forgotten.")
     ] = None,
     part: Annotated[
-        str, typer.Option(help="decoder: latents, labels and explanations stay. network: the encoder is trained too.")
-    ] = "decoder",
+        str,
+        typer.Option(help="input: the first layer, for labels; decoder, for denoising: latents stay; network: all."),
+    ] = "input",
     layer: o.QueryLayer = None,
     organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,
