@@ -4,9 +4,10 @@
     python benchmarks/small_references.py --out FILE.csv --table
 
 For each set, size and draw the default network is trained on the drawn cells alone, and PCA fitted to them; the cosine
-neighbours vote by each rule. Printed is macro-F1 over the shared types, mean over queries, draws and seeds; "types
-lost" are shared types that no query cell was given. Rules were chosen on `tm_droplet` and `pbmc3k`, and confirmed on
-`zilionis` and `baron`. Results are kept in FILE.csv; an interrupted run goes on.
+neighbours vote by each rule, "as labels" is that of `Prism.label`. Printed is macro-F1 over the shared types, mean over
+queries, draws and seeds; "types lost" are shared types that no query cell was given. Rules were chosen on `tm_droplet`
+and `pbmc3k`, and confirmed on `zilionis` and `baron`. Results are kept in FILE.csv; an interrupted
+run goes on.
 """
 
 import argparse
@@ -22,11 +23,12 @@ from sklearn.neighbors import NearestNeighbors
 
 from foreign.cells import Pair, labels_of
 from foreign.methods import Method, Reference, Task, on_shared_genes, open_task, principal
+from foreign.neighbours import NEIGHBOURS, label_calls
 from foreign.networks import trained
 from scprism.errors import PrismWarning
 from scprism.model.presets import PRESETS
 from scprism.transfer.query import with_gaps_of
-from scprism.transfer.votes import cast_votes, worth_of_votes
+from scprism.transfer.votes import cast_votes, vote_shares, worth_of_votes
 
 QUERIES = {
     "tm_droplet": ("zilionis", "pbmc3k", "kang"),
@@ -35,7 +37,7 @@ QUERIES = {
     "baron": ("kidney",),
 }
 CHOSEN_ON = ("tm_droplet", "pbmc3k")
-RULES = ("15 equal", "7 equal", "5 equal", "15 weighted")
+RULES = ("15 equal", "7 equal", "5 equal", "15 weighted", "as labels")
 FIELDS = ["reference", "size", "draw", "seed", "query", "features", "rule", "macro_f1", "types_lost"]
 
 
@@ -57,7 +59,12 @@ def scored(task: Task, z: np.ndarray, z_query: np.ndarray) -> list[dict[str, flo
     worth, rows = worth_of_votes(codes, n_labels=len(task.words)), []
     for rule in RULES:
         k, kind = rule.split()
-        calls = cast_votes(near[:, : int(k)], worth=worth if kind == "weighted" else None)[0]
+        if kind == "labels":
+            calls = label_calls(z[voters], codes, z_query[task.scored])[NEIGHBOURS.index(15)]
+        elif kind == "weighted":
+            calls = vote_shares(near[:, : int(k)], worth=worth).argmax(axis=1)
+        else:
+            calls = cast_votes(near[:, : int(k)])[0]
         f1 = f1_score(task.truth, calls, labels=places, average="macro", zero_division=0)
         lost = float(np.mean(~np.isin(places, calls)))
         rows.append({"rule": rule, "macro_f1": round(float(f1), 5), "types_lost": lost})

@@ -17,7 +17,7 @@ from sklearn.model_selection import KFold
 
 from foreign.cells import Pair, labels_of, read_part, shared_types
 from foreign.gaps import without_genes
-from foreign.neighbours import knn_calls
+from foreign.neighbours import knn_calls, label_calls
 from scprism.model.config import Config
 from scprism.model.presets import PRESETS
 from scprism.prepare.recipe import Recipe
@@ -145,13 +145,19 @@ def vote(task: Task, z: np.ndarray, z_query: np.ndarray, metric: str, *, equal: 
     return knn_calls(z[voters], task.codes[voters], z_query[task.scored], metric=metric, equal=equal)
 
 
+def vote_as_labels(task: Task, z: np.ndarray, z_query: np.ndarray) -> np.ndarray:
+    """Return the calls by the whole rule of `Prism.label`."""
+    voters = task.codes >= 0
+    return label_calls(z[voters], task.codes[voters], z_query[task.scored])
+
+
 def all_methods(*, variants: list[Method], seeds: int, untrained_seeds: int) -> list[Method]:
     """Return every method, the presets first."""
     networks = [Method(name, (name,), PRESETS[name], seeds) for name in ("default", "paper")]
     networks.append(Method("as_released", ("as_released",), released(PRESETS["as_released"])))
     networks.append(Method("untrained", ("untrained",), PRESETS["default"], untrained_seeds, trained=False))
     networks[0] = dataclasses.replace(
-        networks[0], rows=("default", "default, equal votes", "default, latent standardised")
+        networks[0], rows=("default", "default, neighbours alone", "default, equal votes")
     )
     return [networks[0], *variants, *networks[1:], *(Method(name, rows) for name, (rows, _) in BASELINES.items())]
 
@@ -199,6 +205,10 @@ def both(task: Task, z: np.ndarray, z_query: np.ndarray) -> dict[str, np.ndarray
     return {metric: vote(task, z, z_query, metric) for metric in ("euclidean", "cosine")}
 
 
+def all_three(task: Task, z: np.ndarray, z_query: np.ndarray) -> dict[str, np.ndarray]:
+    return {**both(task, z, z_query), AS_LABELS: vote_as_labels(task, z, z_query)}
+
+
 def all_genes(task: Task, reference: Reference) -> dict[str, np.ndarray]:
     x, y = on_shared_genes(task, reference.standard, PRESETS["default"])
     return both(task, x.toarray(), y.toarray())
@@ -211,7 +221,7 @@ def principal(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def pca(task: Task, reference: Reference) -> dict[str, np.ndarray]:
     x, y = on_shared_genes(task, reference.standard, PRESETS["default"])
-    return both(task, *principal(x.toarray(), y.toarray()))
+    return all_three(task, *principal(x.toarray(), y.toarray()))
 
 
 def pca_filled(task: Task, reference: Reference) -> dict[str, np.ndarray]:
@@ -230,7 +240,7 @@ def hvg_pca(task: Task, reference: Reference) -> dict[str, np.ndarray]:
     x, y = on_shared_genes(task, reference.whole, WHOLE)
     table = scanpy.pp.highly_variable_genes(AnnData(x), n_top_genes=min(2000, x.shape[1]), inplace=False)
     chosen = table["highly_variable"].to_numpy()
-    return both(task, *principal(x[:, chosen].toarray(), y[:, chosen].toarray()))
+    return all_three(task, *principal(x[:, chosen].toarray(), y[:, chosen].toarray()))
 
 
 def nmf(task: Task, reference: Reference) -> dict[str, np.ndarray]:
@@ -258,12 +268,12 @@ def ceiling(task: Task, reference: Reference) -> dict[str, np.ndarray]:  # noqa:
     return {"": meaning[calls][:, np.isin(known, np.flatnonzero(task.scored))]}
 
 
-METRICS = ("euclidean", "cosine")
+METRICS, AS_LABELS = ("euclidean", "cosine"), "labelled as ours"
 BASELINES: dict[str, tuple[tuple[str, ...], Callable[[Task, Reference], dict[str, np.ndarray]]]] = {
     "all_genes": (tuple(f"all genes {m}" for m in METRICS), all_genes),
-    "pca": (tuple(f"PCA-50 {m}" for m in METRICS), pca),
+    "pca": (tuple(f"PCA-50 {m}" for m in (*METRICS, AS_LABELS)), pca),
     "pca_filled": (tuple(f"PCA-50 filled {m}" for m in METRICS), pca_filled),
-    "hvg_pca": (tuple(f"HVG-PCA-50 {m}" for m in METRICS), hvg_pca),
+    "hvg_pca": (tuple(f"HVG-PCA-50 {m}" for m in (*METRICS, AS_LABELS)), hvg_pca),
     "nmf": (tuple(f"NMF-50 {m}" for m in METRICS), nmf),
     "ceiling": (("ceiling",), ceiling),
 }

@@ -1,11 +1,15 @@
 """The vote of the nearest reference cells, for every k at once and alike for all methods."""
 
+from collections.abc import Callable
+
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from scprism.transfer.votes import cast_votes, worth_of_votes
+from scprism.model.presets import PRESETS
+from scprism.transfer.space import centres_of, space_of
+from scprism.transfer.votes import cast_votes, say_of_centres, vote_shares, worth_of_votes
 
-__all__ = ["NEIGHBOURS", "knn_calls"]
+__all__ = ["NEIGHBOURS", "knn_calls", "label_calls"]
 
 NEIGHBOURS = tuple(range(2, 26))
 
@@ -15,10 +19,31 @@ def knn_calls(
 ) -> np.ndarray:
     """Return the label code of each query cell for each k, int16 (len(NEIGHBOURS), cells).
 
-    The rule is that of `Prism.label`: near voters and those of rare labels count more; or all count the same.
+    The neighbours vote as in `Prism.label`, near ones and those of rare labels more; or all the same. Centres of labels
+    say nothing, and the space is as it comes.
     """
+    near = _near(reference, codes, query, metric=metric)
+    if equal:
+        return _for_each_k(near, lambda ballots: cast_votes(ballots)[0])
+    worth = worth_of_votes(codes, n_labels=int(codes.max()) + 1)
+    return _for_each_k(near, lambda ballots: vote_shares(ballots, worth=worth).argmax(axis=1))
+
+
+def label_calls(reference: np.ndarray, codes: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """Return the same by the whole rule of `Prism.label`: whitened within labels, and with the centres' say."""
+    present, codes = np.unique(codes, return_inverse=True)
+    space = space_of(reference.astype(np.float32), codes, PRESETS["default"])
+    points, asked = space.place(reference), space.place(query)
+    near, worth = _near(points, codes, asked, metric="euclidean"), worth_of_votes(codes, n_labels=len(present))
+    say = say_of_centres(asked, centres_of(points, codes))
+    return present[_for_each_k(near, lambda ballots: (vote_shares(ballots, worth=worth) + say).argmax(axis=1))]
+
+
+def _near(reference: np.ndarray, codes: np.ndarray, query: np.ndarray, *, metric: str) -> np.ndarray:
     n = min(NEIGHBOURS[-1], len(reference))
     found = NearestNeighbors(n_neighbors=n, metric=metric, algorithm="brute").fit(reference)
-    near = codes[found.kneighbors(query, return_distance=False)]  # (cells, n)
-    worth = None if equal else worth_of_votes(codes, n_labels=int(codes.max()) + 1)
-    return np.array([cast_votes(near[:, : min(k, n)], worth=worth)[0] for k in NEIGHBOURS], dtype=np.int16)
+    return codes[found.kneighbors(query, return_distance=False)]  # (cells, n)
+
+
+def _for_each_k(near: np.ndarray, call: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    return np.array([call(near[:, :k]) for k in NEIGHBOURS], dtype=np.int16)

@@ -1,11 +1,11 @@
 """The networks of the comparison: trained or as they were drawn, and their calls."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from anndata import AnnData
 
-from foreign.methods import Method, Reference, Task, vote
+from foreign.methods import Method, Reference, Task, vote, vote_as_labels
 from scprism.model.autoencoder import build_autoencoder, to_weights
 from scprism.model.config import Config
 from scprism.model.weights import Weights
@@ -51,27 +51,18 @@ def trained(reference: Reference, method: Method, seed: int) -> Network:
 def network_calls(task: Task, network: Network, rows: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Return calls for each row, with the reference seen through the query's gaps.
 
-    A row whose name ends in ", whole reference" has it whole; one in ", latent standardised" has the latent so; one in
-    ", equal votes" counts each neighbour the same.
+    A row whose name ends in ", whole reference" has it whole; in one in ", neighbours alone" the space is not whitened
+    and centres say nothing; in one in ", equal votes" neighbours count the same besides.
     """
     query, config = network.opened(task.query), network.config
     z_query, z = network.embedded(query), network.embedded(with_gaps_of(network.reference, query))
     calls = {}
     for row in rows:
         _, _, change = row.partition(", ")
-        if change == "whole reference":
-            calls[row] = latent_vote(task, network.embedded(network.reference), z_query, config)
+        known = network.embedded(network.reference) if change == "whole reference" else z
+        if config.votes == "weighted" and change in ("", "whole reference"):
+            calls[row] = vote_as_labels(task, known, z_query)
         else:
-            settings = replace(config, standardise_latent=True) if change == "latent standardised" else config
-            calls[row] = latent_vote(task, z, z_query, settings, equal=change == "equal votes")
+            equal = config.votes == "equal" or change == "equal votes"
+            calls[row] = vote(task, known, z_query, config.metric, equal=equal)
     return calls
-
-
-def latent_vote(task: Task, z: np.ndarray, z_query: np.ndarray, config: Config, *, equal: bool = False) -> np.ndarray:
-    """Return calls in the latent space, standardised over the labelled reference cells if the settings say so."""
-    if config.standardise_latent:
-        voters = z[task.codes >= 0].astype(np.float64)
-        mean, spread = voters.mean(axis=0), voters.std(axis=0)
-        spread = np.where(spread > 0, spread, 1)
-        z, z_query = (z - mean) / spread, (z_query - mean) / spread
-    return vote(task, z, z_query, config.metric, equal=equal)

@@ -50,6 +50,7 @@ IGNORED = frozenset(
         "projection",
         "search_trials",
         "votes",
+        "whiten_latent",
         "search_epochs",
         "final_epochs",
     ]

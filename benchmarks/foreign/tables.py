@@ -15,7 +15,7 @@ __all__ = ["gap_tables", "transfer_tables"]
 
 MARGIN = 0.01
 """The aim: within this of the best baseline on every pair."""
-NOT_BASELINES = {"ceiling"}
+NOT_BASELINES = {"ceiling", "PCA-50 labelled as ours", "HVG-PCA-50 labelled as ours"}
 Results = dict[str, dict[str, Scores]]
 
 

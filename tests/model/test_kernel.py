@@ -6,10 +6,11 @@ from scprism.model.forward import softplus_array
 from scprism.model.kernel import sparse_product
 
 
-def test_the_sparse_product_is_that_of_the_dense_matrices(rng):
-    inputs = sparse.random_array((40, 30), density=0.2, rng=rng).toarray()
+@pytest.mark.parametrize("n_units", [7, 64, 130])
+def test_the_sparse_product_is_that_of_the_dense_matrices(rng, n_units):
+    inputs = sparse.random_array((40, 30), density=0.6, rng=rng).toarray()
     inputs[3] = 0
-    weights = rng.standard_normal((7, 30)).astype(np.float32)
+    weights = rng.standard_normal((n_units, 30)).astype(np.float32)
     result = sparse_product(sparse.csr_matrix(inputs), weights.T)
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, inputs @ weights.T.astype(np.float64), rtol=1e-5, atol=1e-6)

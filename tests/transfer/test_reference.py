@@ -7,11 +7,13 @@ import pytest
 from scprism.errors import InputError
 from scprism.model.config import Config
 from scprism.transfer.labels import label_cells
+from scprism.transfer.neighbours import Neighbours
 from scprism.transfer.place import Usual
 from scprism.transfer.reference import calibration_sample, learn_reference, shape_of, voters_of
+from scprism.transfer.votes import say_of_centres, vote_shares
 
 USUAL = Usual((1.0, 2.0, 3.0), (0.1, 0.2, 0.3))
-EUCLIDEAN = Config(metric="euclidean")
+EUCLIDEAN = Config(metric="euclidean", whiten_latent=False)
 
 
 def learned(latent, labels, *, config=EUCLIDEAN):
@@ -26,7 +28,9 @@ def blobs(rng):
     return (centres[codes] + rng.normal(size=(400, 3))).astype(np.float32), np.array(list("ABCD"))[codes]
 
 
-@pytest.mark.parametrize("config", [EUCLIDEAN, Config(metric="euclidean", standardise_latent=True), Config()])
+@pytest.mark.parametrize(
+    "config", [EUCLIDEAN, Config(metric="euclidean", standardise_latent=True), Config(), Config(votes="equal")]
+)
 def test_cells_get_the_label_of_their_blob(blobs, rng, config):
     latent, labels = blobs
     reference = learned(latent[::2], labels[::2], config=config)
@@ -106,3 +110,27 @@ def test_deviation_counts_more_across_a_long_type_than_along_it(rng):
     # variances of 64 and 0.25 are shrunk by 4/400 towards their mean of 32, plus a thousandth of it: 63.7 and 0.60;
     # the rest is the error of the two centres
     assert np.exp(across - along) == pytest.approx(np.sqrt(63.7 / 0.60), rel=0.25)
+
+
+def test_neighbours_and_centres_have_half_of_the_say_each(blobs):
+    latent, labels = blobs
+    config = Config()
+    voters = voters_of(learned(latent, labels, config=config), config)
+    cells = (latent[:50] + latent[100:150]) / 2  # between A and B
+    near = voters.find(cells, 15)
+    calls = voters.calls(cells, near)
+    shares = vote_shares(voters.codes[near.cell], worth=np.ones(4))  # labels are equally common
+    say = (shares + say_of_centres(voters.space.place(cells), voters.shape.centre)) / 2
+    np.testing.assert_array_equal(calls.label, say.argmax(axis=1))
+    np.testing.assert_allclose(calls.evidence.votes, say.max(axis=1))
+
+
+def test_cells_whose_type_was_taken_away_hear_nothing_of_its_centre(blobs):
+    latent, labels = blobs
+    config = Config()
+    voters = voters_of(learned(latent, labels, config=config), config)
+    others = np.flatnonzero(voters.codes != 3)
+    near = voters.space.finder(latent[others])(latent[300:], 15)  # cells of D
+    calls = voters.calls(latent[300:], Neighbours(near.distance, others[near.cell]), barred=3)
+    assert (calls.label != 3).all()
+    assert calls.evidence.votes.min() > 0.25

@@ -91,8 +91,11 @@ class Config:
         What is searched, and whether the worse trials are stopped early (`docs/search.md`).
     metric, standardise_latent, n_neighbours
         Distance, scaling and number of neighbours of the label transfer.
+    whiten_latent
+        Compare cells after units were made uncorrelated and of unit spread within the reference's labels.
     votes
-        Of these neighbours: all equal, or the more the nearer the neighbour and the rarer its label.
+        All neighbours count the same; or the more the nearer they are and the rarer their label, and the centres of the
+        labels have half of the say.
     knn_neighbours
         Numbers of neighbours of the paper's kNN experiment (row 10).
     foreign_loss
@@ -159,6 +162,7 @@ class Config:
 
     metric: Literal["cosine", "euclidean"] = "cosine"
     standardise_latent: bool = False
+    whiten_latent: bool = True
     n_neighbours: int = 15
     votes: Literal["equal", "weighted"] = "weighted"
     knn_neighbours: tuple[int, ...] = tuple(range(2, 26))

@@ -38,6 +38,7 @@ PAPER = Config(
     search_space="simple",
     search_stopping="none",
     metric="euclidean",
+    whiten_latent=False,
     votes="equal",
     attribution="guided",
 )

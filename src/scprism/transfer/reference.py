@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -10,21 +9,20 @@ import pandas as pd
 from scprism.errors import InputError
 from scprism.model.config import Config
 from scprism.transfer.confidence import Calibration, Evidence, learn_calibration
-from scprism.transfer.neighbours import BLOCK, Finder, Neighbours, Scaling, neighbour_finder, placed, scaling_of
+from scprism.transfer.neighbours import BLOCK, Finder, Neighbours
 from scprism.transfer.place import Usual
-from scprism.transfer.votes import cast_votes, worth_of_votes
+from scprism.transfer.space import Space, centres_of, inverse_root_within, space_of
+from scprism.transfer.votes import cast_votes, say_of_centres, vote_shares, worth_of_votes
 from scprism.types import FloatArray, IntArray
 
 __all__ = [
     "Calls",
     "LabelReference",
     "Shape",
-    "Space",
     "Voters",
     "calibration_sample",
     "learn_reference",
     "shape_of",
-    "space_of",
     "voters_of",
 ]
 
@@ -95,23 +93,6 @@ class Calls:
 
 
 @dataclass(frozen=True)
-class Space:
-    """On which scale, and by which metric, cells are compared."""
-
-    scaling: Scaling | None
-    metric: Literal["cosine", "euclidean"]
-
-    def place(self, latent: FloatArray) -> FloatArray:
-        """Return the cells as points whose Euclidean distances order them, float32 (cells, units)."""
-        return placed(latent if self.scaling is None else self.scaling.apply(latent), self.metric)
-
-    def finder(self, latent: FloatArray, *, exact: bool | None = None) -> Finder:
-        """Return the search among the cells of a reference."""
-        find = neighbour_finder(self.place(latent), metric=self.metric, exact=exact)
-        return lambda query, k: find(self.place(query), k)
-
-
-@dataclass(frozen=True)
 class Voters:
     """Reference cells ready to be asked.
 
@@ -128,7 +109,7 @@ class Voters:
     n_neighbours
         How many vote.
     worth
-        Of a vote for each label, float64 (labels,); None for equal votes.
+        Of a vote for each label, float64 (labels,); None for equal votes of the neighbours alone.
     """
 
     space: Space
@@ -138,24 +119,27 @@ class Voters:
     n_neighbours: int
     worth: FloatArray | None
 
-    def calls(self, latent: FloatArray, neighbours: Neighbours) -> Calls:
-        """Return the labels that these neighbours give to cells with this latent."""
-        label, votes = cast_votes(self.codes[neighbours.cell], worth=self.worth)
+    def calls(self, latent: FloatArray, neighbours: Neighbours, *, barred: int | None = None) -> Calls:
+        """Return the labels that these neighbours, and the labels' centres, give to cells with this latent.
+
+        The neighbours have half of the say; the centre of the label `barred` has none.
+        """
+        ballots, points = self.codes[neighbours.cell], self.space.place(latent)
+        if self.worth is None:
+            label, votes = cast_votes(ballots)
+        else:
+            say = vote_shares(ballots, worth=self.worth) + say_of_centres(points, self.shape.centre, barred=barred)
+            label, votes = say.argmax(axis=1), say.max(axis=1) / 2
         distance = neighbours.distance.mean(axis=1, dtype=np.float64)
         relative = _log(distance) - _log(self.shape.usual_distance)[label]
-        deviation = _log(_deviation(self.space.place(latent), label, self.shape))
+        deviation = _log(_deviation(points, label, self.shape))
         return Calls(label, distance, Evidence(votes, neighbours.cell.shape[1], relative, deviation))
-
-
-def space_of(latent: FloatArray, config: Config) -> Space:
-    """Return the space in which a reference's cells (cells, units) are compared."""
-    return Space(scaling_of(latent) if config.standardise_latent else None, config.metric)
 
 
 def voters_of(reference: LabelReference, config: Config) -> Voters:
     """Return the cells of a reference ready to be asked."""
     n_neighbours = min(config.n_neighbours, len(reference.latent) - 1)
-    space = space_of(reference.latent, config)
+    space = space_of(reference.latent, reference.codes, config)
     worth = _worth(reference.codes, config, n_labels=len(reference.names))
     return Voters(space, space.finder(reference.latent), reference.codes, reference.shape, n_neighbours, worth)
 
@@ -196,7 +180,7 @@ def learn_reference(
     codes = np.asarray(categories.codes, dtype=np.int64)
     n_labels = len(categories.categories)
     k = min(config.n_neighbours, len(latent) - 1)
-    space = space_of(latent, config)
+    space = space_of(latent, codes, config)
     find = space.finder(latent)
     among_themselves = find(latent, k + 1).without(np.arange(len(latent)))
     shape = shape_of(space.place(latent), codes, among_themselves.distance.mean(axis=1), n_labels=n_labels)
@@ -215,8 +199,6 @@ def learn_reference(
 def shape_of(points: FloatArray, codes: IntArray, own_distance: FloatArray, *, n_labels: int) -> Shape:
     """Return where the cells of each label lie.
 
-    The covariance within labels is shrunk towards a sphere, the more so the fewer cells there are for the units.
-
     Parameters
     ----------
     points
@@ -229,16 +211,9 @@ def shape_of(points: FloatArray, codes: IntArray, own_distance: FloatArray, *, n
         How many labels there are.
     """
     points = points.astype(np.float64)
-    labels = range(n_labels)
-    usual = np.array([np.median(own_distance[codes == label]) for label in labels])
-    centre = np.stack([points[codes == label].mean(axis=0) for label in labels])
-    within = points - centre[codes]
-    n_cells, n_units = points.shape
-    covariance = within.T @ within / n_cells
-    share = min(1.0, (n_units + 2) / n_cells)
-    sphere = np.eye(n_units) * max(float(np.trace(covariance)) / n_units, LEAST_DISTANCE)
-    shrunk = (1 - share) * covariance + (share + 1e-3) * sphere
-    return Shape(usual, centre, np.linalg.cholesky(np.linalg.inv(shrunk)))
+    usual = np.array([np.median(own_distance[codes == label]) for label in range(n_labels)])
+    centre = centres_of(points, codes)
+    return Shape(usual, centre, inverse_root_within(points - centre[codes]))
 
 
 def calibration_sample(is_unseen: np.ndarray) -> IntArray:
@@ -267,7 +242,7 @@ def _evidence_without_own_type(latent: FloatArray, voters: Voters, sample: IntAr
         others, asked = np.flatnonzero(voters.codes != code), voters.codes[sample] == code
         cells = latent[sample[asked]]
         found = voters.space.finder(latent[others], exact=True)(cells, voters.n_neighbours)
-        evidence = voters.calls(cells, Neighbours(found.distance, others[found.cell])).evidence
+        evidence = voters.calls(cells, Neighbours(found.distance, others[found.cell]), barred=int(code)).evidence
         votes[asked], distance[asked], deviation[asked] = evidence.votes, evidence.log_distance, evidence.log_deviation
     return Evidence(votes, voters.n_neighbours, distance, deviation)
 

@@ -4,6 +4,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.metrics import f1_score
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -14,6 +15,7 @@ from scprism.evaluate.experiments.plan import Cell, Plan
 from scprism.evaluate.experiments.registry import EXPERIMENTS, planned
 from scprism.evaluate.experiments.transfer import run_pair
 from scprism.evaluate.experiments.workshop import Workshop
+from scprism.model.forward import decode, encode
 from scprism.reproduce import reproduce_paper
 
 ONLY = ("knn-single", "loss-matrix", "integrate", "umap")
@@ -89,3 +91,14 @@ def test_the_constant_s_loss_is_that_of_the_mean_cell(plan, tmp_path):
     mean = x.mean(axis=0, dtype=np.float64)
     assert found["constant"] == pytest.approx(float((mean - x * np.log(mean + 1e-8)).mean()), rel=1e-5)
     assert bool(found["own"])
+
+
+def test_the_loss_of_as_released_is_over_all_cells_as_the_page_says(plan, tmp_path):
+    first, workshop = plan.wholes[0], Workshop(tmp_path, max_cells=1000)
+    cell = Cell("loss-matrix", {}, (first,), (plan.network(first, "as_released"),))
+    found = pd.DataFrame(run_losses(cell, workshop)).iloc[0]
+    network = workshop.network(cell.networks[0])
+    assert network.config.foreign_loss == "one_cell"
+    x = np.vstack([chunk.inputs.toarray() for chunk in network.opened(workshop.cells(first)).chunks()])
+    y = decode(network.weights, encode(network.weights, csr_matrix(x)))
+    assert found["loss"] == pytest.approx(float((np.exp(y) - x * y).mean()), rel=1e-4)

@@ -44,7 +44,7 @@ USING = ("missing genes", "distance", "attribution")
 USED = tuple(name for group in USING for name in GROUPS[group])
 ELSEWHERE = (
     *("search_trials", "search_epochs", "final_epochs", "search_space", "search_stopping"),
-    *("n_neighbours", "votes", "knn_neighbours", "foreign_loss", "gene_count", "projection"),
+    *("n_neighbours", "votes", "whiten_latent", "knn_neighbours", "foreign_loss", "gene_count", "projection"),
 )
 """Settings that nothing in this table depends on: the search, other experiments, and the number of neighbours, which is
 the same throughout."""

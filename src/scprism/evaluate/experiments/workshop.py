@@ -45,6 +45,7 @@ AFTER_TRAINING = frozenset(
         "search_trials",
         "standardise_latent",
         "votes",
+        "whiten_latent",
     ]
 )
 """Settings that do not change a network."""
