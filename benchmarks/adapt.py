@@ -130,7 +130,7 @@ def reference_labels(model: scprism.Prism, reference: Query, labels: np.ndarray,
     return float((near.predict(z[asked]) == labels[asked]).mean()) if asked.any() else np.nan
 
 
-def results(model: scprism.Prism, task: Task, cells: AnnData, *, seed: int) -> list[dict[str, object]]:
+def results(model: scprism.Prism, task: Task, cells: AnnData, *, ways: list[str], seed: int) -> list[dict[str, object]]:
     """Return a row a way to adapt the model to the pair's query, of which a tenth of the cells stay out."""
     query, reference = opened(model, task.query), opened(model, cells)
     unseen = marked_cells(reference, model.summary_["unseen_cells"])
@@ -139,10 +139,10 @@ def results(model: scprism.Prism, task: Task, cells: AnnData, *, seed: int) -> l
     held, others = np.split(order, [task.query.n_obs // 10])
     model.min_coverage = 0.0
     rows: list[dict[str, object]] = []
-    for name, way in {UNCHANGED: None, MATCHED: None, **WAYS}.items():
+    for name in ways:
         adapted, units = model, (1.0, 1.0)
-        if way is not None:
-            part, beside = way
+        if name in WAYS:
+            part, beside = WAYS[name]
             known = cells if beside else None
             adapted, change = scprism.adapt(model, task.query[np.sort(others)], reference=known, part=part, rng=seed)
             units = tuple(change.units[["map_cosine", "activation_correlation"]].median())
@@ -181,9 +181,12 @@ def differences(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     wide = rows.pivot_table(index=["on", "pair"], columns="way", values=column)
     table = {}
     for way in WAYS:
-        change = wide[way] - wide[UNCHANGED]
+        if way not in wide:
+            continue
+        change = (wide[way] - wide[UNCHANGED]).dropna()
         moved = change.abs().max() > 1e-6
         table[way] = {
+            "pairs": len(change),
             **change.groupby("on").mean(),
             "all": change.mean(),
             "better by 0.01": (change > 0.01).sum(),
@@ -199,6 +202,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("adapt.csv"))
     parser.add_argument("--models", type=Path, default=Path("adapt_models"), help="where trained models are kept")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="these ways to adapt alone")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after this time; run again to go on")
     parser.add_argument("--table", action="store_true", help="print what is there; compute nothing")
     options = parser.parse_args()
@@ -206,11 +210,12 @@ def main() -> None:
     stop = time.monotonic() + 60 * options.minutes
     if not options.out.exists():
         options.out.write_text(",".join(FIELDS) + "\n", encoding="utf-8")
-    done = set(pd.read_csv(options.out)[["pair", "seed"]].itertuples(index=False, name=None))
+    done = set(pd.read_csv(options.out)[["pair", "seed", "way"]].itertuples(index=False, name=None))
     pairs = {} if options.table else {pair.name: pair for pair in all_pairs(options.data)}
-    todo = [] if options.table else [(n, s) for s in range(options.seeds) for n in (*CONFIRMED_ON, *CHOSEN_ON)]
+    todo = [] if options.table else [(n, s) for s in range(options.seeds) for n in (*CHOSEN_ON, *CONFIRMED_ON)]
     for name, seed in todo:
-        if (name, seed) in done:
+        ways = [way for way in (UNCHANGED, MATCHED, *options.ways) if (name, seed, way) not in done]
+        if not ways:
             continue
         if time.monotonic() > stop:
             print("The time was up: run again to go on.")
@@ -218,7 +223,7 @@ def main() -> None:
         start = time.perf_counter()
         reference = Reference(pairs[name].reference, options.data)
         model = trained(reference, options.models, seed)
-        rows = results(model, open_task(pairs[name], reference, options.data), reference.cells, seed=seed)
+        rows = results(model, open_task(pairs[name], reference, options.data), reference.cells, ways=ways, seed=seed)
         with options.out.open("a", encoding="utf-8", newline="") as file:
             csv.DictWriter(file, FIELDS).writerows(rows)
         print(f"{time.strftime('%H:%M:%S')} {name} seed {seed}: {time.perf_counter() - start:.0f} s", flush=True)

@@ -118,7 +118,7 @@ def test_too_few_cells_are_refused(model, foreign):
 
 
 def test_an_unknown_part_is_refused(model, foreign):
-    with pytest.raises(InputError, match="`part` must be one of 'input', 'decoder', 'network', got 'encoder'"):
+    with pytest.raises(InputError, match="`part` must be one of 'decoder', 'input', 'network', got 'encoder'"):
         adapted(model, opened(model, foreign), part="encoder")
 
 

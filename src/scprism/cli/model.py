@@ -127,8 +127,8 @@ def adapt(
     ] = None,
     part: Annotated[
         str,
-        typer.Option(help="input: the first layer, for labels; decoder, for denoising: latents stay; network: all."),
-    ] = "input",
+        typer.Option(help="decoder, for denoising: latents and labels stay; input: the first layer; network: all."),
+    ] = "decoder",
     layer: o.QueryLayer = None,
     organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,

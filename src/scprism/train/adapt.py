@@ -16,8 +16,8 @@ from scprism.types import FloatArray, IntArray
 
 __all__ = ["Part", "from_weights", "loss_of", "of_genes", "train_further", "with_genes"]
 
-Part: TypeAlias = Literal["input", "decoder", "network"]
-"""What is trained further: the first layer alone, the decoder alone, or everything."""
+Part: TypeAlias = Literal["decoder", "input", "network"]
+"""What is trained further: the decoder alone, the first layer alone, or everything."""
 FIXED: dict[Part, tuple[str, ...]] = {
     "input": ("latent", "decoder", "output", "log_dispersion"),
     "decoder": ("hidden", "latent"),
