@@ -9,8 +9,11 @@ from scprism.errors import InputError, PrismWarning
 from scprism.estimator import Prism
 from scprism.evaluate.knn import knn_scores
 from scprism.model.autoencoder import build_autoencoder, to_weights
+from scprism.prepare.recipe import Recipe
 from scprism.prepare.stream import prepared_chunks
 from scprism.read.datasets import load_dataset
+from scprism.read.symbols import read_gene_ids
+from scprism.transfer.align import align_genes
 from scprism.transfer.embed import embed_cells
 
 SAME_TYPE = {"T cells": "T cell", "B cells": "B cell", "NK cells": "NK cell", "Neutrophils": "Granulocyte"}
@@ -110,7 +113,7 @@ def test_a_human_model_labels_mouse_cells(shared_data, reference):
     human.obs["coarse"] = human.obs["cell_type"].astype(str).map({**coarse, **monocytes})
     model = Prism(rng=0, max_epochs=30, device="cpu").fit(human)
     alignment = model.align(reference)
-    assert set(alignment.coverage["found"]) == {"ortholog", "missing"}
+    assert set(alignment.coverage["found"]) == {"ortholog", "alias", "missing"}
     assert alignment.share_of_genes > 0.8
     calls = model.label(reference, reference=human, labels="coarse")
     truth = reference.obs["cell_type"].astype(str)
@@ -118,3 +121,36 @@ def test_a_human_model_labels_mouse_cells(shared_data, reference):
     majority = (truth[shared] == "T cell").mean()
     assert (calls["label"].to_numpy()[shared] == truth.to_numpy()[shared]).mean() > max(0.8, majority)
     assert isinstance(calls, pd.DataFrame)
+
+
+@pytest.mark.shared_data
+def test_aliases_agree_with_ensembl_ids(shared_data):
+    """Genes renamed between two files are found by alias as their Ensembl ids say."""
+    lines = anndata.read_h5ad(shared_data / "sc_mixology.h5ad", backed="r")  # symbols of today
+    islets = set(anndata.read_h5ad(shared_data / "baron_human1.h5ad", backed="r").var_names)  # symbols of 2015
+    symbol_of_id = lines.var["ensembl"].astype(str).map(read_gene_ids())
+    known = islets - set(lines.var_names)
+    renamed = {
+        old: new
+        for new, old in symbol_of_id.dropna().items()
+        if old in known and new not in islets and not new.startswith("ENSG")
+    }
+    genes = tuple(sorted(renamed))
+    nothing = np.zeros(len(genes))
+    recipe = Recipe(
+        genes=genes,
+        organism="human",
+        mean=nothing,
+        spread=nothing,
+        share=nothing + 1,
+        n_cells=1,
+        normalise="per_cell",
+        target_sum=1e4,
+        library="all",
+        negative_values="refuse",
+    )
+    coverage = align_genes(list(lines.var_names), recipe, organism="human").coverage.set_index("gene")
+    # LRTOMT, a read-through gene, was split in two: its id stayed with LRRC51
+    assert set(coverage.index[coverage["found"] != "alias"]) == {"LRTOMT"}
+    assert coverage["sources"].drop("LRTOMT").to_dict() == {g: renamed[g] for g in genes if g != "LRTOMT"}
+    assert len(genes) == 346

@@ -22,7 +22,8 @@ BASELINE_VERSION = 1
 SOURCE = Path(scprism.__file__).parent
 PREPARING = ("prepare", "transfer/align.py", "transfer/query.py", "read/symbols.py", "read/chunks.py")
 GENES_AND_SCALE = (
-    *(f"prepare/{name}.py" for name in ("genes", "ids", "learn", "names", "normalise", "organism", "orthologs")),
+    *(f"prepare/{name}.py" for name in ("aliases", "genes", "ids", "learn", "names", "normalise", "organism")),
+    "prepare/orthologs.py",
     "transfer/align.py",
     "transfer/votes.py",
     "read/symbols.py",

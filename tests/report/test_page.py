@@ -56,6 +56,18 @@ def test_coverage_table_has_genes_and_expression(page):
     assert "Actb 10%" in page.text["coverage"]
 
 
+def test_coverage_table_has_ids_and_aliases_where_there_are_some(results, written):
+    results.model.coverage["found"] = ["name", "id", "alias", "alias", "missing", "missing"]
+    kinds = [row[:2] for row in written(results).rows["coverage"][1:]]
+    assert kinds == [
+        ["Found by name", "1"],
+        ["Found by Ensembl id", "1"],
+        ["Found through an ortholog", "0"],
+        ["Found by a previous symbol or alias", "2"],
+        ["Missing", "2"],
+    ]
+
+
 def test_unit_table_has_genes_with_their_direction_in_order(page):
     assert page.rows["units"][1][1:] == [
         _highest(page, 0),

@@ -119,3 +119,76 @@ def test_low_coverage_is_refused_with_what_is_missing_and_how_to_go_on():
 
 def test_spike_ins_are_left_out_of_the_library():
     assert align_genes(["Cd3e", "ERCC-00002"], recipe(["Cd3e"])).gene_map.in_library.tolist() == [1.0, 0.0]
+
+
+def found(alignment):
+    return dict(zip(alignment.coverage["gene"], alignment.coverage["found"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("model", "query"),
+    [
+        pytest.param("TENT5C", "FAM46C", id="query is older"),
+        pytest.param("FAM46C", "TENT5C", id="model is older"),
+        pytest.param("MARCH1", "RNF171", id="both are old"),
+    ],
+)
+def test_a_renamed_gene_is_found_by_its_other_name(model, query):
+    alignment = align_genes(["GPX1", "x", query], recipe(["GPX1", model], organism="human"), organism="human")
+    assert sources(alignment) == {"GPX1": "GPX1", model: query}
+    assert found(alignment) == {"GPX1": "name", model: "alias"}
+    np.testing.assert_array_equal(np.array([[1, 2, 4]]) @ alignment.gene_map.selection.toarray(), [[1, 4]])
+    assert coverage_summary(alignment).startswith("1 of 2 genes found by name, 0 by ortholog, 1 by alias, 0 missing")
+
+
+@pytest.mark.parametrize(
+    ("model", "query"),
+    [
+        pytest.param("TENT5C", "Fam46c", id="query is older than the table of orthologs"),
+        pytest.param("FAM46C", "Tent5c", id="model is older"),
+        pytest.param("FAM46C", "4930431B09Rik", id="both are"),
+    ],
+)
+def test_a_query_of_the_other_organism_is_renamed_before_orthologs_are_looked_up(model, query):
+    alignment = align_genes(["Cd3e", query], recipe(["CD3E", model], organism="human"), organism="mouse")
+    assert sources(alignment) == {"CD3E": "Cd3e", model: query}
+    assert found(alignment)["CD3E"] == "ortholog"
+
+
+def test_a_name_that_serves_a_gene_serves_no_other():
+    genes = ["FAM46C", "TENT5C"]
+    # the model has the gene twice, the query once: it goes to the gene of its name
+    alignment = align_genes(["TENT5C"], recipe(genes, organism="human"), organism="human")
+    assert sources(alignment) == {"FAM46C": "", "TENT5C": "TENT5C"}
+    # the query has it twice: each goes to its own, no count is used twice
+    alignment = align_genes(genes, recipe(genes, organism="human"), organism="human")
+    assert sources(alignment) == {"FAM46C": "FAM46C", "TENT5C": "TENT5C"}
+    alignment = align_genes(genes, recipe(["TENT5C"], organism="human"), organism="human")
+    assert sources(alignment) == {"TENT5C": "TENT5C"}
+
+
+def test_a_name_that_two_genes_want_goes_to_neither(monkeypatch):
+    monkeypatch.setattr(
+        "scprism.transfer.align.ortholog_sources", lambda *_, **__: {"A": ("Fam46c",), "B": ("Fam46c",), "C": ("Igj",)}
+    )
+    alignment = align_genes(["Tent5c", "Jchain"], recipe(["A", "B", "C"], organism="human"), organism="mouse")
+    assert sources(alignment) == {"A": "", "B": "", "C": "Jchain"}
+
+
+def test_a_gene_that_is_found_is_not_looked_for_under_other_names(monkeypatch):
+    def unread(organism):
+        raise AssertionError(organism)
+
+    monkeypatch.setattr("scprism.prepare.aliases.read_gene_aliases", unread)
+    alignment = align_genes(["TENT5C", "FAM46C"], recipe(["TENT5C"], organism="human"), organism="human")
+    assert found(alignment) == {"TENT5C": "name"}
+
+
+def test_an_id_of_a_renamed_gene_is_found():
+    # ENSG00000145416 is MARCHF1; the bundled table of ids has the symbol of its year, MARCH1
+    alignment = align_genes(["ENSG00000145416", "GPX1"], recipe(["MARCHF1", "GPX1"], organism="human"))
+    assert sources(alignment) == {"MARCHF1": "ENSG00000145416", "GPX1": "GPX1"}
+
+
+def test_names_of_no_known_organism_have_no_aliases():
+    assert found(align_genes(["FAM46C"], recipe(["TENT5C"], organism=None))) == {"TENT5C": "missing"}

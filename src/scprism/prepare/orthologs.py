@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
+from scprism.prepare.aliases import other_names
 from scprism.read.symbols import read_orthologs
 from scprism.types import Organism
 
-__all__ = ["ortholog_sources"]
+__all__ = ["ortholog_sources", "ortholog_sources_by_alias"]
 
 
 def ortholog_sources(genes: Iterable[str], *, of: Organism, source: Organism) -> dict[str, tuple[str, ...]]:
@@ -23,3 +24,10 @@ def ortholog_sources(genes: Iterable[str], *, of: Organism, source: Organism) ->
     for gene, partner in zip(pairs[of], pairs[source], strict=True):
         sources.setdefault(gene, []).append(partner)
     return {gene: tuple(sorted(sources[gene])) for gene in genes if gene in sources}
+
+
+def ortholog_sources_by_alias(genes: Iterable[str], *, of: Organism, source: Organism) -> dict[str, tuple[str, ...]]:
+    """Return what `ortholog_sources` does for genes that the table of orthologs has under another name."""
+    known = other_names(genes, read_orthologs()[of], organism=of)
+    sources = ortholog_sources(known.values(), of=of, source=source)
+    return {gene: sources[name] for gene, name in known.items() if name in sources}

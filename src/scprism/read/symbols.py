@@ -9,9 +9,9 @@ import pandas as pd
 from scprism._check import some
 from scprism.errors import InputError
 from scprism.read.datasets import bundled_path
-from scprism.types import PathLike
+from scprism.types import Organism, PathLike
 
-__all__ = ["read_gene_ids", "read_gmt", "read_orthologs"]
+__all__ = ["read_gene_aliases", "read_gene_ids", "read_gmt", "read_orthologs"]
 
 
 def read_gmt(path: PathLike) -> dict[str, tuple[str, ...]]:
@@ -78,3 +78,19 @@ def read_gene_ids() -> MappingProxyType[str, str]:
     """Return the symbols of human and mouse genes by Ensembl id, without versions (`data/SOURCES.md`)."""
     table = pd.read_csv(bundled_path("ensembl_gene_ids.tsv.gz"), sep="\t", dtype=str, keep_default_na=False)
     return MappingProxyType(dict(zip(table["id"], table["symbol"], strict=True)))
+
+
+@cache
+def read_gene_aliases(organism: Organism) -> MappingProxyType[str, str]:
+    """Return the current symbol of each known name of a gene, the name in capitals (`data/SOURCES.md`).
+
+    Names are the current symbol itself, previous ones and aliases. Each stands for one gene of the organism; names that
+    could mean several are not in the table, nor are genes that have one name only.
+    """
+    table = pd.read_csv(bundled_path("gene_aliases.tsv.gz"), sep="\t", dtype=str, keep_default_na=False)
+    table = table[table["organism"] == organism]
+    symbols: dict[str, str] = {}
+    for symbol, previous, aliases in zip(table["symbol"], table["previous"], table["aliases"], strict=True):
+        names = (symbol.upper(), *previous.split("|"), *aliases.split("|"))
+        symbols.update((name, symbol) for name in names if name)
+    return MappingProxyType(symbols)

@@ -178,9 +178,10 @@ def coverage_section(alignment: Alignment) -> dict[str, Any]:
         "name": "Found by name",
         "id": "Found by Ensembl id",
         "ortholog": "Found through an ortholog",
+        "alias": "Found by a previous symbol or alias",
         "missing": "Missing",
     }
-    kinds = [(kind, title) for kind, title in titles.items() if kind != "id" or "id" in by_kind.index]
+    kinds = [(kind, title) for kind, title in titles.items() if kind not in ("id", "alias") or kind in by_kind.index]
     missing = table[table["found"] == "missing"].sort_values("share", ascending=False, kind="stable")
     return {
         "rows": [

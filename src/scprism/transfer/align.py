@@ -1,5 +1,6 @@
-"""A query's genes against a model's: by name, letters' case aside, or through orthologs; with the coverage."""
+"""A query's genes against a model's: by name, whatever the case, through orthologs, or by alias; with the coverage."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,11 +10,12 @@ from scipy import sparse
 
 from scprism._check import some
 from scprism.errors import InputError
+from scprism.prepare.aliases import other_names
 from scprism.prepare.ids import symbols_of_ids
 from scprism.prepare.names import match_names
 from scprism.prepare.normalise import is_spike_in
 from scprism.prepare.organism import query_organism
-from scprism.prepare.orthologs import ortholog_sources
+from scprism.prepare.orthologs import ortholog_sources, ortholog_sources_by_alias
 from scprism.prepare.recipe import Recipe
 from scprism.prepare.stream import GeneMap
 from scprism.types import Organism
@@ -30,9 +32,9 @@ class Alignment:
     gene_map
         Where the recipe's genes are in the query.
     coverage
-        One row a gene of the recipe: ``gene``, ``found`` (``"name"``, ``"id"``, ``"ortholog"`` or ``"missing"``),
-        ``sources`` (the query's genes, joined by ``;``) and ``share`` (its part of the reference's expression of the
-        recipe's genes).
+        One row a gene of the recipe: ``gene``, ``found`` (``"name"``, ``"id"``, ``"ortholog"``, ``"alias"`` or
+        ``"missing"``), ``sources`` (the query's genes, joined by ``;``) and ``share`` (its part of the reference's
+        expression of the recipe's genes).
     organism
         The query's organism, None where it could not be told.
     """
@@ -60,6 +62,12 @@ def align_genes(names: Sequence[str], recipe: Recipe, *, organism: Organism | No
     and a gene for which that finds nothing, to the gene of the same name if no other gene uses it (Ccl5 and CCL5, which
     Ensembl pairs with several). Counts of several orthologs of one gene, and of several ids of one symbol, are added.
 
+    What is then missing is looked for under its other names: previous symbols and aliases of human and mouse genes, of
+    the query (before orthologs are looked up) and of the model. One is taken only if it serves no gene of the model
+    yet, is and was the symbol of no other gene, and stands alone: where two names of the query are one gene's, or two
+    missing genes of the model are one gene, neither is taken (`data/SOURCES.md`). Dates that a spreadsheet made of
+    symbols (1-Mar) are not resolved.
+
     Parameters
     ----------
     names
@@ -74,19 +82,24 @@ def align_genes(names: Sequence[str], recipe: Recipe, *, organism: Organism | No
     of_ids = {name: symbol for name, symbol in symbols_of_ids(names).items() if name not in own}
     symbols = [of_ids.get(name, name) for name in names]
     crosses = recipe.organism is not None and found_organism is not None and recipe.organism != found_organism
+    same: dict[str, tuple[str, ...]] = {gene: (gene,) for gene in recipe.genes}
+    wanted = same
     if crosses and recipe.organism is not None and found_organism is not None:
         wanted = ortholog_sources(recipe.genes, of=recipe.organism, source=found_organism)
-    else:
-        wanted = {gene: (gene,) for gene in recipe.genes}
     positions = _positions(symbols, recipe.genes, wanted)
     if crosses:
         used = {i for there in positions for i in there}
-        by_name = _positions(symbols, recipe.genes, {gene: (gene,) for gene in recipe.genes})
+        by_name = _positions(symbols, recipe.genes, same)
         positions = [a or [i for i in b if i not in used] for a, b in zip(positions, by_name, strict=True)]
+    by_alias = _positions_by_alias(
+        symbols, recipe, wanted, positions=positions, organism=found_organism if crosses else recipe.organism
+    )
+    kinds = [_kind([names[i] in of_ids for i in there], crosses=crosses) for there in positions]
+    positions = [a or b for a, b in zip(positions, by_alias, strict=True)]
     coverage = pd.DataFrame(
         {
             "gene": list(recipe.genes),
-            "found": [_kind([names[i] in of_ids for i in there], crosses=crosses) for there in positions],
+            "found": ["alias" if other else kind for kind, other in zip(kinds, by_alias, strict=True)],
             "sources": [";".join(names[i] for i in there) for there in positions],
             "share": recipe.share / recipe.share.sum(),
         }
@@ -98,6 +111,34 @@ def _kind(by_id: list[bool], *, crosses: bool) -> str:
     if not by_id:
         return "missing"
     return "ortholog" if crosses else "id" if any(by_id) else "name"
+
+
+def _positions_by_alias(
+    symbols: Sequence[str],
+    recipe: Recipe,
+    wanted: Mapping[str, tuple[str, ...]],
+    *,
+    positions: list[list[int]],
+    organism: Organism | None,
+) -> list[list[int]]:
+    """Return for each gene without a position where other names of it stand that serve no gene; [] for the rest."""
+    missing = [gene for gene, there in zip(recipe.genes, positions, strict=True) if not there]
+    if not missing or organism is None or recipe.organism is None:
+        return [[] for _ in positions]
+    sources = {gene: wanted[gene] for gene in missing if gene in wanted}
+    if organism != recipe.organism:
+        unknown = [gene for gene in missing if gene not in wanted]
+        sources |= ortholog_sources_by_alias(unknown, of=recipe.organism, source=organism)
+    n_wanting = Counter(source for there in sources.values() for source in there)
+    used = {i for there in positions for i in there}
+    free: dict[str, list[int]] = {}
+    for i, symbol in enumerate(symbols):
+        if i not in used:
+            free.setdefault(symbol, []).append(i)
+    mates = other_names((source for source, n in n_wanting.items() if n == 1), free, organism=organism)
+    return [
+        [i for source in sources.get(gene, ()) if source in mates for i in free[mates[source]]] for gene in recipe.genes
+    ]
 
 
 def _positions(symbols: Sequence[str], genes: Sequence[str], wanted: Mapping[str, tuple[str, ...]]) -> list[list[int]]:
@@ -135,9 +176,10 @@ def coverage_summary(alignment: Alignment) -> str:
     """Return the coverage in one sentence."""
     counts = alignment.coverage["found"].value_counts()
     by_id = f"{counts['id']:,} by Ensembl id, " if "id" in counts else ""
+    by_alias = f"{counts['alias']:,} by alias, " if "alias" in counts else ""
     return (
         f"{counts.get('name', 0):,} of {len(alignment.coverage):,} genes found by name, {by_id}"
-        f"{counts.get('ortholog', 0):,} by ortholog, {counts.get('missing', 0):,} missing; "
+        f"{counts.get('ortholog', 0):,} by ortholog, {by_alias}{counts.get('missing', 0):,} missing; "
         f"the genes found hold {alignment.share_of_expression:.1%} of the reference's expression."
     )
 
