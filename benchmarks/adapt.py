@@ -164,7 +164,8 @@ def table(path: Path) -> str:
     rows["on"] = np.where(rows["pair"].isin(CHOSEN_ON), "chosen on", "confirmed on")
     ways = [UNCHANGED, MATCHED, *WAYS]
     means = rows.groupby(["on", "way", "pair"], sort=False)[SCORES].mean()
-    overall = means.groupby(["on", "way"]).mean().reindex(ways, level="way").round(3)
+    groups = means.groupby(["on", "way"])
+    overall = groups.mean().round(3).assign(pairs=groups.size()).reindex(ways, level="way")
     shown = [overall.to_string()]
     for column in ("macro_f1", "loss", "deviance"):
         wide = rows.pivot_table(index=["on", "pair"], columns="way", values=column)

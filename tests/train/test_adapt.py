@@ -1,5 +1,7 @@
 """Further training of a trained network, and networks of some of the genes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -21,7 +23,10 @@ def settings(**changes):
 
 
 def network(config):
-    return to_weights(build_autoencoder(config, n_genes=N_GENES, rng=np.random.default_rng(1)))
+    weights = to_weights(build_autoencoder(config, n_genes=N_GENES, rng=np.random.default_rng(1)))
+    if weights.log_dispersion is None:
+        return weights
+    return dataclasses.replace(weights, log_dispersion=np.linspace(-1, 1, N_GENES, dtype=np.float32))
 
 
 @pytest.fixture
