@@ -78,6 +78,12 @@ def test_no_more_reference_cells_are_trained_on_than_the_query_has(model, foreig
     assert losses.loc["reference", "cells"] == len(model.summary_["unseen_cells"])
 
 
+def test_reference_cells_that_the_model_held_out_stay_held_out(model, reference):
+    fitted, _ = adapted(model, opened(model, make_cells(rng=1)), reference=opened(model, reference))
+    record, n_unseen = fitted.summary["adapted_from"], len(model.summary_["unseen_cells"])
+    assert (record["n_query"], record["n_reference"], n_unseen) == (300, 270, 30)
+
+
 def test_the_reference_is_scored_on_cells_that_no_training_saw_by_hand(model, foreign, reference):
     fitted, losses = adapted(model, opened(model, foreign), reference=opened(model, reference))
     cells = collect_cells(opened(model, reference).chunks(), counts_as_targets=True)
