@@ -3,11 +3,11 @@
     python benchmarks/search.py --data DIR --out DIR [--sets NAME ...] [--seeds 0 1] [--genes hallmark] [--minutes 4]
 
 Both search the same space on the same split. ``naive``: 40 trials of 100 epochs, one after another, Gaussian process
-with expected improvement. ``halving``: what `scprism tune` does, fewer trials of 108 epochs at most, the worse ones
-stopped after 36. Then both train their best settings, up to 400 epochs more with early stopping. The loss on the cells
-for early stopping, and on cells that neither ever looked at, are compared. Times are sums over trials, proposals
-included, and the final training. What is done is kept in --out, so that the command can be run again until it
-prints the table.
+with expected improvement, what `scprism tune` does. ``halving``: `--stopping halving`, 14 trials of as many epochs at
+most, the worse ones stopped after a third. Then both train their best settings, up to 400 epochs more with early
+stopping. The loss on the cells for early stopping, and on cells that neither ever looked at, are compared. Times are
+sums over trials, proposals included, and the final training. What is done is kept in --out, so that the command can be
+run again until it prints the table.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from scprism.model.config import Config
 from scprism.model.presets import preset_config
 from scprism.train.fit import prepare_training
 from scprism.train.study import census, trials_table
-from scprism.train.task import Search, Task
+from scprism.train.task import HALVING_TRIALS, Search, Task
 from scprism.train.trials import open_task, run_trials
 from scprism.train.tune import train_best
 
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--space", default="effective")
     parser.add_argument("--genes", default="hallmark")
     parser.add_argument("--trials", type=int, default=40, help="of the naive search")
-    parser.add_argument("--epochs", type=int, default=100, help="of a trial of the naive search")
+    parser.add_argument("--epochs", type=int, default=100, help="of a trial")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no further trial after so many")
     arguments = parser.parse_args()
@@ -94,8 +94,7 @@ def main() -> None:
     results = arguments.out / "results.tsv"
     rows = pd.read_csv(results, sep="\t") if results.exists() else pd.DataFrame(columns=["data", "seed", "method"])
     config: Config = dataclasses.replace(preset_config("default"), genes=arguments.genes)
-    n_epochs = {"halving": config.search_epochs, "naive": arguments.epochs}
-    n_trials = {"halving": config.search_trials, "naive": arguments.trials}
+    n_trials = {"halving": HALVING_TRIALS, "naive": arguments.trials}
     for data in arguments.sets:
         cells = anndata.read_h5ad(arguments.data / f"{data}.h5ad")
         recipe, training = prepare_training(cells.X, list(cells.var_names), config=config, organism=None)
@@ -108,7 +107,7 @@ def main() -> None:
                 n_trials=n_trials[method],
                 storage=f"sqlite:///{arguments.out / f'{data}-{method}-{seed}.db'}",
             )
-            task = Task(recipe, training, dataclasses.replace(config, search_epochs=n_epochs[method]), search, seed)
+            task = Task(recipe, training, dataclasses.replace(config, search_epochs=arguments.epochs), search, seed)
             row = measure(task, start=start, minutes=arguments.minutes)
             if row is not None:
                 new = pd.DataFrame([{"data": data, "seed": seed, "method": method, **row}])

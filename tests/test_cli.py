@@ -14,6 +14,7 @@ from scprism.explain.null_networks import Nulls, null_explanations
 from scprism.model.config import Config
 from scprism.prepare.genes import hallmark_genes
 from scprism.read.synthetic import Simulation, simulate_cells
+from scprism.saved import load
 
 SETTINGS = "hidden_size = 16\nbottleneck_size = 5\nmax_epochs = 3\nsearch_epochs = 1\nfinal_epochs = 1\n"
 
@@ -92,6 +93,19 @@ def test_embed_adds_denoised_expression_when_asked(scprism, folder):
     assert (np.expm1(result.X).sum(axis=1) < 1.001e6).all()
     assert set(result.var_names) <= set(hallmark_genes("mouse"))
     assert "cell_type" in result.obs
+
+
+def test_embed_adjusts_denoised_expression_as_asked_and_the_file_says_so(scprism, folder):
+    scprism("fit", folder / "ref.h5ad", "--out", folder / "adjusted", "--config", folder / "settings.toml")
+    prism, cells = load(folder / "adjusted"), anndata.read_h5ad(folder / "query.h5ad")
+    for given, adjusted in (((), True), (("--adjust",), True), (("--no-adjust",), False)):
+        call = ("embed", folder / "adjusted", folder / "query.h5ad", "--denoise", *given)
+        assert scprism(*call, "--out", folder / "asked.h5ad")[0] == 0
+        result = anndata.read_h5ad(folder / "asked.h5ad")
+        np.testing.assert_allclose(result.X, prism.denoise(cells, adjust=adjusted), rtol=1e-5)
+        assert result.uns["scprism"]["adjusted"] == adjusted
+    status, _, messages = scprism(*call[:3], "--adjust", "--out", folder / "asked.h5ad")
+    assert (status, "denoised expression, which was not asked for. Add --denoise." in messages) == (2, True)
 
 
 def test_tune_trains_with_the_best_trial_and_resumes(scprism, folder):

@@ -15,6 +15,7 @@ from scprism.model.presets import PRESETS
 from scprism.prepare.genes import hallmark_genes
 from scprism.read.synthetic import Simulation, simulate_cells
 from scprism.saved import load
+from scprism.transfer.embed import denoised
 
 GENES = hallmark_genes("mouse")[:300]
 
@@ -99,10 +100,21 @@ def test_saved_model_embeds_bit_for_bit_alike(model, cells, z, tmp_path):
 
 
 def test_denoised_values_are_log_counts_per_million_of_the_recipes_genes(model, cells):
-    denoised = model.denoise(cells)
-    per_million = np.expm1(denoised.astype(np.float64))
-    assert denoised.shape == (120, len(model.recipe_.genes))
+    values = model.denoise(cells)
+    per_million = np.expm1(values.astype(np.float64))
+    assert values.shape == (120, len(model.recipe_.genes))
     np.testing.assert_allclose(per_million.sum(axis=1), 1e6 * model.recipe_.share.sum(), rtol=1e-4)
+
+
+def test_denoised_values_are_adjusted_by_default_and_decoded_where_asked(model, cells):
+    decoded = denoised(model.weights_, model.embed(cells), recipe=model.recipe_, config=model.config_)
+    np.testing.assert_array_equal(model.denoise(cells, adjust=False), decoded)
+    np.testing.assert_array_equal(model.denoise(cells), model.denoise(cells, adjust=True))
+    counts = cells[:, list(model.recipe_.genes)].X.toarray()
+    by_gene = [np.expm1(values.astype(np.float64)).mean(axis=0) for values in (decoded, model.denoise(cells))]
+    target = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0) * 1e6 * model.recipe_.share.sum()
+    off = [np.abs(np.log(level / target))[counts.sum(axis=0) > 100].max() for level in by_gene]
+    assert off[1] < 0.3 * off[0]
 
 
 @pytest.mark.parametrize("likelihood", ["poisson_counts", "negative_binomial"])

@@ -20,8 +20,9 @@ from scprism.train.checkpoint import Checkpoint
 from scprism.train.fit import Fitted, fit_network, prepare_training
 from scprism.train.loop import OnEpoch
 from scprism.train.tune import Search, tune_network
+from scprism.transfer.adjust import denoise_query
 from scprism.transfer.align import Alignment, align_genes
-from scprism.transfer.embed import denoised, embed_cells
+from scprism.transfer.embed import embed_cells
 from scprism.transfer.index import write_index
 from scprism.transfer.labelling import indexed, label_query, learn_labels
 from scprism.transfer.labels import known_labels
@@ -143,16 +144,18 @@ class Prism:
         self,
         cells: AnnData,
         *,
+        adjust: bool | None = None,
         layer: str | None = None,
         organism: Organism | None = None,
         min_coverage: float | None = None,
     ) -> FloatArray:
-        """Return decoded expression, log1p counts per million, float32 (cells, genes of the recipe).
+        """Return decoded expression, log1p counts per million, float32 (cells, genes of the recipe, ``recipe_.genes``).
 
-        Arguments are those of `embed`. The genes are ``recipe_.genes``.
+        `adjust` fits it to the totals and the molecules of `cells` (docs/denoise.md), so that a cell's values depend on
+        the others; not given: as the preset says (the default does, the paper's do not). The rest is as in `embed`.
         """
-        latent = self.embed(cells, layer=layer, organism=organism, min_coverage=min_coverage)
-        return denoised(self.weights_, latent, recipe=self.recipe_, config=self.config_)
+        query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
+        return denoise_query(query, weights=self.weights_, config=self.config_, adjust=adjust)
 
     def index(self, reference: AnnData, *, labels: str | Sequence[str], layer: str | None = None) -> Self:
         """Return the model with labelled cells learned for `label`; `save` keeps them: latents and labels, no counts.
@@ -173,7 +176,7 @@ class Prism:
         organism: Organism | None = None,
         min_coverage: float | None = None,
     ) -> pd.DataFrame:
-        """Return each cell's label by its nearest reference cells in the latent space; index: cell.
+        """Return each cell's label by its nearest reference cells and the centres of the labels; index: cell.
 
         ``confidence`` is the estimated probability that ``label`` is right, ``distance`` the mean distance to the
         neighbours; ``novel`` are cells that lie farther out than 95 % of the reference's own kind.

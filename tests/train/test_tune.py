@@ -57,9 +57,17 @@ def test_spaces_are_those_of_the_paper():
 def test_presets_search_as_the_paper_says_and_as_we_found_best():
     paper, ours = (Search().resolved(PRESETS[name]) for name in ("paper", "default"))
     assert (paper.space, paper.stopping, paper.n_trials) == ("simple", "none", 40)
-    assert (ours.space, ours.stopping, ours.n_trials) == ("effective", "halving", 14)
-    assert (PRESETS["paper"].search_epochs, PRESETS["default"].search_epochs) == (100, 108)
-    assert first_rung(PRESETS["default"]) == 36
+    assert (ours.space, ours.stopping, ours.n_trials) == ("effective", "none", 40)
+    assert (PRESETS["paper"].search_epochs, PRESETS["default"].search_epochs) == (100, 100)
+
+
+def test_halving_takes_fourteen_trials_unless_told_otherwise():
+    quick, config = Search(stopping="halving"), PRESETS["default"]
+    assert quick.resolved(config).n_trials == 14
+    assert dataclasses.replace(quick, n_trials=5).resolved(config).n_trials == 5
+    told = dataclasses.replace(config, search_stopping="halving", search_trials=60)
+    assert (Search().resolved(told).stopping, Search().resolved(told).n_trials) == ("halving", 60)
+    assert first_rung(config) == 33
 
 
 def test_scores_are_the_held_out_losses_after_the_trials_epochs(prepared):

@@ -63,7 +63,9 @@ def tune(
     reference: o.Reference,
     out: o.Out,
     preset: o.PresetName = "default",
-    trials: Annotated[int | None, typer.Option(min=1, help="Number of trials. [default: the preset's]")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Number of trials. [default: the preset's; 14 for halving]")
+    ] = None,
     space: Annotated[
         str | None,
         typer.Option(
@@ -72,7 +74,9 @@ def tune(
     ] = None,
     stopping: Annotated[
         str | None,
-        typer.Option(help="halving: end the worse trials early; none: all epochs, as the paper. [default: preset's]"),
+        typer.Option(
+            help="halving: end the worse trials early, quicker and less thorough; none: all epochs. [default: preset's]"
+        ),
     ] = None,
     storage: Annotated[
         str | None,

@@ -18,6 +18,13 @@ def embed(
     query: o.QueryFile,
     out: o.Out,
     denoise: Annotated[bool, typer.Option("--denoise", help="Add denoised expression (log1p CPM) as X.")] = False,
+    adjust: Annotated[
+        bool | None,
+        typer.Option(
+            "--adjust/--no-adjust",
+            help="Fit denoised expression to the totals and molecules of these cells. [default: the preset's]",
+        ),
+    ] = None,
     layer: o.Layer = None,
     organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,
@@ -26,16 +33,29 @@ def embed(
     """Embed cells with a trained model, and denoise them if asked to."""
     o.check_out(out, query)
     o.use_threads(threads)
+    from scprism.errors import InputError
     from scprism.saved import load
+    from scprism.transfer.adjust import is_adjusted
     from scprism.transfer.files import write_embedding
 
+    if adjust is not None and not denoise:
+        msg = "`--adjust` and `--no-adjust` are about denoised expression, which was not asked for. Add --denoise."
+        raise InputError(msg)
     prism, cells = load(model), o.read(query, layer=layer)
     organism_ = o.organism(organism)
     latent = prism.embed(cells, layer=layer, organism=organism_, min_coverage=min_coverage)
     values = None
     if denoise:
-        values = prism.denoise(cells, layer=layer, organism=organism_, min_coverage=min_coverage)
-    write_embedding(out, latent, cells=cells, fingerprint=prism.fingerprint, denoised=values, genes=prism.recipe_.genes)
+        values = prism.denoise(cells, adjust=adjust, layer=layer, organism=organism_, min_coverage=min_coverage)
+    write_embedding(
+        out,
+        latent,
+        cells=cells,
+        fingerprint=prism.fingerprint,
+        denoised=values,
+        genes=prism.recipe_.genes,
+        adjusted=denoise and is_adjusted(prism.recipe_, prism.config_, adjust=adjust),
+    )
     say(f"embedding: {out}, {latent.shape[0]:,} cells × {latent.shape[1]} units")
 
 
@@ -73,7 +93,7 @@ def label(
     min_coverage: o.Coverage = None,
     threads: o.Threads = None,
 ) -> None:
-    """Label cells by their nearest reference cells in the latent space."""
+    """Label cells by their nearest reference cells, and the centres of the labels, in the latent space."""
     o.check_out(out, query, reference)
     o.use_threads(threads)
     from scprism.saved import load

@@ -89,6 +89,8 @@ class Config:
         Trials of the search, epochs a trial, and further epochs of the best one (rows 8 and 9).
     search_space, search_stopping
         What is searched, and whether the worse trials are stopped early (`docs/search.md`).
+    adjust_denoised
+        Adjust denoised expression to the totals and the molecules of the cells at hand (`transfer.adjust`).
     metric, standardise_latent, n_neighbours
         Distance, scaling and number of neighbours of the label transfer.
     whiten_latent
@@ -154,12 +156,13 @@ class Config:
     check_every: int = 1
     patience: int = 20
 
-    search_trials: int = 14
-    search_epochs: int = 108
+    search_trials: int = 40
+    search_epochs: int = 100
     final_epochs: int = 400
     search_space: Literal["simple", "complex", "effective"] = "effective"
-    search_stopping: Literal["none", "halving"] = "halving"
+    search_stopping: Literal["none", "halving"] = "none"
 
+    adjust_denoised: bool = True
     metric: Literal["cosine", "euclidean"] = "cosine"
     standardise_latent: bool = False
     whiten_latent: bool = True

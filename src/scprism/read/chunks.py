@@ -10,9 +10,9 @@ from numpy.typing import DTypeLike
 from scipy import sparse
 
 from scprism.errors import InputError
-from scprism.types import Matrix
+from scprism.types import IntArray, Matrix
 
-__all__ = ["row_chunks"]
+__all__ = ["picked_rows", "row_chunks"]
 
 DENSE_VALUES = 2**23
 """Dense input is turned sparse in pieces of about this many values, which bounds the memory of wide matrices."""
@@ -52,6 +52,13 @@ def row_chunks(
         block.sum_duplicates()
         block.eliminate_zeros()
         yield span, block
+
+
+def picked_rows(matrix: Matrix, rows: IntArray) -> sparse.csr_matrix:
+    """Return some rows of `matrix`, in its order, reading it in blocks as `row_chunks` does."""
+    wanted = np.zeros(matrix.shape[0], dtype=bool)
+    wanted[rows] = True
+    return sparse.vstack([chunk[wanted[span]] for span, chunk in row_chunks(matrix)], format="csr")
 
 
 def _by_rows(matrix: Any) -> Any:

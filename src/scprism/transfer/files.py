@@ -23,6 +23,7 @@ def write_embedding(
     fingerprint: str,
     denoised: FloatArray | None = None,
     genes: tuple[str, ...] = (),
+    adjusted: bool = False,
 ) -> None:
     """Write an h5ad with the latent in ``obsm["X_prism"]``, the cells' ``obs``, and denoised expression in ``X``.
 
@@ -38,11 +39,13 @@ def write_embedding(
         Of the model's weights.
     denoised, genes
         log1p counts per million (cells, genes), and these genes; without them ``X`` has no columns.
+    adjusted
+        Whether these values are fitted to the cells at hand; kept as ``uns["scprism"]["adjusted"]``.
     """
     values = np.zeros((len(embedding), 0), dtype=np.float32) if denoised is None else denoised
     names = pd.DataFrame(index=pd.Index(list(genes) if denoised is not None else [], dtype=object))
     result = AnnData(X=values, obs=cells.obs.copy(), var=names, obsm={EMBEDDING_KEY: embedding})
-    result.uns["scprism"] = {"fingerprint": fingerprint, "scale": "log1p counts per million"}
+    result.uns["scprism"] = {"fingerprint": fingerprint, "scale": "log1p counts per million", "adjusted": adjusted}
     with replacing(path) as scratch:
         result.write_h5ad(scratch)
 

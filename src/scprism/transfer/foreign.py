@@ -7,9 +7,9 @@ import numpy as np
 from scipy import sparse
 
 from scprism.prepare.stream import GeneMap, fill_row
-from scprism.read.chunks import row_chunks
+from scprism.read.chunks import picked_rows
 from scprism.transfer.query import Query
-from scprism.types import IntArray, Matrix
+from scprism.types import IntArray
 
 __all__ = ["foreign_versions"]
 
@@ -28,7 +28,7 @@ def foreign_versions(query: Query, cells: IntArray) -> Iterator[Query]:
 
     Values that are no counts cannot be thinned: for these, only genes are left out.
     """
-    counts = _rows(query.matrix, cells)
+    counts = picked_rows(query.matrix, cells)
     rng = np.random.default_rng(0)
     n_genes = counts.shape[1]
     are_counts = query.recipe.normalise != "none"
@@ -52,9 +52,3 @@ def _without_genes(query: Query, is_left_out: np.ndarray) -> Query:
     gene_map = GeneMap(selection=sparse.csr_matrix(kept @ known.selection), in_library=known.in_library * ~is_left_out)
     fill = np.zeros_like(query.fill) if query.random_missing else fill_row(query.recipe, gene_map)
     return replace(query, alignment=replace(query.alignment, gene_map=gene_map), fill=fill)
-
-
-def _rows(matrix: Matrix, cells: IntArray) -> sparse.csr_matrix:
-    wanted = np.zeros(matrix.shape[0], dtype=bool)
-    wanted[cells] = True
-    return sparse.vstack([chunk[wanted[rows]] for rows, chunk in row_chunks(matrix)], format="csr")
