@@ -95,7 +95,7 @@ def label_scores(model: scprism.Prism, task: Task, query: Query, reference: Quer
 
 def proportions(model: scprism.Prism, cells: AnnData, genes: np.ndarray) -> np.ndarray:
     """Return each cell's expected share of molecules among the genes that it was seen in, (cells, genes)."""
-    values = np.expm1(model.denoise(cells, min_coverage=0.0).astype(np.float64))[:, genes]
+    values = np.expm1(model.denoise(cells, adjust=False, min_coverage=0.0).astype(np.float64))[:, genes]
     return np.asarray(values / values.sum(axis=1, keepdims=True))
 
 
