@@ -10,7 +10,7 @@ from scipy import sparse
 from scprism.explain.attribution import Attribution
 from scprism.explain.change import Change, unit_changes, weight_changes, write_change
 from scprism.explain.decoder import decoder_map
-from scprism.explain.trust import SeenCells, view_network
+from scprism.explain.trust import SeenCells, View, view_network
 from scprism.model.autoencoder import build_autoencoder, to_weights
 from scprism.model.config import Config
 
@@ -83,6 +83,15 @@ def test_the_cosine_of_a_map_and_the_correlation_of_a_unit_by_hand(weights, cell
     correlation = [np.corrcoef(latents[0][:, u], latents[1][:, u])[0, 1] for u in range(N_UNITS)]
     np.testing.assert_allclose(table["activation_correlation"], correlation, rtol=1e-4)
     assert list(table["same"]) == list((cosine >= 0.9) & (np.array(correlation) >= 0.9))
+
+
+def test_a_unit_of_the_same_map_that_fires_in_other_cells_is_another(weights, cells):
+    view = view_network(weights, cells)
+    other = View(view.latent[::-1], view.explanation)
+    decoded = decoder_map(weights, view.latent)
+    table = unit_changes(view, other, decoded=(decoded, decoded))
+    assert (table["map_cosine"] > 0.999).all()
+    assert not table["same"].any()
 
 
 def test_the_change_of_weights_is_relative_to_their_norm(weights):
