@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from scprism._version import __version__
 
 if TYPE_CHECKING:
+    from scprism.adaptation import adapt
     from scprism.annotate import annotate
     from scprism.enrich.genesets import gene_sets
     from scprism.enrich.gsea import gsea
@@ -42,6 +43,7 @@ _HOME = {
     "PrismWarning": "errors",
     "TrainingError": "errors",
     "Weights": "model.weights",
+    "adapt": "adaptation",
     "annotate": "annotate",
     "assess_units": "evaluate.trust",
     "attribute": "explain.saliency",
@@ -69,6 +71,7 @@ __all__ = [
     "TrainingError",
     "Weights",
     "__version__",
+    "adapt",
     "annotate",
     "assess_units",
     "attribute",

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from scprism import Prism, assess_units
+from scprism import Prism, adapt, assess_units
 from scprism.cli import main
 from scprism.enrich.pathways import ENRICHMENT_COLUMNS, count_significant, enrich
 from scprism.errors import BundleError, InputError, PrismWarning
@@ -197,6 +197,13 @@ def test_another_reference_is_told(assessed):
     settings = TrustSettings(n_refits=1, n_draws=1)
     with pytest.warns(PrismWarning, match="not the data that the model was trained on"):
         assess_units(model, query, reference=reference[:300].copy(), settings=settings, rng=0)
+
+
+def test_an_adapted_model_is_told_from_its_refits(assessed):
+    reference, query, _, _ = assessed
+    adapted, _ = adapt(small_model(max_epochs=1).fit(reference), query, rng=0)
+    with pytest.warns(PrismWarning, match="The model was adapted, and refits are not"):
+        assess_units(adapted, query, reference=reference, settings=TrustSettings(n_refits=1, n_draws=1), rng=0)
 
 
 @pytest.mark.parametrize(

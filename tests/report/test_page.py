@@ -32,6 +32,13 @@ def test_summary_says_what_was_trained_on_what(page):
     assert "2 of 3 units have at least one significant gene set (q < 0.05), 2 of them exactly one" in text
 
 
+def test_an_adapted_model_is_said_to_be_one(page, results, written):
+    assert "adapted" not in page.text["summary"]
+    results.model.summary_["adapted_from"] = {"n_query": 800, "part": "input"}
+    text = written(results).text["summary"]
+    assert "It was then adapted to 800 cells without their labels (part: input)" in text
+
+
 def test_label_table_has_reference_and_query_cells(page):
     assert page.rows["labels"][1:] == [
         ["B cell", "2", "6", "60.0%", "0.80", "1", "1"],

@@ -1,5 +1,6 @@
 """The commands that make models and describe them."""
 
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
@@ -9,7 +10,7 @@ from scprism.cli.app import app
 from scprism.cli.console import say, training_progress
 from scprism.cli.search import write_search
 
-__all__ = ["fit", "info", "tune"]
+__all__ = ["adapt", "fit", "info", "tune"]
 
 
 @app.command(epilog="Example: scprism fit reference.h5ad --out model --genes variable:2000")
@@ -118,6 +119,56 @@ def tune(
     model.save(out)
     write_search(out, table, search=search, rng=rng)
     say(f"model: {out}, test loss {model.summary_['test_loss']:.6g}, best of {len(table)} trials")
+
+
+@app.command(epilog="Example: scprism adapt model query.h5ad --out adapted --reference reference.h5ad")
+def adapt(
+    model: o.ModelFolder,
+    query: o.QueryFile,
+    out: o.Out,
+    reference: Annotated[
+        Path | None, typer.Option(help="Cells like those of the training, trained on beside lest they be forgotten.")
+    ] = None,
+    part: Annotated[
+        str,
+        typer.Option(help="decoder, for denoising: latents and labels stay; input: the first layer; network: all."),
+    ] = "decoder",
+    layer: o.QueryLayer = None,
+    organism: o.OrganismName = None,
+    min_coverage: o.Coverage = None,
+    device: o.Device = "auto",
+    rng: o.Seed = 0,
+    threads: o.Threads = None,
+) -> None:
+    """Train a model further on a query, without labels, into a new model folder.
+
+    Beside the new model it writes what changed: OUT.change.tsv, losses of held-out cells and the change of each weight
+    matrix, and OUT.units.tsv, whether each unit still means the same. The new model has no index of labels.
+    """
+    o.check_new_folder(out)
+    o.use_threads(threads)
+    from scprism.adaptation import adapt as train_further
+    from scprism.explain.change import write_change
+    from scprism.saved import load
+
+    prism = load(model)
+    prism.device, prism.min_coverage = device, min_coverage
+    cells = o.read(query, layer=layer)
+    known = None if reference is None else o.read(reference, layer=None)
+    adapted, change = train_further(
+        prism,
+        cells,
+        reference=known,
+        part=cast("Any", part),
+        layer=layer,
+        organism=o.organism(organism),
+        rng=rng,
+    )
+    adapted.save(out)
+    write_change(out, change)
+    for name, (before, after) in change.losses[["before", "after"]].iterrows():
+        say(f"loss of held-out {name} cells: {before:.6g} before, {after:.6g} after")
+    say(f"model: {out}, {change.units['same'].sum()} of {len(change.units)} units mean the same as before")
 
 
 @app.command(epilog="Example: scprism info model")

@@ -36,6 +36,7 @@ __all__ = [
     "Seed",
     "Threads",
     "check_model_folder",
+    "check_new_folder",
     "check_out",
     "groups",
     "method",
@@ -115,6 +116,13 @@ def check_model_folder(out: Path, reference: Path) -> None:
 
     check_out(out, reference, folder=True)
     check_target(out)
+
+
+def check_new_folder(out: Path) -> None:
+    """Refuse a folder that holds anything, before any work is done: what is there is left alone."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        msg = f"--out {str(out)!r} exists already, and is left alone. Choose another name for the new model."
+        raise InputError(msg)
 
 
 def organism(name: str | None) -> "Organism | None":

@@ -160,6 +160,9 @@ def _refits(
                 "differ by more than their seeds."
             )
             warnings.warn(msg, PrismWarning, stacklevel=3)
+        elif i == 0 and "adapted_from" in model.summary_:
+            msg = "The model was adapted, and refits are not, so they differ from it by more than their seeds."
+            warnings.warn(msg, PrismWarning, stacklevel=3)
         views.append(view_network(weights, cells))
     return views
 

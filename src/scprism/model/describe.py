@@ -1,5 +1,7 @@
 """A model in words."""
 
+from typing import Any
+
 from scprism.model.bundle import Bundle
 
 __all__ = ["describe_model"]
@@ -21,9 +23,24 @@ def describe_model(bundle: Bundle) -> str:
         "training": f"best epoch {summary['best_epoch']} of {summary['n_epochs']}, {summary['seconds']:.1f} s",
         "loss": f"test {summary['test_loss']:.6g}, validation {summary['validation_loss']:.6g} ({config.likelihood})",
         "seed": summary["seed"],
+        **_adaptation(summary.get("adapted_from")),
         "fingerprints": f"weights {weights.fingerprint()}, data {summary['data_fingerprint']}",
         "versions": ", ".join(f"{name} {v}" for name, v in summary["versions"].items()),
     }
     lines = [f"{name + ':':<14} {value}" for name, value in facts.items()]
     settings = [f"  {name} = {value!r}" for name, value in config.to_json().items() if name != "genes"]
     return "\n".join([*lines, "settings:", *settings])
+
+
+def _adaptation(adapted: dict[str, Any] | None) -> dict[str, str]:
+    """Return what a model was adapted from, and how; nothing for one that was not."""
+    if adapted is None:
+        return {}
+    changes = [f"{name} {row['before']:.6g} → {row['after']:.6g}" for name, row in adapted["losses"].items()]
+    reference = f" and {adapted['n_reference']:,} of the reference" if adapted["n_reference"] else ""
+    return {
+        "adapted from": f"the weights {adapted['fingerprint']}, which were trained so",
+        "adapted to": f"{adapted['n_query']:,} cells{reference}, data {adapted['data_fingerprint']}: "
+        f"{adapted['part']}, {adapted['n_genes']:,} genes, seed {adapted['seed']}",
+        "held-out loss": ", ".join(changes),
+    }

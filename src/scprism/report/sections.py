@@ -76,6 +76,7 @@ def model_section(subject: Subject) -> dict[str, Any]:
         "standardised": config.standardise_latent,
         "n_neighbours": config.n_neighbours,
         "missing_genes": config.missing_genes,
+        "adapted": summary.get("adapted_from"),
     }
 
 

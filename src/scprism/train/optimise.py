@@ -27,7 +27,14 @@ def new_moments(parameters: FlatParameters, config: Config) -> Moments:
 
 @torch.no_grad()
 def take_step(parameters: FlatParameters, moments: Moments, config: Config) -> None:
-    """Change the parameters, and what is remembered, by one step along the gradients."""
+    """Change the parameters that are not fixed, and what is remembered, by one step along the gradients."""
+    before = [parameters.values[span].clone() for span in parameters.fixed]
+    _take_step(parameters, moments, config)
+    for span, values in zip(parameters.fixed, before, strict=True):
+        parameters.values[span] = values
+
+
+def _take_step(parameters: FlatParameters, moments: Moments, config: Config) -> None:
     values: list[torch.Tensor] = [parameters.values]
     gradients = [parameters.gradients]
     if config.optimiser == "adam":

@@ -20,7 +20,7 @@ from scprism.transfer.query import USUAL_COVERAGE, Query, with_gaps_of
 from scprism.transfer.reference import LabelReference, calibration_sample, learn_reference
 from scprism.types import FloatArray
 
-__all__ = ["indexed", "label_query", "learn_labels"]
+__all__ = ["indexed", "label_query", "learn_labels", "marked_cells"]
 
 
 def learn_labels(
@@ -60,7 +60,7 @@ def learn_labels(
         raise InputError(msg)
     wanted = [columns] if isinstance(columns, str) else list(columns)
     labels = {column: known_labels(cells, column) for column in wanted}
-    is_unseen = _marked(query, unseen)
+    is_unseen = marked_cells(query, unseen)
     query = query if seen_as is None else with_gaps_of(query, seen_as)
     latent, portrait = _embedded(query, weights)
     references = {}
@@ -117,7 +117,7 @@ def indexed(index: Mapping[str, LabelReference], column: str | None, *, query: Q
         msg = (
             "`reference` is needed, because this model has no reference index. Give labelled cells with reference= and "
             "labels= (--reference and --labels), or make an index: model.index(cells, labels='cell_type'), on the "
-            "command line: scprism index MODEL REFERENCE --labels KEY."
+            "command line: scprism index MODEL REFERENCE --labels KEY. An adapted model needs an index of its own."
         )
         raise InputError(msg)
     if query is not None and query.alignment.share_of_genes < USUAL_COVERAGE:
@@ -137,7 +137,7 @@ def indexed(index: Mapping[str, LabelReference], column: str | None, *, query: Q
     return index[column]
 
 
-def _marked(query: Query, marks: Collection[str]) -> np.ndarray:
+def marked_cells(query: Query, marks: Collection[str]) -> np.ndarray:
     """Return which cells have one of the marks, which are of cells with all their genes."""
     if not marks:
         return np.zeros(query.matrix.shape[0], dtype=bool)
