@@ -15,7 +15,8 @@ from scprism.model.presets import PRESETS
 from scprism.prepare.genes import hallmark_genes
 from scprism.read.synthetic import Simulation, simulate_cells
 from scprism.saved import load
-from scprism.transfer.embed import denoised
+from scprism.transfer.embed import denoised, embed_cells
+from scprism.transfer.query import open_query
 
 GENES = hallmark_genes("mouse")[:300]
 
@@ -82,10 +83,11 @@ def test_embedding_follows_the_order_of_the_cells(model, cells, z, rng):
     np.testing.assert_allclose(model.embed(cells[order].copy()), z[order], atol=1e-6)
 
 
-def test_chunks_do_not_change_the_embedding(model, cells, z, monkeypatch):
-    monkeypatch.setattr("scprism.prepare.stream.CHUNK_SIZE", 7)
-    monkeypatch.setattr("scprism.transfer.query.CHUNK_SIZE", 7)
-    np.testing.assert_allclose(model.embed(cells), z, atol=1e-6)
+def test_chunks_do_not_change_the_embedding(model, cells, z):
+    query = open_query(cells, model.recipe_, model.config_)
+    chunks = list(query.chunks(size=7))
+    assert [len(range(cells.n_obs)[chunk.rows]) for chunk in chunks[:-1]] == [7] * (cells.n_obs // 7)
+    np.testing.assert_allclose(embed_cells(model.weights_, chunks, fill=query.fill), z, atol=1e-6)
 
 
 def test_same_seed_same_model_bit_for_bit(cells, model):
