@@ -77,6 +77,16 @@ def test_one_in_twenty_of_new_cells_of_the_same_kind_is_novel(rng):
     assert 0.05 - 1 / 101 - 0.006 < np.mean(alarms) < 0.05 + 0.006
 
 
+def test_every_way_of_making_cells_foreign_counts_as_much_as_the_cells_as_they_are():
+    near = np.linspace(-1, 1, 100)
+    shifted = np.where(np.arange(100) < 9, 50.0, near)  # 9 of 100 lie far out in each of three copies: 27 of 400 in all
+    as_is, copy = evidence(np.ones(100), near), evidence(np.ones(100), shifted)
+    right = np.ones(100, dtype=bool)
+    calibration = learn_calibration((as_is, right), [(copy, right)] * 3, None)
+    assert calibration.novel_above == pytest.approx(calibration.farness_of(copy).max())
+    assert not calibration.novel(copy).any()
+
+
 def test_a_calibration_comes_back_from_json():
     assert (
         Calibration.from_json({k: list(v) if isinstance(v, tuple) else v for k, v in PLAIN.to_json().items()}) == PLAIN

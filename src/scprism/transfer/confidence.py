@@ -52,8 +52,8 @@ class Calibration:
         Median of the reference's cells, and what their 95th percentile is above it, of the two logarithms. Farness is
         the mean of both on this scale: 0 is usual, 1 is rare.
     novel_above
-        Farness above which a cell is novel: 5 % of new cells of the reference's own kind lie above it, half of them
-        as the reference is, half as other laboratories might have measured it.
+        Farness above which a cell is novel: 5 % of new cells of the reference's own kind lie above it, taken as they
+        are and as other laboratories might have measured them, each way counting the same.
     intercept, votes, farness, far
         Coefficients of the log odds that a label is right: of 1, of the log odds of the votes, of farness, and of the
         part of farness above 1.
@@ -128,8 +128,7 @@ def learn_calibration(
     sizes = [(len(r), share * len(clean[1]) / len(r)) for (_, r), share in zip(parts, shares, strict=True)]
     weights = np.concatenate([*(np.full(n, weight) for n, weight in sizes), np.ones(2)])
     model = LogisticRegression(C=10.0, max_iter=1000).fit(rows, right, sample_weight=weights)
-    as_they_are = np.tile(_farness(clean[0], distance, deviation), max(len(foreign), 1))  # half of all
-    own_kind = np.concatenate([as_they_are, *(_farness(e, distance, deviation) for e, _ in foreign)])
+    own_kind = np.concatenate([_farness(e, distance, deviation) for e, _ in (clean, *foreign)])
     novel_above = _upper_bound(own_kind, NOVEL_SHARE)
     votes, farness, far = (float(c) for c in model.coef_[0])
     return Calibration(distance, deviation, novel_above, float(model.intercept_[0]), votes, farness, far)
