@@ -62,7 +62,7 @@ class Search:
         check_choice("stopping", stopping, ("none", "halving"))
         space = config.search_space if self.space is None else self.space
         resolve_space(space)
-        is_quick = stopping == "halving" != config.search_stopping
+        is_quick = stopping == "halving" and config.search_stopping == "none"
         n_trials = self.n_trials if self.n_trials is not None else HALVING_TRIALS if is_quick else config.search_trials
         for name, value in (("n_trials", n_trials), ("jobs", self.jobs)):
             if value < 1:

@@ -27,9 +27,9 @@ class Evidence:
     Attributes
     ----------
     votes
-        Share of the neighbours that have the label.
+        Share of the say that the label has: of the neighbours' votes, or of these and what the labels' centres say.
     n_neighbours
-        How many voted.
+        How many neighbours voted.
     log_distance
         Logarithm of the mean distance to the neighbours, relative to the median among the reference cells of the label.
     log_deviation

@@ -58,7 +58,7 @@ def label_cells(query: FloatArray, reference: LabelReference, *, names: pd.Index
     names
         Of the query cells.
     config
-        Metric, scaling and number of neighbours.
+        Metric, scaling, whitening, votes and number of neighbours.
     """
     voters = voters_of(reference, config)
     label_names, calibration = np.asarray(reference.names, dtype=object), reference.calibration

@@ -85,7 +85,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Calls:
-    """Labels that neighbours give; arrays over cells: label number, share of the votes, mean distance, evidence."""
+    """Labels that are given; arrays over cells: label number, mean distance to the neighbours, evidence."""
 
     label: IntArray
     distance: FloatArray
@@ -168,7 +168,7 @@ def learn_reference(
     usual
         What the cells are like.
     config
-        Metric, scaling and number of neighbours.
+        Metric, scaling, whitening, votes and number of neighbours.
     """
     if len(latent) < LEAST_CELLS:
         msg = (
