@@ -15,7 +15,7 @@ from scprism.model.presets import PRESETS
 from scprism.prepare.recipe import Recipe
 from scprism.train.batches import TrainingCells, split_cells
 from scprism.train.fit import fit_network
-from scprism.train.spaces import SPACES, Span
+from scprism.train.spaces import SPACES, STARTS, Span
 from scprism.train.task import Task
 from scprism.train.trials import expected_fall, first_rung, open_task, run_trials
 from scprism.train.tune import Search, best_settings, tune_network
@@ -61,9 +61,9 @@ def test_presets_search_as_the_paper_says_and_as_we_found_best():
     assert (PRESETS["paper"].search_epochs, PRESETS["default"].search_epochs) == (100, 100)
 
 
-def test_halving_takes_fourteen_trials_unless_told_otherwise():
+def test_halving_takes_fifteen_trials_unless_told_otherwise():
     quick, config = Search(stopping="halving"), PRESETS["default"]
-    assert quick.resolved(config).n_trials == 14
+    assert quick.resolved(config).n_trials == 15
     assert dataclasses.replace(quick, n_trials=5).resolved(config).n_trials == 5
     told = dataclasses.replace(config, search_stopping="halving", search_trials=60)
     assert (Search().resolved(told).stopping, Search().resolved(told).n_trials) == ("halving", 60)
@@ -212,6 +212,28 @@ def test_halving_begins_with_the_models_own_settings_as_far_as_the_spans_go(prep
     _, _, table = tuned(prepared, config, n_trials=2, stopping="halving", space=space)
     assert table.loc[0, ["learning_rate", "hidden_size"]].tolist() == [pytest.approx(first), 10]
     assert table.loc[1, "hidden_size"] != 10
+
+
+def test_halving_of_our_space_goes_on_with_settings_that_did_well_elsewhere(prepared):
+    starts = STARTS["effective"]
+    for settings in starts:
+        assert list(settings) == list(SPACES["effective"])
+        assert all(span.low <= settings[name] <= span.high for name, span in SPACES["effective"].items())
+    config = dataclasses.replace(PRESETS["default"], search_epochs=3, final_epochs=1)
+    _, _, table = tuned(prepared, config, n_trials=2 + len(starts), stopping="halving")
+    pd.testing.assert_frame_equal(table.loc[1 : len(starts), list(starts[0])], pd.DataFrame(starts, index=range(1, 7)))
+    _, _, thorough = tuned(prepared, config, n_trials=2)
+    assert thorough.loc[1, "learning_rate"] != starts[0]["learning_rate"]
+
+
+def test_halving_prefers_what_ends_low_to_what_was_low_on_its_way(prepared):
+    # the last loss, not the lowest: the best settings go on training
+    config = dataclasses.replace(PRESETS["default"], search_epochs=30, final_epochs=1, patience=5)
+    _, _, table = tuned(prepared, config, n_trials=1, stopping="halving", space={"learning_rate": Span(0.05, 0.1)})
+    trial = dataclasses.replace(config, learning_rate=0.05, max_epochs=30, patience=30)
+    losses = fit_network(*prepared, config=trial, rng=0).log["validation_loss"]
+    assert table.loc[0, "validation_loss"] == losses.iloc[-1] > losses.min()
+    assert table.loc[0, "epochs"] == 30
 
 
 def test_a_stopped_trial_is_expected_to_fall_as_far_as_whole_ones_did_from_there():

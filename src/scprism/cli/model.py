@@ -64,7 +64,7 @@ def tune(
     out: o.Out,
     preset: o.PresetName = "default",
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Number of trials. [default: the preset's; 14 for halving]")
+        int | None, typer.Option(min=1, help="Number of trials. [default: the preset's; 15 for halving]")
     ] = None,
     space: Annotated[
         str | None,

@@ -7,7 +7,7 @@ from scprism._check import check_choice
 from scprism.errors import InputError
 from scprism.model.config import Config
 
-__all__ = ["SPACES", "Settings", "Space", "Span", "resolve_space"]
+__all__ = ["SPACES", "STARTS", "Settings", "Space", "Span", "resolve_space"]
 
 Settings: TypeAlias = dict[str, int | float]
 
@@ -40,6 +40,20 @@ SPACES: dict[str, Space] = {
     },
 }
 """``"simple"`` and ``"complex"`` are the paper's, to the number; ``"effective"`` is ours (`docs/search.md`)."""
+_STARTS = [
+    # learning rate, hidden units, input dropout, L1, weight decay
+    (1.0e-3, 140, 0.0, 2.0e-6, 1.0e-4),
+    (1.6e-3, 400, 0.0, 4.0e-8, 1.0e-7),
+    (6.0e-4, 400, 0.0, 1.0e-8, 1.0e-4),
+    (1.0e-3, 400, 0.4, 1.5e-5, 1.0e-7),
+    (4.5e-3, 200, 0.05, 7.0e-6, 1.0e-4),
+    (1.0e-3, 290, 0.0, 1.5e-6, 5.0e-7),
+]
+STARTS: dict[str, list[Settings]] = {
+    "effective": [dict(zip(SPACES["effective"], values, strict=True)) for values in _STARTS]
+}
+"""Settings of a space that a quick search begins with: together they came nearest to the ends of thorough searches on
+four data sets (`benchmarks/search_starts.py`)."""
 
 
 def resolve_space(space: str | Space) -> tuple[str, Space]:

@@ -153,8 +153,8 @@ def _is_lost(trial: Any) -> bool:
 def trials_table(study: Study) -> pd.DataFrame:
     """Return one row a finished trial: ``trial state validation_loss epochs seconds`` and a column a setting.
 
-    ``state`` is ``"complete"``, ``"stopped"`` (early, as one of the worse) or ``"diverged"``; the loss of a stopped
-    trial is its lowest until then, that of a diverged one is missing.
+    ``state`` is ``"complete"``, ``"stopped"`` (early, as one of the worse) or ``"diverged"``; the loss is
+    that after the last of these epochs, and that of a diverged trial is missing.
     """
     rows = []
     for trial in study.get_trials(deepcopy=False, states=COUNTED):

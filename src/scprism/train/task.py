@@ -18,7 +18,7 @@ SEARCH_ONLY = ("search_trials", "search_space", "search_stopping", "max_epochs",
 """Settings that may differ between the runs of one study: they change no trial, or the search sets them."""
 
 
-HALVING_TRIALS = 14
+HALVING_TRIALS = 15
 """With so many, halving takes about a quarter of the epochs of 40 trials that all run to their end."""
 
 
@@ -32,11 +32,11 @@ class Search:
         ``"simple"``, ``"complex"``, ``"effective"``, or spans by the names of settings.
     stopping
         ``"none"``: Gaussian process with expected improvement; every trial trains all its epochs and is scored by
-        the last. ``"halving"``: trials that are among the worse are stopped early, and the score is the lowest loss;
-        quicker, and it ends higher (`docs/search.md`).
+        the loss after the last. ``"halving"``: fewer trials, the first with settings that did well elsewhere; those
+        that are among the worse are stopped early (`docs/search.md`).
     n_trials
         Trials that the study has in the end; those of an earlier run count, killed ones do not. None: as many as the
-        settings say, or 14 for ``"halving"`` where the settings are for a search without it.
+        settings say, or 15 for ``"halving"`` where the settings are for a search without it.
     storage
         Optuna storage URL, such as ``"sqlite:///study.db"`` or ``"journal:///study.log"``; None keeps the study in
         memory.
@@ -85,7 +85,12 @@ class Task:
     @property
     def name(self) -> str:
         """The study's name in the storage."""
-        return self.search.study or resolve_space(self.search.space or "")[0]
+        return self.search.study or self.space_name
+
+    @property
+    def space_name(self) -> str:
+        """The name of what is searched, ``"custom"`` for spans that were given."""
+        return resolve_space(self.search.space or "")[0]
 
     @property
     def spans(self) -> Space:

@@ -13,7 +13,7 @@ from scprism.model.config import Config
 from scprism.train.fit import fit_network
 from scprism.train.loop import EpochRecord
 from scprism.train.sampler import NOT_LOST, make_sampler, suggest
-from scprism.train.spaces import Settings, Space
+from scprism.train.spaces import STARTS, Settings, Space
 from scprism.train.study import Study, census, open_study, requeue_lost, sign_of_life
 from scprism.train.task import Task
 
@@ -42,7 +42,8 @@ def open_task(task: Task, *, resume: bool) -> Study:
         context=task.context(),
     )
     if task.search.stopping == "halving" and not study.get_trials(deepcopy=False):
-        study.enqueue_trial(own_settings(task.config, task.spans), skip_if_exists=True)
+        for settings in (own_settings(task.config, task.spans), *STARTS.get(task.space_name, [])):
+            study.enqueue_trial(settings, skip_if_exists=True)
     return study
 
 
@@ -84,27 +85,26 @@ def _run_trial(study: Study, trial: Any, task: Task, *, on_trial: OnTrial) -> No
     settings: dict[str, Any] = {name: suggest(trial, name, span) for name, span in task.spans.items()}
     n_epochs = task.config.search_epochs
     halves = task.search.stopping == "halving"
-    patience = task.config.patience if halves else n_epochs
-    trained = dataclasses.replace(task.config, **settings, max_epochs=n_epochs, patience=patience)
+    trained = dataclasses.replace(task.config, **settings, max_epochs=n_epochs, patience=n_epochs)
     watch = _Watch(trial, first_rung(task.config), stops_before=n_epochs if halves else 0)
     state, score = States.COMPLETE, None
     try:
         fit_network(task.recipe, task.cells, config=trained, rng=task.seed, device=task.device, on_epoch=watch.on_epoch)
-        score = watch.lowest if halves else watch.last
+        score = watch.last
     except optuna.TrialPruned:
-        score = watch.lowest + expected_fall(study, watch.n_epochs)
+        score = watch.last + expected_fall(study, watch.n_epochs)
         trial.set_user_attr("ended", "stopped")
     except TrainingError:
         state = States.PRUNED
-        watch.lowest = watch.last = float("nan")
+        watch.last = float("nan")
         trial.set_user_attr("ended", "diverged")
     trial.set_user_attr("epochs", watch.n_epochs)
-    trial.set_user_attr("loss", watch.lowest if halves else watch.last)
+    trial.set_user_attr("loss", watch.last)
     try:
         study.tell(trial, score, state=state)
     except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
         return  # it was silent for so long that another process has begun it again
-    on_trial(trial.number, watch.lowest if halves else watch.last)
+    on_trial(trial.number, watch.last)
 
 
 def expected_fall(study: Study, n_epochs: int) -> float:
@@ -126,19 +126,18 @@ class _Watch:
         self.trial = trial
         self.stops_before = stops_before
         self.n_epochs = 0
-        self.last = self.lowest = float("inf")
+        self.last = float("inf")
         self.rung = rung
         self.beat = time.monotonic()
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Note an epoch's loss; end the trial where others were better after as many epochs."""
         self.n_epochs, self.last = record.epoch, record.validation_loss
-        self.lowest = min(self.lowest, self.last)
         if time.monotonic() - self.beat > BEAT_SECONDS:
             self.beat = time.monotonic()
             self.trial.set_user_attr("worker", sign_of_life())
         if record.epoch == self.rung < self.stops_before:
             self.rung *= FACTOR
-            self.trial.report(self.lowest, record.epoch)
+            self.trial.report(self.last, record.epoch)
             if self.trial.should_prune():
                 raise optuna.TrialPruned
