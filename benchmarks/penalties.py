@@ -31,6 +31,7 @@ import anndata
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import t
 from sklearn.metrics import average_precision_score, mutual_info_score
 
 import scprism
@@ -166,11 +167,23 @@ def load(store):
 def tables(rows):
     frame = pd.DataFrame(rows)
     for name, part in frame.groupby("data"):
-        values = part.drop(columns=["data", "seed", "epochs"]).groupby(["penalty", "weight"])
-        mean, spread = values.mean().dropna(axis=1), values.std()[["loss", "cosine"]]
-        mean.insert(1, "± loss", spread["loss"])
+        values = part.drop(columns=["data", "epochs"]).dropna(axis=1).set_index(["penalty", "weight", "seed"])
         print(f"\n{name}: means over {part['seed'].nunique()} seeds, trained on half of the cells")
-        print(mean.round(3).to_string())
+        print(values.groupby(level=["penalty", "weight"]).mean().round(3).to_string())
+    compared = ["loss", "cosine", "LMS-SMI", "LMS-SPN", "F1", "transfer F1", "AUPRC"]
+    print("\nless no penalty on the same seed; * its 95 % interval (Student's t over seeds) leaves out 0")
+    for name, part in frame.groupby("data"):
+        values = part.set_index(["penalty", "weight", "seed"]).reindex(columns=compared).dropna(axis=1).sort_index()
+        none = values.xs(("rows", 0.0), level=("penalty", "weight"))
+        differences = values.drop(("rows", 0.0)).sub(none, level="seed")
+        print(f"\n{name}\n{differences.groupby(level=['penalty', 'weight']).agg(told).to_string()}")
+
+
+def told(differences):
+    """Return a mean difference, with a star where its interval leaves out 0."""
+    n, mean = len(differences), differences.mean()
+    half = t.ppf(0.975, n - 1) * differences.std() / np.sqrt(n)
+    return f"{mean:+.3f}{'*' if abs(mean) > half else ' '}"
 
 
 def main():

@@ -117,6 +117,8 @@ def main() -> None:
                 print("time is up; run the command again to go on")
                 return
     print(rows.drop(columns="settings").to_string(index=False, float_format=lambda x: f"{x:.6g}"))
+    if rows["method"].nunique() < len(METHODS):
+        return
     table = comparison(rows)
     print(f"\nhalving against naive\n{table.to_string()}")
     print(f"\ngeometric mean of the time ratios: {np.exp(np.log(table['seconds ratio']).mean()):.3f}")

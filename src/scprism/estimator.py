@@ -50,7 +50,8 @@ class Prism:
     hidden_size, bottleneck_size, max_epochs, min_coverage
         Widths of the layers; epochs after which training ends at the latest; least share of its genes in a query.
     device
-        Where to train: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"`` for the best there is.
+        Where to train: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"``: CUDA if there is one, else
+        the CPU.
     rng
         Seed or generator. Same seed, same data, same machine and threads: same weights, bit for bit.
 

@@ -59,7 +59,7 @@ Coverage = Annotated[float | None, typer.Option(help="Least share of the model's
 PresetName = Annotated[str, typer.Option(help="default, paper or as_released.")]
 Genes = Annotated[str | None, typer.Option(help="hallmark, variable:N, all, or a file with one gene a line.")]
 ConfigFile = Annotated[Path | None, typer.Option(help="TOML file of settings that replace the preset's.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto (cuda if there is one, else cpu).")]
 Labels = Annotated[str, typer.Option(help="Column of the reference's obs that holds the labels.")]
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")

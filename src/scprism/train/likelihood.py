@@ -61,4 +61,4 @@ class SparseShares:
         if len(self.empty):
             z[self.empty] = 0
             losses[self.empty] = 0
-        return float(losses.sum(dtype=torch.float64) - inside)
+        return float(sum(losses.tolist())) - float(inside)  # Apple's GPUs have no float64
