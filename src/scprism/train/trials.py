@@ -37,7 +37,7 @@ def open_task(task: Task, *, resume: bool) -> Study:
         task.search.storage,
         name=task.name,
         sampler=make_sampler(seed=task.seed, n_first=FIRST_DRAWS[task.search.stopping or "none"]),
-        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=first_rung(task.config), reduction_factor=FACTOR),
+        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=rung_of(task.config), reduction_factor=FACTOR),
         resume=resume,
         context=task.context(),
     )
@@ -47,8 +47,8 @@ def open_task(task: Task, *, resume: bool) -> Study:
     return study
 
 
-def first_rung(config: Config) -> int:
-    """Return the epochs after which halving compares trials for the first time."""
+def rung_of(config: Config) -> int:
+    """Return the epochs after which halving compares trials."""
     return max(1, config.search_epochs // FACTOR)
 
 
@@ -86,7 +86,7 @@ def _run_trial(study: Study, trial: Any, task: Task, *, on_trial: OnTrial) -> No
     n_epochs = task.config.search_epochs
     halves = task.search.stopping == "halving"
     trained = dataclasses.replace(task.config, **settings, max_epochs=n_epochs, patience=n_epochs)
-    watch = _Watch(trial, first_rung(task.config), stops_before=n_epochs if halves else 0)
+    watch = _Watch(trial, rung_of(task.config), stops_before=n_epochs if halves else 0)
     state, score = States.COMPLETE, None
     try:
         fit_network(task.recipe, task.cells, config=trained, rng=task.seed, device=task.device, on_epoch=watch.on_epoch)
@@ -137,7 +137,6 @@ class _Watch:
             self.beat = time.monotonic()
             self.trial.set_user_attr("worker", sign_of_life())
         if record.epoch == self.rung < self.stops_before:
-            self.rung *= FACTOR
             self.trial.report(self.last, record.epoch)
             if self.trial.should_prune():
                 raise optuna.TrialPruned
