@@ -3,7 +3,7 @@
     python benchmarks/search.py --data DIR --out DIR [--sets NAME ...] [--seeds 0 1] [--genes hallmark] [--minutes 4]
 
 Both search the same space on the same split. ``naive``: 40 trials of 100 epochs, one after another, Gaussian process
-with expected improvement, what `scprism tune` does. ``halving``: `--stopping halving`, 14 trials of as many epochs at
+with expected improvement, what `scprism tune` does. ``halving``: `--stopping halving`, 15 trials of as many epochs at
 most, the worse ones stopped after a third. Then both train their best settings, up to 400 epochs more with early
 stopping. The loss on the cells for early stopping, and on cells that neither ever looked at, are compared. Times are
 sums over trials, proposals included, and the final training. What is done is kept in --out, so that the command can be

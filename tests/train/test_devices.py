@@ -53,7 +53,9 @@ def without_numbers(monkeypatch):
 )
 def test_training_keeps_to_its_device_and_to_float32(preset, changes, without_numbers):
     rng = np.random.default_rng(0)
-    counts = sparse.csr_matrix((rng.poisson(1.0, size=(60, 30)) * (rng.random((60, 30)) < 0.4)).astype(np.float32))
+    values = rng.poisson(1.0, size=(60, 30)) * (rng.random((60, 30)) < 0.4)
+    values[::3] = 0  # cells without counts
+    counts = sparse.csr_matrix(values.astype(np.float32))
     inputs = counts.log1p()
     config = dataclasses.replace(PRESETS[preset], hidden_size=9, bottleneck_size=4, max_epochs=2, **changes)
     model = build_autoencoder(config, n_genes=30, rng=rng)

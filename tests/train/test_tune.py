@@ -16,6 +16,7 @@ from scprism.prepare.recipe import Recipe
 from scprism.train.batches import TrainingCells, split_cells
 from scprism.train.fit import fit_network
 from scprism.train.spaces import SPACES, STARTS, Span
+from scprism.train.study import trials_table
 from scprism.train.task import Task
 from scprism.train.trials import expected_fall, open_task, run_trials, rung_of
 from scprism.train.tune import Search, best_settings, tune_network
@@ -226,8 +227,35 @@ def test_halving_of_our_space_goes_on_with_settings_that_did_well_elsewhere(prep
     assert thorough.loc[1, "learning_rate"] != starts[0]["learning_rate"]
 
 
-def test_halving_prefers_what_ends_low_to_what_was_low_on_its_way(prepared):
-    # the last loss, not the lowest: the best settings go on training
+@pytest.mark.parametrize("n_before", [1, 4, 8])
+def test_an_interrupted_quick_search_ends_as_one_that_was_not(prepared, n_before, monkeypatch):
+    config = dataclasses.replace(PRESETS["default"], search_epochs=4)
+    task = Task(*prepared, config, Search(stopping="halving", n_trials=10).resolved(config), 0)
+    tables = []
+    for is_interrupted in (False, True):
+        study = open_task(task, resume=False)
+        if is_interrupted:
+            n_fits = 0
+
+            def interrupted(*arguments, **options):
+                nonlocal n_fits
+                n_fits += 1
+                if n_fits > n_before:
+                    raise KeyboardInterrupt
+                return fit_network(*arguments, **options)
+
+            with monkeypatch.context() as patch:
+                patch.setattr("scprism.train.trials.fit_network", interrupted)
+                with pytest.raises(KeyboardInterrupt):
+                    run_trials(study, task)
+            study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)  # killed before it had settings
+        run_trials(study, task)
+        tables.append(trials_table(study).drop(columns=["trial", "seconds"]))
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_halving_scores_a_trial_by_its_last_loss_not_by_its_lowest(prepared):
+    # the best settings go on training, where what ends low does better than what was low at first
     config = dataclasses.replace(PRESETS["default"], search_epochs=30, final_epochs=1, patience=5)
     _, _, table = tuned(prepared, config, n_trials=1, stopping="halving", space={"learning_rate": Span(0.05, 0.1)})
     trial = dataclasses.replace(config, learning_rate=0.05, max_epochs=30, patience=30)
@@ -240,7 +268,7 @@ def test_a_stopped_trial_is_expected_to_fall_as_far_as_whole_ones_did_from_there
     study = optuna.create_study()
     for value, curve, attributes in [
         (1.0, {4: 2.0, 12: 1.5}, {}),
-        (2.5, {4: 3.0}, {}),  # ended by its patience before the second rung
+        (2.5, {4: 3.0}, {}),  # ended before the second comparison
         (0.0, {4: 9.0, 12: 9.0}, {"ended": "stopped"}),
     ]:
         study.add_trial(optuna.create_trial(value=value, intermediate_values=curve, user_attrs=attributes))

@@ -23,9 +23,9 @@ OnTrial: TypeAlias = Callable[[int, float], None]
 States = optuna.trial.TrialState
 FACTOR = 3
 """Halving compares trials after a third of their epochs, and the best third goes on (Li et al., MLSys 2020). Earlier,
-those lead that learn fast at first, not those that end low (`docs/search.md`)."""
-FIRST_DRAWS = {"none": 10, "halving": 5}
-"""Random trials before the Gaussian process proposes: a short search cannot afford many."""
+those lead that learn fast at first, not those that end low."""
+FIRST_TRIALS = {"none": 10, "halving": 5}
+"""Trials before the Gaussian process proposes, random where no settings are given; a short search has few to spare."""
 BEAT_SECONDS = 30
 POLL_SECONDS = 0.5
 
@@ -33,18 +33,16 @@ POLL_SECONDS = 0.5
 def open_task(task: Task, *, resume: bool) -> Study:
     """Return the study of a task; errors are those of `scprism.train.study.open_study`."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = open_study(
+    stopping = task.search.stopping or "none"
+    given = [own_settings(task.config, task.spans), *STARTS.get(task.space_name, [])] if stopping == "halving" else []
+    return open_study(
         task.search.storage,
         name=task.name,
-        sampler=make_sampler(seed=task.seed, n_first=FIRST_DRAWS[task.search.stopping or "none"]),
+        sampler=make_sampler(seed=task.seed, n_first=FIRST_TRIALS[stopping], given=given),
         pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=rung_of(task.config), reduction_factor=FACTOR),
         resume=resume,
         context=task.context(),
     )
-    if task.search.stopping == "halving" and not study.get_trials(deepcopy=False):
-        for settings in (own_settings(task.config, task.spans), *STARTS.get(task.space_name, [])):
-            study.enqueue_trial(settings, skip_if_exists=True)
-    return study
 
 
 def rung_of(config: Config) -> int:

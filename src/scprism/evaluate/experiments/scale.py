@@ -1,4 +1,4 @@
-"""How much of each experiment is run: the paper's numbers, or as much as two cores do in an hour or two."""
+"""How much of each experiment is run: the paper's numbers, or as much as two cores do in two or three hours."""
 
 from dataclasses import dataclass, replace
 
