@@ -6,8 +6,8 @@ The studies are those that `benchmarks/search.py --methods naive` leaves, named 
 Gaussian process learns how far above the study's lowest loss a setting ends, in per cent (at most 30). Settings, those
 of all trials and 8,192 spread over the space, are then chosen one by one, so that the best of those chosen is nearest
 to the lowest loss on average, every data set having the same weight. A line for each: the setting, which `STARTS` of
-`scprism.train.spaces` has rounded, and how far above the lowest loss the best of those chosen so far is. With
-``--leave-out`` a data set plays no part in the choice and is judged all the same.
+`scprism.train.spaces` has to about two figures, and how far above the lowest loss the best of those chosen so far is
+predicted to be. With ``--leave-out`` a data set plays no part in the choice and is judged all the same.
 """
 
 import argparse
@@ -76,7 +76,8 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     data = pd.Series([path.name.split("-naive")[0] for path in arguments.studies])
     learned = [read_study(path) for path in arguments.studies]
-    candidates = np.vstack([qmc.Sobol(len(SPACE), seed=0).random(8192), *(settings for settings, _ in learned)])
+    tried = [settings for (settings, _), name in zip(learned, data, strict=True) if name != arguments.leave_out]
+    candidates = np.vstack([qmc.Sobol(len(SPACE), seed=0).random(8192), *tried])
     excess = np.array([surrogate(*study).predict(candidates).clip(0) for study in learned])
     weight = (1 / data.map(data.value_counts())).where(data != arguments.leave_out, 0.0).to_numpy()
     nearest = np.full(len(learned), WORST)

@@ -118,3 +118,18 @@ def test_searches_are_compared_seed_by_seed():
     assert table.loc[("paper", "complex"), "difference in %"] == pytest.approx(5.0)
     assert table.loc[("paper", "acting"), "difference in %"] == pytest.approx(-10.0)
     assert section.verdicts[0].outcome == "does not hold"  # the acting one is better in every pair
+
+
+def test_presets_are_judged_apart_as_they_share_their_splits():
+    frame = pd.DataFrame(
+        [
+            {"preset": preset, "data": "d", "seed": s, "arm": arm, "trials": 8, "epochs": 10, "test_loss": 1 + change}
+            for preset, sign in (("paper", -1), ("default", 1))
+            for s in range(3)
+            for arm, change in (("simple", 0.0), ("complex", 0.0), ("acting", sign * (0.02 + s / 1000)))
+        ]
+    )
+    verdict = regularisation_section({"table2": frame}).verdicts[0]
+    assert verdict.outcome == "does not hold"  # pooled, one preset would hide the other
+    assert "`paper`, acting: -2.1" in verdict.ours
+    assert "`default`, acting: 2.1" in verdict.ours

@@ -83,8 +83,12 @@ def _verdicts(losses: pd.DataFrame) -> tuple[Verdict, ...]:
     if losses.empty:
         ours, outcome = "not run", "no data"
     else:
-        here = {arm: _relative(losses[["simple", arm]].dropna().to_numpy()) for arm in ARMS}
-        ours = "; ".join(f"{arm}: {difference.text} (in %)" for arm, difference in here.items())
+        here = {
+            (preset, arm): _relative(part[["simple", arm]].dropna().to_numpy())
+            for preset, part in losses.groupby(level="preset", sort=False)
+            for arm in ARMS
+        }  # a preset by itself: all have the same splits
+        ours = "; ".join(f"`{preset}`, {arm}: {difference.text} (in %)" for (preset, arm), difference in here.items())
         known = [difference for difference in here.values() if difference.n]
         is_better = any(difference.high < -RELEVANT for difference in known)
         is_settled = all(difference.low > -RELEVANT for difference in known)
