@@ -205,10 +205,9 @@ def table(results, arguments):
     rate = max(r["rate"] for turns in results.values() for r in turns)
     density = results["scprism"][0]["density"]
     per_cell = 2 * HIDDEN * (3 * N_GENES + 2 * N_GENES * density * (1 - arguments.dropout)) + 2 * 3 * 2 * HIDDEN * UNITS
-    print(
-        f"density {density:.2f}, batches of {arguments.batch}, dropout {arguments.dropout:g}, hidden {HIDDEN}, ", end=""
-    )
-    print(f"threads {arguments.threads}")
+    shown = {"dropout": arguments.dropout, "hidden": HIDDEN, "threads": arguments.threads}
+    told = ", ".join(f"{name} {value:g}" for name, value in shown.items())
+    print(f"density {density:.2f}, batches of {arguments.batch}, {told}")
     print(f"{'':<12}{'cells/s':>9}{'scprism is':>12}{'a processor s':>15}{'scprism is':>12}{'MB over imports':>17}")
     for name, turns in results.items():
         grown = statistics.median(r["grown"] for r in turns)

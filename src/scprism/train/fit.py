@@ -118,7 +118,7 @@ def fit_network(
 def resolve_device(device: str) -> str:
     """Return a device that torch has: the one told, or for ``"auto"`` CUDA if there is one, else the CPU.
 
-    MPS is for those who ask: the products of a step are small, and Apple's CPUs multiply fast.
+    MPS is for those who ask: training has not been run on it.
     """
     check_choice("device", device, ("auto", "cpu", "cuda", "mps"))
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
