@@ -30,13 +30,13 @@ from sklearn.neighbors import KNeighborsClassifier
 import scprism
 from foreign.cells import all_pairs, labels_of
 from foreign.methods import Reference, Task, open_task, vote, vote_as_labels
+from scprism.adaptation.training import Part, loss_of, of_genes
 from scprism.errors import PrismWarning
-from scprism.evaluate.denoise import deviance, matched_to_totals, thin_counts
-from scprism.train.adapt import Part, loss_of, of_genes
+from scprism.label.transfer import marked_cells
+from scprism.paper.measures.denoise import deviance, matched_to_totals, thin_counts
+from scprism.query.embed import embed_cells
+from scprism.query.view import Query, open_query, with_gaps_of
 from scprism.train.batches import TrainingCells, collect_cells
-from scprism.transfer.embed import embed_cells
-from scprism.transfer.labelling import marked_cells
-from scprism.transfer.query import Query, open_query, with_gaps_of
 
 CHOSEN_ON = (
     *("marrow>lung", "lung>spleen", "tm_droplet>zilionis"),

@@ -31,14 +31,14 @@ from scipy import sparse
 from sklearn.decomposition import NMF, PCA
 from sklearn.neighbors import KNeighborsClassifier
 
-from scprism.model.autoencoder import build_autoencoder, to_weights
 from scprism.model.forward import encode
+from scprism.model.network import build_autoencoder, to_weights
 from scprism.model.presets import PRESETS
 from scprism.prepare.learn import map_by_name
 from scprism.prepare.stream import prepared_chunks
+from scprism.query.embed import denoised
 from scprism.train.fit import prepare_training
 from scprism.train.loop import train_model
-from scprism.transfer.embed import denoised
 
 LABELS = {"tm_facs_kidney": "cell_ontology_class", "pbmc3k": "cell_type", "baron_human1": "cell_type"}
 PEER = """

@@ -23,9 +23,9 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import f1_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from scprism.estimator import Prism
+from scprism.estimator.load import load
+from scprism.estimator.prism import Prism
 from scprism.prepare.stream import fill_row, prepared_chunks
-from scprism.saved import load
 
 PAIRS = [
     # reference, its labels, query, its labels, further options

@@ -25,7 +25,7 @@ import scanpy
 from anndata import AnnData
 
 import scprism
-from scprism.integrate.joined import corrected_cells, join_data_sets, log_values
+from scprism.integration.joined import corrected_cells, join_data_sets, log_values
 from scprism.model.config import Config
 
 N_GENES = 2000

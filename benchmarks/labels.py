@@ -5,7 +5,7 @@
     python benchmarks/labels.py types   --data ../shared/data [--only SET ...] [--models DIR]
     python benchmarks/labels.py speed   [--queries 1000000] [--references 100000]
 
-Types are coarse ones (`scprism.evaluate.ontology`); models are of the preset `default`, trained on 80 % of a set.
+Types are coarse ones (`scprism.paper.measures.ontology`); models are of the preset `default`, trained on 80 % of a set.
 "held": the other 20 %. "foreign": every other set that has some of its types; cells of other types are wrong by
 construction and stand apart ("new"). "types": for each type, a model and a reference without it; AUROC is that of
 1 − confidence for telling its cells from held-out cells of the other types. ECE has 10 bins of equal width. "alarms"
@@ -26,15 +26,15 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from scprism.errors import InputError, PrismWarning
-from scprism.estimator import Prism
-from scprism.evaluate.calibration import calibration_error
-from scprism.evaluate.ontology import harmonise
+from scprism.estimator.load import load
+from scprism.estimator.prism import Prism
+from scprism.label.labels import label_cells
+from scprism.label.neighbours import neighbour_finder
+from scprism.label.query_shift import Usual
+from scprism.label.reference import calibration_sample, learn_reference
 from scprism.model.config import Config
-from scprism.saved import load
-from scprism.transfer.labels import label_cells
-from scprism.transfer.neighbours import neighbour_finder
-from scprism.transfer.place import Usual
-from scprism.transfer.reference import calibration_sample, learn_reference
+from scprism.paper.measures.calibration import calibration_error
+from scprism.paper.measures.ontology import harmonise
 
 SETS = {
     "tm_droplet_immune": "cell_type",

@@ -28,12 +28,12 @@ from scprism.enrich.network_null import map_scores, unit_draws
 from scprism.enrich.null import summarise_draws
 from scprism.enrich.settings import GseaSettings, sized_sets
 from scprism.errors import PrismWarning
-from scprism.estimator import Prism
+from scprism.estimator.prism import Prism
 from scprism.explain.explanation import Explanation
-from scprism.explain.null_networks import Nulls, null_explanations
+from scprism.query.view import open_query
 from scprism.read.datasets import load_dataset
 from scprism.read.synthetic import Simulation, gene_names, simulate_cells
-from scprism.transfer.query import open_query
+from scprism.trust.null_networks import Nulls, null_explanations
 
 ALPHA = 0.05
 N_UNTRAINED, N_SHUFFLED, SHUFFLED_EPOCHS = 40, 10, 60

@@ -35,10 +35,10 @@ from scipy.stats import t
 from sklearn.metrics import average_precision_score, mutual_info_score
 
 import scprism
-from scprism.evaluate.knn import knn_scores
-from scprism.evaluate.sharing import mean_absolute_cosine, participation_ratio
 from scprism.model.config import Config
+from scprism.paper.measures.knn import knn_scores
 from scprism.read.synthetic import Simulation, gene_names, simulate_cells
+from scprism.trust.sharing import mean_absolute_cosine, participation_ratio
 
 SETTINGS = [
     ("rows", 0.0),

@@ -24,13 +24,13 @@ from sklearn.decomposition import NMF, PCA
 
 from scprism.enrich.pathways import enrich
 from scprism.enrich.settings import GseaSettings
-from scprism.estimator import Prism
+from scprism.estimator.prism import Prism
 from scprism.explain.attribution import GRADIENTS, Attribution
 from scprism.explain.explanation import Explanation
 from scprism.explain.grouping import group_codes
 from scprism.explain.groups import explain_groups
+from scprism.query.view import open_query
 from scprism.read.synthetic import Simulation, gene_names, simulate_cells
-from scprism.transfer.query import open_query
 
 N_PROGRAMS, N_EXPLAINED, N_BASELINES = 10, 300, 50
 

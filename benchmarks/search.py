@@ -22,11 +22,11 @@ import pandas as pd
 
 from scprism.model.config import Config
 from scprism.model.presets import preset_config
+from scprism.search.search import train_best
+from scprism.search.study import census, trials_table
+from scprism.search.task import HALVING_TRIALS, Search, Task
+from scprism.search.trials import open_task, run_trials
 from scprism.train.fit import prepare_training
-from scprism.train.study import census, trials_table
-from scprism.train.task import HALVING_TRIALS, Search, Task
-from scprism.train.trials import open_task, run_trials
-from scprism.train.tune import train_best
 
 MEASURED = ["seconds", "epochs", "final_validation", "final_test"]
 METHODS = {"halving": "halving", "naive": "none"}

@@ -23,13 +23,13 @@ import torch
 from scprism.model.config import Config
 from scprism.model.presets import preset_config
 from scprism.prepare.recipe import Recipe
+from scprism.search.sampler import distribution
+from scprism.search.search import tune_network
+from scprism.search.space import Span
+from scprism.search.task import Search, Task
+from scprism.search.trials import open_task
 from scprism.train.batches import TrainingCells
 from scprism.train.fit import fit_network, prepare_training
-from scprism.train.sampler import distribution
-from scprism.train.spaces import Span
-from scprism.train.task import Search, Task
-from scprism.train.trials import open_task
-from scprism.train.tune import tune_network
 
 N_KNOWN = 30
 SHARES = [(1, 1), (1, 2), (2, 2)]

@@ -20,9 +20,9 @@ from scipy.stats import spearmanr
 
 from scprism.errors import TrainingError
 from scprism.model.presets import preset_config
+from scprism.search.importance import setting_importance
+from scprism.search.space import Span
 from scprism.train.fit import fit_network, prepare_training
-from scprism.train.importance import setting_importance
-from scprism.train.spaces import Span
 
 CANDIDATES = {
     "learning_rate": Span(1e-4, 1e-2),

@@ -6,7 +6,7 @@ The studies are those that `benchmarks/search.py --methods naive` leaves, named 
 Gaussian process learns how far above the study's lowest loss a setting ends, in per cent (at most 30). Settings, those
 of all trials and 8,192 spread over the space, are then chosen one by one, so that the best of those chosen is nearest
 to the lowest loss on average, every data set having the same weight. A line for each: the setting, which `STARTS` of
-`scprism.train.spaces` has to about two figures, and how far above the lowest loss the best of those chosen so far is
+`scprism.search.space` has to about two figures, and how far above the lowest loss the best of those chosen so far is
 predicted to be. With ``--leave-out`` a data set plays no part in the choice and is judged all the same.
 """
 
@@ -22,7 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from scprism.train.spaces import SPACES
+from scprism.search.space import SPACES
 
 SPACE = SPACES["effective"]
 WORST = 30.0

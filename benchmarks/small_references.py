@@ -26,9 +26,9 @@ from foreign.methods import Method, Reference, Task, on_shared_genes, open_task,
 from foreign.neighbours import NEIGHBOURS, label_calls
 from foreign.networks import trained
 from scprism.errors import PrismWarning
+from scprism.label.evidence import cast_votes, vote_shares, worth_of_votes
 from scprism.model.presets import PRESETS
-from scprism.transfer.query import with_gaps_of
-from scprism.transfer.votes import cast_votes, vote_shares, worth_of_votes
+from scprism.query.view import with_gaps_of
 
 QUERIES = {
     "tm_droplet": ("zilionis", "pbmc3k", "kang"),

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from scprism.model.autoencoder import build_autoencoder
 from scprism.model.config import Config
+from scprism.model.network import build_autoencoder
 from scprism.train import step
 from scprism.train.batches import TrainingCells, batches
 from scprism.train.flat import flatten_parameters
 from scprism.train.likelihood import SparseShares
-from scprism.train.optimise import new_moments, take_step
+from scprism.train.optimiser import new_moments, take_step
 
 N_CELLS = 4096
 

@@ -99,9 +99,9 @@ def ours(counts, *, batch, epochs, dropout, with_autograd):
     import torch
     from scipy import sparse
 
-    from scprism.model.autoencoder import build_autoencoder
     from scprism.model.config import Config
     from scprism.model.losses import reconstruction_loss
+    from scprism.model.network import build_autoencoder
     from scprism.train.batches import Dropout, TrainingCells, batches
     from scprism.train.loop import train_model
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scprism.annotate import annotate
+from scprism.annotation import annotate
 from scprism.errors import InputError
 
 

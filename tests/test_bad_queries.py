@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 import scprism
+from scprism.genes.tables import read_gene_ids
 from scprism.read.datasets import load_dataset
-from scprism.read.symbols import read_gene_ids
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from scprism.enrich.genesets import gene_sets
 from scprism.enrich.network_null import enrich_against
 from scprism.enrich.pathways import enrich, read_enrichment
 from scprism.enrich.settings import GseaSettings
-from scprism.estimator import Prism
+from scprism.estimator.load import load
+from scprism.estimator.prism import Prism
 from scprism.explain.explanation import read_explanation, write_explanation
-from scprism.explain.null_networks import Nulls, null_explanations
 from scprism.model.config import Config
-from scprism.prepare.genes import hallmark_genes
+from scprism.prepare.selection import hallmark_genes
 from scprism.read.synthetic import Simulation, simulate_cells
-from scprism.saved import load
+from scprism.trust.null_networks import Nulls, null_explanations
 
 SETTINGS = "hidden_size = 16\nbottleneck_size = 5\nmax_epochs = 3\nsearch_epochs = 1\nfinal_epochs = 1\n"
 

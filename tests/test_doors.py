@@ -8,7 +8,7 @@ from anndata import AnnData
 
 import scprism
 from scprism.errors import InputError, PrismWarning
-from scprism.prepare.genes import hallmark_genes
+from scprism.prepare.selection import hallmark_genes
 from scprism.read.synthetic import Simulation, simulate_cells
 
 

@@ -6,15 +6,15 @@ import pandas as pd
 import pytest
 
 from scprism.errors import InputError, PrismWarning
-from scprism.estimator import Prism
-from scprism.evaluate.knn import knn_scores
-from scprism.model.autoencoder import build_autoencoder, to_weights
+from scprism.estimator.prism import Prism
+from scprism.genes.tables import read_gene_ids
+from scprism.model.network import build_autoencoder, to_weights
+from scprism.paper.measures.knn import knn_scores
 from scprism.prepare.recipe import Recipe
 from scprism.prepare.stream import prepared_chunks
+from scprism.query.align import align_genes
+from scprism.query.embed import embed_cells
 from scprism.read.datasets import load_dataset
-from scprism.read.symbols import read_gene_ids
-from scprism.transfer.align import align_genes
-from scprism.transfer.embed import embed_cells
 
 SAME_TYPE = {"T cells": "T cell", "B cells": "B cell", "NK cells": "NK cell", "Neutrophils": "Granulocyte"}
 

@@ -5,7 +5,7 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from denoising.task import Task
-from scprism.evaluate.denoise import deviance, log_error
+from scprism.paper.measures.denoise import deviance, log_error
 
 __all__ = ["MEASURES", "measured"]
 

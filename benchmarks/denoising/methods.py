@@ -15,8 +15,8 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.neighbors import NearestNeighbors
 
 from denoising.task import Task
-from scprism.evaluate.denoise import deviance, mixed, thin_counts
-from scprism.transfer.adjust import gene_factors, scaled_by_gene, shrunk_to_counts
+from scprism.denoise.adjust import gene_factors, scaled_by_gene, shrunk_to_counts
+from scprism.paper.measures.denoise import deviance, mixed, thin_counts
 
 __all__ = ["Predict", "background", "chosen", "improved", "knn", "magic", "ours", "pca", "rows_to_one", "scvi"]
 

@@ -10,8 +10,8 @@ from anndata import AnnData
 from scipy import sparse
 
 import scprism
-from scprism.evaluate.denoise import thin_counts
-from scprism.transfer.query import open_query
+from scprism.paper.measures.denoise import thin_counts
+from scprism.query.view import open_query
 
 __all__ = ["LABELS", "Task", "prepare", "read"]
 

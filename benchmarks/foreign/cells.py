@@ -12,7 +12,7 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism.errors import PrismWarning
-from scprism.evaluate.ontology import harmonise
+from scprism.paper.measures.ontology import harmonise
 
 MIN_CELLS = 5
 """A type counts for a pair if both sides have this many cells of it."""

@@ -21,9 +21,9 @@ from foreign.neighbours import knn_calls, label_calls
 from scprism.model.config import Config
 from scprism.model.presets import PRESETS
 from scprism.prepare.recipe import Recipe
+from scprism.query.view import open_query
 from scprism.train.batches import TrainingCells
 from scprism.train.fit import prepare_training
-from scprism.transfer.query import open_query
 
 __all__ = [
     "BASELINES",

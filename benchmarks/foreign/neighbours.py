@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from scprism.label.centroids import centres_of, space_of
+from scprism.label.evidence import cast_votes, say_of_centres, vote_shares, worth_of_votes
 from scprism.model.presets import PRESETS
-from scprism.transfer.space import centres_of, space_of
-from scprism.transfer.votes import cast_votes, say_of_centres, vote_shares, worth_of_votes
 
 __all__ = ["NEIGHBOURS", "knn_calls", "label_calls"]
 

@@ -6,13 +6,13 @@ import numpy as np
 from anndata import AnnData
 
 from foreign.methods import Method, Reference, Task, vote, vote_as_labels
-from scprism.model.autoencoder import build_autoencoder, to_weights
 from scprism.model.config import Config
+from scprism.model.network import build_autoencoder, to_weights
 from scprism.model.weights import Weights
 from scprism.prepare.recipe import Recipe
+from scprism.query.embed import embed_cells
+from scprism.query.view import Query, open_query, with_gaps_of
 from scprism.train.fit import fit_network
-from scprism.transfer.embed import embed_cells
-from scprism.transfer.query import Query, open_query, with_gaps_of
 
 __all__ = ["Network", "network_calls", "trained"]
 

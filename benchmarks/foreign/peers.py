@@ -13,7 +13,7 @@ from scipy import sparse
 from foreign.methods import METRICS, WHOLE, Reference, Task, both
 from scprism.prepare.learn import map_by_name
 from scprism.prepare.stream import prepared_chunks
-from scprism.transfer.query import open_query
+from scprism.query.view import open_query
 
 __all__ = ["PEERS", "peer_calls"]
 

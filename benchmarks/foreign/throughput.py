@@ -12,11 +12,11 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-from scprism.estimator import Prism
-from scprism.model.autoencoder import build_autoencoder, to_weights
+from scprism.estimator.prism import Prism
 from scprism.model.config import Config
+from scprism.model.network import build_autoencoder, to_weights
 from scprism.prepare.recipe import Recipe
-from scprism.transfer.embed import embed_cells
+from scprism.query.embed import embed_cells
 
 __all__ = ["throughput_table"]
 

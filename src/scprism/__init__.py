@@ -2,7 +2,7 @@
 
 The path of the data, a folder a step:
 
-    read → prepare → integrate → model → train → transfer → explain → enrich → evaluate → report
+    genes → read → prepare → model → train → query → label, denoise, explain → enrichment → trust → report
 
 Importing scprism loads none of them; each public name loads its own step when it is first used.
 """
@@ -13,46 +13,46 @@ from typing import TYPE_CHECKING, Any
 from scprism._version import __version__
 
 if TYPE_CHECKING:
-    from scprism.adaptation import adapt
-    from scprism.annotate import annotate
+    from scprism.adaptation.adapt import adapt
+    from scprism.annotation import annotate
     from scprism.enrich.genesets import gene_sets
     from scprism.enrich.gsea import gsea
     from scprism.enrich.ora import ora
     from scprism.enrich.pathways import count_significant, enrich
     from scprism.errors import BundleError, InputError, PrismError, PrismWarning, TrainingError
-    from scprism.estimator import Prism
-    from scprism.evaluate.trust import assess_units
+    from scprism.estimator.load import load
+    from scprism.estimator.prism import Prism
     from scprism.explain.explanation import Explanation
     from scprism.explain.saliency import attribute
-    from scprism.integrate.methods import integrate
+    from scprism.integration.methods import integrate
     from scprism.model.config import Config
     from scprism.model.weights import Weights
     from scprism.read.datasets import load_dataset
     from scprism.read.files import read_cells
     from scprism.read.synthetic import make_cells
     from scprism.report.page import write_report
-    from scprism.saved import load
+    from scprism.trust.assess import assess_units
 
 _HOME = {
     "BundleError": "errors",
     "Config": "model.config",
     "Explanation": "explain.explanation",
     "InputError": "errors",
-    "Prism": "estimator",
+    "Prism": "estimator.prism",
     "PrismError": "errors",
     "PrismWarning": "errors",
     "TrainingError": "errors",
     "Weights": "model.weights",
-    "adapt": "adaptation",
-    "annotate": "annotate",
-    "assess_units": "evaluate.trust",
+    "adapt": "adaptation.adapt",
+    "annotate": "annotation",
+    "assess_units": "trust.assess",
     "attribute": "explain.saliency",
     "count_significant": "enrich.pathways",
     "enrich": "enrich.pathways",
     "gene_sets": "enrich.genesets",
     "gsea": "enrich.gsea",
-    "integrate": "integrate.methods",
-    "load": "saved",
+    "integrate": "integration.methods",
+    "load": "estimator.load",
     "load_dataset": "read.datasets",
     "make_cells": "read.synthetic",
     "ora": "enrich.ora",

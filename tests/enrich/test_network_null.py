@@ -13,10 +13,10 @@ from scprism.enrich.null import summarise_draws
 from scprism.enrich.pathways import enrich
 from scprism.enrich.settings import GseaSettings, sized_sets
 from scprism.errors import InputError
-from scprism.estimator import Prism
+from scprism.estimator.prism import Prism
 from scprism.explain.explanation import Explanation
-from scprism.explain.null_networks import Nulls, null_explanations
 from scprism.read.synthetic import make_cells
+from scprism.trust.null_networks import Nulls, null_explanations
 
 GENES = tuple("abcdefghijkl")
 TOP, MIDDLE, BOTTOM = (0, 1, 2), (0, 1, 11), (9, 10, 11)

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from scprism.errors import BundleError
-from scprism.model.autoencoder import build_autoencoder, to_weights
 from scprism.model.bundle import Bundle, load_bundle, save_bundle
 from scprism.model.config import Config
+from scprism.model.network import build_autoencoder, to_weights
 from scprism.prepare.recipe import Recipe
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from scprism.model.autoencoder import build_autoencoder, to_weights
 from scprism.model.config import Config
+from scprism.model.network import build_autoencoder, to_weights
 from scprism.model.penalties import decorrelation_penalty, l1_penalty, map_penalty, weight_penalty, wide_maps
 
 WEIGHT = torch.tensor([[1.0, 1.0], [0.0, 2.0]])  # W Wᵀ = [[2, 2], [2, 4]], Wᵀ W = [[1, 1], [1, 5]]

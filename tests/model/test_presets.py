@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from scprism.errors import InputError
-from scprism.model.autoencoder import build_autoencoder
 from scprism.model.config import Config
+from scprism.model.network import build_autoencoder
 from scprism.model.presets import PRESETS, preset_config
 
 

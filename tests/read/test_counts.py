@@ -6,8 +6,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from scprism.errors import InputError, PrismWarning
+from scprism.genes.tables import read_orthologs
 from scprism.read.counts import check_counts, checked_counts, find_counts
-from scprism.read.symbols import read_orthologs
 
 REAL_DATA = (
     *("baron_human1", "mouse_lung_immune", "pbmc3k", "pbmc_kang"),

@@ -2,9 +2,10 @@ import gzip
 
 import pytest
 
+from scprism._bundled import bundled_path
 from scprism.errors import InputError
 from scprism.read.counts import checked_counts
-from scprism.read.datasets import bundled_path, dataset_table, load_dataset
+from scprism.read.datasets import dataset_table, load_dataset
 
 
 @pytest.mark.parametrize(

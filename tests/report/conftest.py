@@ -15,8 +15,8 @@ from anndata import AnnData
 
 from scprism.explain.explanation import Explanation
 from scprism.model.config import Config
+from scprism.query.align import Alignment
 from scprism.report.page import write_report
-from scprism.transfer.align import Alignment
 
 NASTY = "T <CD4> & 'naïve'"
 """A label with everything that HTML, JSON and plotly read as markup."""

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from scprism.errors import InputError
-from scprism.evaluate.trust_table import TRUST_COLUMNS
-from scprism.evaluate.verdict import MAY_BE_NAMED, MAY_NOT_BE_NAMED
+from scprism.trust.table import TRUST_COLUMNS
+from scprism.trust.verdict import MAY_BE_NAMED, MAY_NOT_BE_NAMED
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from scipy import sparse
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from scprism.model.autoencoder import build_autoencoder
+from scprism.model.network import build_autoencoder
 from scprism.model.presets import PRESETS
 from scprism.train.batches import TrainingCells
 from scprism.train.fit import resolve_device

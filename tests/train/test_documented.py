@@ -8,7 +8,7 @@ import pytest
 from anndata import AnnData
 
 import scprism
-from scprism.prepare.genes import hallmark_genes
+from scprism.prepare.selection import hallmark_genes
 from scprism.read.synthetic import Simulation, simulate_cells
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "training.md"

@@ -7,8 +7,8 @@ import torch
 from scipy import sparse
 
 from scprism.errors import InputError, TrainingError
-from scprism.model.autoencoder import build_autoencoder, to_weights
 from scprism.model.config import Config
+from scprism.model.network import build_autoencoder, to_weights
 from scprism.model.presets import PRESETS
 from scprism.model.weights import Weights
 from scprism.train.batches import Dropout, TrainingCells, batches, split_cells

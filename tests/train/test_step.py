@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import sparse
 
-from scprism.model.autoencoder import build_autoencoder
 from scprism.model.losses import reconstruction_loss
+from scprism.model.network import build_autoencoder
 from scprism.model.penalties import decorrelation_penalty, map_penalty
 from scprism.model.presets import PRESETS
 from scprism.train import step

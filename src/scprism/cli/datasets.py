@@ -11,7 +11,7 @@ from scprism.cli.app import datasets_app
 from scprism.cli.console import say
 
 if TYPE_CHECKING:
-    from scprism.read.download import Progress
+    from scprism.paper.download import Progress
 
 __all__ = ["fetch_datasets", "list_datasets"]
 
@@ -21,8 +21,8 @@ SAY_EVERY_SECONDS = 30.0
 @datasets_app.command("list", epilog="Example: scprism datasets list")
 def list_datasets() -> None:
     """List the bundled data sets and those to download, with their source."""
+    from scprism.paper.fetch import fetchable_table
     from scprism.read.datasets import dataset_table
-    from scprism.read.fetch import fetchable_table
 
     typer.echo(dataset_table().to_string(index=False))
     typer.echo("\nTo download with `scprism datasets fetch NAME`:")
@@ -37,7 +37,7 @@ def fetch_datasets(
     ] = None,
 ) -> None:
     """Download data sets: checked, kept, and taken up again where a download broke off."""
-    from scprism.read.fetch import fetch_dataset
+    from scprism.paper.fetch import fetch_dataset
 
     if out is not None:
         o.check_out(out, folder=True)

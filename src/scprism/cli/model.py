@@ -34,8 +34,8 @@ def fit(
     """Train a model on raw counts; interrupted, it goes on with --resume."""
     o.check_model_folder(out, reference)
     o.use_threads(threads)
+    from scprism.label.labels import known_labels
     from scprism.train.checkpoint import Checkpoint, check_checkpoint
-    from scprism.transfer.labels import known_labels
 
     checkpoint = Checkpoint(out.with_name(f"{out.name}.checkpoint"), resume=resume)
     if not check_checkpoint(checkpoint.path, resume=resume) and resume:
@@ -102,7 +102,7 @@ def tune(
     """
     o.check_model_folder(out, reference)
     o.use_threads(threads)
-    from scprism.train.tune import Search
+    from scprism.search.search import Search
 
     model = o.new_model(preset, config=config, genes=genes, organism=organism, layer=layer, device=device, rng=rng)
     search = Search(
@@ -147,9 +147,9 @@ def adapt(
     """
     o.check_new_folder(out)
     o.use_threads(threads)
-    from scprism.adaptation import adapt as train_further
-    from scprism.explain.change import write_change
-    from scprism.saved import load
+    from scprism.adaptation.adapt import adapt as train_further
+    from scprism.adaptation.change import write_change
+    from scprism.estimator.load import load
 
     prism = load(model)
     prism.device, prism.min_coverage = device, min_coverage

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from scprism.estimator import Prism
+    from scprism.estimator.prism import Prism
     from scprism.types import AttributionMethod, Baseline, Organism
 
 __all__ = [
@@ -77,8 +77,8 @@ def use_threads(threads: int | None) -> None:
 
 def read(path: Path, *, layer: str | None) -> "AnnData":
     """Return the cells in a file, and say how many there are; their counts are checked where they are used."""
+    from scprism.genes.identifiers import is_ensembl_ids, symbol_columns
     from scprism.read.files import read_cells
-    from scprism.read.naming import is_ensembl_ids, symbol_columns
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PrismWarning)  # of Ensembl ids, which are dealt with here
@@ -158,7 +158,7 @@ def groups(key: str | None) -> "str | pd.Series[str] | None":
     """Return a column's name as it is, or the labels in a labels.csv."""
     if key is None or not Path(key).is_file():
         return key
-    from scprism.transfer.files import read_labels
+    from scprism.query.files import read_labels
 
     return read_labels(Path(key))["label"]
 
@@ -174,7 +174,7 @@ def new_model(
     rng: int,
 ) -> "Prism":
     """Return an untrained model; its settings are those of the preset, then of the file, then of the options."""
-    from scprism.estimator import Prism
+    from scprism.estimator.prism import Prism
     from scprism.model.config import Config
     from scprism.model.presets import preset_config
 

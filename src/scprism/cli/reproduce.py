@@ -33,10 +33,10 @@ def reproduce(
     """
     o.check_out(out, folder=True)
     o.use_threads(None)
-    from scprism.evaluate.experiments.plan import Plan
-    from scprism.evaluate.experiments.scale import scale_named
     from scprism.model.presets import PRESETS, preset_config
-    from scprism.reproduce import find_sources, reproduce_paper
+    from scprism.paper.experiments.plan import Plan
+    from scprism.paper.experiments.scale import scale_named
+    from scprism.paper.reproduce import find_sources, reproduce_paper
 
     for name in preset or ():
         preset_config(name)

@@ -36,8 +36,8 @@ def explain(
     """Say which genes drive each unit, in each group of cells and in all."""
     o.check_out(out, query)
     o.use_threads(threads)
+    from scprism.estimator.load import load
     from scprism.explain.explanation import write_explanation
-    from scprism.saved import load
 
     prism, cells = load(model), o.read(query, layer=layer)
     explanation = prism.explain(
@@ -86,11 +86,11 @@ def enrich(
     from scprism.enrich.pathways import enrich as test_sets
     from scprism.enrich.pathways import write_enrichment
     from scprism.enrich.settings import GseaSettings
+    from scprism.estimator.load import load
     from scprism.explain.attribution import MEAN_CELL
     from scprism.explain.explanation import read_explanation
-    from scprism.explain.null_networks import Nulls, null_explanations
-    from scprism.prepare.organism import detect_organism
-    from scprism.saved import load
+    from scprism.genes.organism import detect_organism
+    from scprism.trust.null_networks import Nulls, null_explanations
 
     ranked_by = o.scores(scores)
     record = read_explanation(explanation)
@@ -154,11 +154,11 @@ def report(
     o.check_out(out, query, explanation, enrichment, labels_file, reference)
     o.use_threads(threads)
     from scprism.enrich.pathways import read_enrichment
-    from scprism.evaluate.trust_table import read_trust
+    from scprism.estimator.load import load
     from scprism.explain.explanation import read_explanation
+    from scprism.query.files import read_labels
     from scprism.report.page import write_report
-    from scprism.saved import load
-    from scprism.transfer.files import read_labels
+    from scprism.trust.table import read_trust
 
     prism, cells = load(model), o.read(query, layer=query_layer)
     prism.layer, prism.min_coverage = layer, min_coverage

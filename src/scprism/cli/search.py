@@ -8,7 +8,7 @@ from scprism.cli.console import say
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scprism.train.tune import Search
+    from scprism.search.search import Search
 
 __all__ = ["write_search"]
 
@@ -16,8 +16,8 @@ __all__ = ["write_search"]
 def write_search(out: Path, table: "pd.DataFrame", *, search: "Search", rng: int) -> None:
     """Write the trials and the importance of the settings as tables, and say which settings are flat."""
     from scprism._files import replacing
-    from scprism.train.importance import setting_importance
-    from scprism.train.spaces import resolve_space
+    from scprism.search.importance import setting_importance
+    from scprism.search.space import resolve_space
 
     importance = setting_importance(table, resolve_space(search.space or "")[1], rng=rng)
     for name, content in (("trials", table), ("importance", importance)):

@@ -33,10 +33,10 @@ def embed(
     """Embed cells with a trained model, and denoise them if asked to."""
     o.check_out(out, query)
     o.use_threads(threads)
+    from scprism.denoise.adjust import is_adjusted
     from scprism.errors import InputError
-    from scprism.saved import load
-    from scprism.transfer.adjust import is_adjusted
-    from scprism.transfer.files import write_embedding
+    from scprism.estimator.load import load
+    from scprism.query.files import write_embedding
 
     if adjust is not None and not denoise:
         msg = "`--adjust` and `--no-adjust` are about denoised expression, which was not asked for. Add --denoise."
@@ -69,7 +69,7 @@ def index(
 ) -> None:
     """Store labelled cells beside a model (latents and labels), so that `label` needs no reference file."""
     o.use_threads(threads)
-    from scprism.saved import load
+    from scprism.estimator.load import load
 
     prism = load(model).index(o.read(reference, layer=layer), labels=labels, layer=layer)
     prism.save(model)
@@ -96,8 +96,8 @@ def label(
     """Label cells by their nearest reference cells, and the centres of the labels, in the latent space."""
     o.check_out(out, query, reference)
     o.use_threads(threads)
-    from scprism.saved import load
-    from scprism.transfer.files import write_labels
+    from scprism.estimator.load import load
+    from scprism.query.files import write_labels
 
     calls = load(model).label(
         o.read(query, layer=layer),
@@ -132,8 +132,8 @@ def integrate(
     o.use_threads(threads)
     from scprism._check import check_choice
     from scprism._files import replacing
-    from scprism.integrate.methods import METHODS
-    from scprism.integrate.methods import integrate as correct
+    from scprism.integration.methods import METHODS
+    from scprism.integration.methods import integrate as correct
 
     check_choice("method", method, METHODS)
     corrected = correct(

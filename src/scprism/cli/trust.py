@@ -31,11 +31,11 @@ def trust(
     """Say which units may be named, by sanity checks and by training the network again with other seeds."""
     o.use_threads(threads)
     from scprism.enrich.genesets import gene_sets as load_sets
-    from scprism.evaluate.trust import assess_units
-    from scprism.evaluate.trust_inputs import TrustSettings
-    from scprism.evaluate.trust_table import write_trust
-    from scprism.evaluate.verdict import MAY_BE_NAMED
-    from scprism.saved import load
+    from scprism.estimator.load import load
+    from scprism.trust.assess import assess_units
+    from scprism.trust.inputs import TrustSettings
+    from scprism.trust.table import write_trust
+    from scprism.trust.verdict import MAY_BE_NAMED
 
     prism, cells = load(model), o.read(query, layer=query_layer)
     prism.layer = layer

@@ -14,8 +14,8 @@ def demo(out: o.Out = Path("demo"), rng: o.Seed = 0, threads: o.Threads = None) 
     """Run the whole path on bundled real data, offline; it ends in OUT/report.html."""
     o.check_out(out, folder=True)
     o.use_threads(threads)
-    from scprism.estimator import Prism
-    from scprism.path import Watch, run_path
+    from scprism.cli.run import Watch, run_path
+    from scprism.estimator.prism import Prism
     from scprism.read.datasets import load_dataset
 
     reference, query = load_dataset("tm_droplet_immune"), load_dataset("mouse_lung_immune")
@@ -47,7 +47,7 @@ def run(
     """Run the whole path on your data: train, embed, label, explain, enrich, report."""
     o.check_out(out, reference, query, folder=True)
     o.use_threads(threads)
-    from scprism.path import Watch, run_path
+    from scprism.cli.run import Watch, run_path
 
     model = o.new_model(preset, config=config, genes=genes, organism=organism, layer=layer, device=device, rng=rng)
     model.min_coverage = min_coverage

@@ -9,11 +9,11 @@ from warnings import warn
 import numpy as np
 from numpy.typing import NDArray
 
+from scprism._bundled import bundled_path
 from scprism._check import check_choice, some
 from scprism.errors import InputError, PrismWarning
-from scprism.prepare.organism import detect_organism
-from scprism.read.datasets import bundled_path
-from scprism.read.symbols import read_gmt
+from scprism.genes.organism import detect_organism
+from scprism.genes.tables import read_gmt
 from scprism.types import Organism, PathLike
 
 __all__ = ["GeneSets", "MatchedSets", "gene_sets", "match_sets"]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scprism.explain.kernel import compiled
+from scprism._threads import compiled
 from scprism.types import FloatArray, IntArray
 
 __all__ = ["TIE", "Proposal", "SetMembers", "bin_tables", "draw_sets", "set_scores"]

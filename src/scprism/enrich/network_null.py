@@ -44,7 +44,7 @@ def enrich_against(
     Parameters
     ----------
     nulls
-        From `scprism.explain.null_networks.null_explanations`, of the same cells, groups, genes, method and baseline.
+        From `scprism.trust.null_networks.null_explanations`, of the same cells, groups, genes, method and baseline.
         The units of a null network have no order, so each counts as a draw for every unit. Explanations of the network
         itself with other groups (its fingerprint tells) are compared unit by unit. Gone through once.
 

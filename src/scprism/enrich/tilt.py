@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scprism.explain.kernel import compiled
+from scprism._threads import compiled
 from scprism.types import FloatArray
 
 __all__ = ["Goal", "solve_tilt"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scprism._threads import compiled, spread
 from scprism.explain.encoder import Encoder, latent_input
-from scprism.explain.kernel import compiled, spread
 from scprism.explain.softplus import secant, secants_along, slope
 from scprism.types import FloatArray
 

@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 import numpy as np
 import scipy.linalg.blas  # noqa: F401  numba's np.dot calls it; it must be loaded before threads are limited
 
-from scprism.explain.kernel import compiled, spread
+from scprism._threads import compiled, spread
 from scprism.types import FloatArray, IntArray
 
 __all__ = ["add_absolute_maps", "add_dense_maps"]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from scprism._threads import compiled, spread
 from scprism.errors import InputError
-from scprism.explain.kernel import compiled, spread
 from scprism.explain.softplus import softplus
 from scprism.model.weights import Weights
 from scprism.types import FloatArray, IntArray, Matrix

@@ -14,7 +14,7 @@ from scprism.explain.explanation import Explanation
 from scprism.explain.groups import explain_groups
 from scprism.model.config import Config
 from scprism.model.weights import Weights
-from scprism.transfer.query import Query
+from scprism.query.view import Query
 from scprism.types import AttributionMethod, Baseline, FloatArray, IntArray
 
 __all__ = ["asked_attribution", "explain_query", "group_codes"]

@@ -10,13 +10,13 @@ import numpy as np
 from scipy import sparse
 
 from scprism._check import some
+from scprism._threads import one_thread_products, worker_pool
 from scprism.errors import InputError, PrismWarning
 from scprism.explain.attribution import GRADIENTS, SUMMING, Attribution
 from scprism.explain.coefficients import Gates, expand, secant_gates, slope_gates, sum_expanded
 from scprism.explain.dense_sums import add_absolute_maps, add_dense_maps
 from scprism.explain.encoder import as_rows
 from scprism.explain.explanation import ALL, Explanation
-from scprism.explain.kernel import one_thread_products, worker_pool
 from scprism.explain.plan import Plan, cell_coefficients, differences, flows, gains, hidden_of, make_plan
 from scprism.explain.sparse_sums import add_outer_products, add_scaled_differences, add_scaled_maps
 from scprism.model.weights import Weights

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.linalg.blas  # noqa: F401  numba's np.dot calls it; it must be loaded before threads are limited
 from scipy import sparse
 
-from scprism.explain.kernel import compiled, spread
+from scprism._threads import compiled, spread
 from scprism.types import FloatArray, IntArray
 
 __all__ = ["add_outer_products", "add_scaled_differences", "add_scaled_maps"]

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from scprism.model.kernel import sparse_product
+from scprism.model.first_layer import sparse_product
 from scprism.model.weights import Weights
 from scprism.types import FloatArray
 

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 import torch
 
-from scprism.model.autoencoder import Autoencoder
+from scprism.model.network import Autoencoder
 
 __all__ = ["Penalty", "decorrelation_penalty", "l1_penalty", "map_penalty", "weight_penalty", "wide_maps"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from scipy import sparse
 
 from scprism.errors import InputError
-from scprism.prepare.kernel import pick_columns
 from scprism.prepare.normalise import log_counts_per, log_counts_per_gene
+from scprism.prepare.pick_genes import pick_columns
 from scprism.prepare.recipe import Recipe
 from scprism.read.chunks import row_chunks
 from scprism.types import FloatArray, IntArray, Matrix

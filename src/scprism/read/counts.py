@@ -9,8 +9,8 @@ from anndata import AnnData
 
 from scprism._check import some
 from scprism.errors import InputError, PrismWarning
+from scprism.genes.identifiers import has_genes_in_rows
 from scprism.read.chunks import row_chunks
-from scprism.read.naming import has_genes_in_rows
 from scprism.read.survey import Survey, survey_values
 from scprism.types import Matrix
 

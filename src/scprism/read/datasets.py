@@ -1,17 +1,15 @@
 """Data that come with the package: two real data sets, gene sets and orthologs (`data/SOURCES.md`)."""
 
 from dataclasses import asdict, dataclass
-from importlib.resources import files
-from pathlib import Path
 
 import pandas as pd
 from anndata import AnnData, read_h5ad
 
-from scprism._check import check_choice, some
-from scprism.errors import InputError
+from scprism._bundled import bundled_path
+from scprism._check import check_choice
 from scprism.types import Organism
 
-__all__ = ["bundled_path", "dataset_table", "load_dataset"]
+__all__ = ["dataset_table", "load_dataset"]
 
 
 @dataclass(frozen=True)
@@ -70,20 +68,3 @@ def load_dataset(name: str) -> AnnData:
     """
     check_choice("name", name, [data_set.name for data_set in _DATA_SETS])
     return read_h5ad(bundled_path(f"{name}.h5ad"))
-
-
-def bundled_path(filename: str) -> Path:
-    """Return the path of a file in the package's data folder.
-
-    Raises
-    ------
-    InputError
-        If there is no such file.
-    """
-    folder = Path(str(files("scprism"))) / "data"
-    path = folder / filename
-    if not path.is_file():
-        there = sorted(file.name for file in folder.iterdir() if file.is_file())
-        msg = f"{filename!r} is not among the files that come with scprism: {some(there, limit=20)}."
-        raise InputError(msg)
-    return path

@@ -14,8 +14,8 @@ from scipy import sparse
 
 from scprism._check import closest, require, some
 from scprism.errors import InputError, PrismError, PrismWarning
+from scprism.genes.identifiers import symbol_hint
 from scprism.read.counts import checked_counts
-from scprism.read.naming import symbol_hint
 from scprism.read.text import read_text
 from scprism.types import PathLike
 

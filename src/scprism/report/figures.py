@@ -28,7 +28,7 @@ def plot_embedding(table: pd.DataFrame, ax: Axes | None = None, *, colour: str =
     Parameters
     ----------
     table
-        One row a cell: ``x``, ``y`` (see `scprism.evaluate.projection.project`) and the column `colour`.
+        One row a cell: ``x``, ``y`` (see `scprism.report.projection.project`) and the column `colour`.
     ax
         Where to draw; a new figure if not given.
     colour

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from scprism.explain.explanation import Explanation
+from scprism.query.align import Alignment, coverage_summary
+from scprism.query.view import USUAL_COVERAGE
 from scprism.report.interactive import unit_name
 from scprism.report.tables import LOW_CONFIDENCE, SIGNIFICANT, dead_units, sets_per_unit
-from scprism.transfer.align import Alignment, coverage_summary
-from scprism.transfer.query import USUAL_COVERAGE
 from scprism.types import FloatArray
 
 __all__ = [

@@ -13,6 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from scprism._files import replacing
 from scprism.explain.explanation import Explanation
+from scprism.query.align import Alignment
 from scprism.report import findings, sections
 from scprism.report.embedding import embedding_data
 from scprism.report.interactive import (
@@ -26,11 +27,10 @@ from scprism.report.interactive import (
 from scprism.report.subject import Subject, check_subject, drawn_cells, reference_latent
 from scprism.report.tables import sets_per_unit
 from scprism.report.trust import trust_section
-from scprism.transfer.align import Alignment
 from scprism.types import FloatArray, PathLike
 
 if TYPE_CHECKING:
-    from scprism.estimator import Prism
+    from scprism.estimator.prism import Prism
 
 __all__ = ["write_report"]
 

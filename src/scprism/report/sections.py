@@ -8,7 +8,9 @@ import pandas as pd
 
 from scprism._version import __version__
 from scprism.explain.explanation import ALL, Explanation
+from scprism.label.labels import labels_as_text
 from scprism.model.presets import PRESETS
+from scprism.query.align import Alignment
 from scprism.report.interactive import set_name, unit_name
 from scprism.report.subject import PROJECTION_SEED, DrawnCells, Subject
 from scprism.report.tables import (
@@ -21,8 +23,6 @@ from scprism.report.tables import (
     sets_per_unit,
     significant_groups,
 )
-from scprism.transfer.align import Alignment
-from scprism.transfer.labels import labels_as_text
 from scprism.types import FloatArray
 
 __all__ = [

@@ -8,17 +8,17 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import closest, some
-from scprism.annotate import EMBEDDING_KEY
+from scprism.annotation import EMBEDDING_KEY
 from scprism.errors import InputError
-from scprism.evaluate.projection import Projection, project
 from scprism.explain.explanation import ALL, Explanation
+from scprism.label.labels import labels_as_text
+from scprism.label.neighbours import scaling_of
+from scprism.report.projection import Projection, project
 from scprism.report.trust import check_trust
-from scprism.transfer.labels import labels_as_text
-from scprism.transfer.neighbours import scaling_of
 from scprism.types import FloatArray
 
 if TYPE_CHECKING:
-    from scprism.estimator import Prism
+    from scprism.estimator.prism import Prism
 
 __all__ = [
     "MAX_CELLS",

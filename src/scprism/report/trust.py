@@ -7,9 +7,9 @@ import pandas as pd
 
 from scprism._check import some
 from scprism.errors import InputError
-from scprism.evaluate.trust_table import TRUST_COLUMNS
-from scprism.evaluate.verdict import MAY_BE_NAMED
 from scprism.report.interactive import unit_name
+from scprism.trust.table import TRUST_COLUMNS
+from scprism.trust.verdict import MAY_BE_NAMED
 
 __all__ = ["check_trust", "trust_section"]
 

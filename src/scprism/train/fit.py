@@ -16,13 +16,13 @@ import torch
 from scprism._check import check_choice
 from scprism._version import __version__
 from scprism.errors import InputError, PrismWarning
-from scprism.model.autoencoder import build_autoencoder, to_weights
 from scprism.model.config import Config
+from scprism.model.network import build_autoencoder, to_weights
 from scprism.model.weights import Weights
-from scprism.prepare.genes import requested_genes
+from scprism.prepare.cell_hashes import cell_marks
 from scprism.prepare.learn import learn_recipe, map_by_name
-from scprism.prepare.marks import cell_marks
 from scprism.prepare.recipe import Recipe
+from scprism.prepare.selection import requested_genes
 from scprism.prepare.stream import prepared_chunks
 from scprism.train.batches import TrainingCells, collect_cells
 from scprism.train.checkpoint import Checkpoint

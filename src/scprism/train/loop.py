@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from scprism.errors import InputError, TrainingError
-from scprism.model.autoencoder import Autoencoder
 from scprism.model.config import Config
+from scprism.model.network import Autoencoder
 from scprism.model.penalties import decorrelation_penalty, map_penalty, weight_penalty
 from scprism.train.batches import Dropout, TrainingCells, batches, split_cells
 from scprism.train.checkpoint import Checkpoint, TrainingState, check_checkpoint, read_checkpoint, write_checkpoint
 from scprism.train.flat import FlatParameters, flatten_parameters
-from scprism.train.optimise import Moments, new_moments, take_step
+from scprism.train.optimiser import Moments, new_moments, take_step
 from scprism.train.step import PenaltyOf, Workspace, add_gradients, batch_loss, new_workspace
 from scprism.types import IntArray
 

@@ -13,8 +13,8 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from scprism.model.autoencoder import Autoencoder, softplus
 from scprism.model.losses import Likelihood, loss_and_slopes
+from scprism.model.network import Autoencoder, softplus
 from scprism.train.batches import Batch
 from scprism.train.likelihood import SparseShares
 

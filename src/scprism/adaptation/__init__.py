@@ -1,0 +1,1 @@
+"""adaptation: a model trained further on a query: a choice, never silent."""

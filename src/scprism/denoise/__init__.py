@@ -1,0 +1,1 @@
+"""denoise: expression as the model decodes it, adjusted to the query."""

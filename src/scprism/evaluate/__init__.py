@@ -1,1 +1,0 @@
-"""evaluate: measures of transfer, reconstruction and the experiments of the paper."""

@@ -1,0 +1,1 @@
+"""genes: what gene names mean: tables, ids, aliases, orthologs, organisms."""

@@ -1,0 +1,112 @@
+"""Which organism gene symbols belong to."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from scprism._check import some
+from scprism.errors import InputError, PrismWarning
+from scprism.genes.identifiers import is_ensembl_ids
+from scprism.genes.ids import organism_of_ids
+from scprism.genes.tables import read_orthologs
+from scprism.types import Organism
+
+__all__ = ["detect_organism", "query_organism", "told_or_detected"]
+
+MIN_KNOWN = 20
+"""Fewer symbols than this in the tables of both organisms say nothing about the organism."""
+
+
+@cache
+def _known_symbols() -> dict[Organism, frozenset[str]]:
+    table = read_orthologs()
+    return {"human": frozenset(table["human"]), "mouse": frozenset(table["mouse"])}
+
+
+@cache
+def _telling_symbols() -> dict[Organism, frozenset[str]]:
+    """Return the symbols, in capitals, that one organism has and the other has not."""
+    human, mouse = (frozenset(name.upper() for name in _known_symbols()[o]) for o in ("human", "mouse"))
+    return {"human": human - mouse, "mouse": mouse - human}
+
+
+def detect_organism(genes: Iterable[str]) -> Organism | None:
+    """Return the organism that the symbols belong to, or None where too few of them are known.
+
+    Symbols that one organism has and the other has not (TP53, Trp53) decide, letters' case aside, if there are at least
+    `MIN_KNOWN` of them and one side has twice as many as the other: so mouse symbols in capitals are told from human
+    ones. Otherwise the case decides (CD3E, Cd3e).
+
+    Raises
+    ------
+    InputError
+        If the names are Ensembl ids.
+    """
+    names = list(genes)
+    if names and is_ensembl_ids(names):
+        msg = (
+            f"Genes must be symbols such as 'CD3E' or 'Cd3e', got Ensembl ids such as {names[0]!r}. "
+            "Name the column of `.var` that holds the symbols: read_cells(path, gene_symbols='gene_name')."
+        )
+        raise InputError(msg)
+    told_apart = _by_telling_symbols(names)
+    if told_apart is not None:
+        return told_apart
+    known = _known_symbols()
+    n_human, n_mouse = (len(known[organism].intersection(names)) for organism in ("human", "mouse"))
+    if max(n_human, n_mouse) < MIN_KNOWN:
+        return None
+    return "human" if n_human >= n_mouse else "mouse"
+
+
+def _by_telling_symbols(names: Iterable[str]) -> Organism | None:
+    capitals = {name.upper() for name in names}
+    human, mouse = (len(_telling_symbols()[o] & capitals) for o in ("human", "mouse"))
+    if max(human, mouse) < MIN_KNOWN or max(human, mouse) < 2 * min(human, mouse):
+        return None
+    return "human" if human > mouse else "mouse"
+
+
+def told_or_detected(genes: Sequence[str], *, told: Organism | None) -> Organism | None:
+    """Return the organism that was told, otherwise the one detected.
+
+    Raises
+    ------
+    InputError
+        If symbols that only one organism has contradict what was told, or the names are Ensembl ids.
+
+    Warns
+    -----
+    PrismWarning
+        If the case of the letters alone contradicts it.
+    """
+    return _agreed(genes, told=told, detected=detect_organism(genes))
+
+
+def query_organism(genes: Sequence[str], *, told: Organism | None) -> Organism | None:
+    """Return what `told_or_detected` does, for names that may also be Ensembl ids of human or mouse."""
+    return _agreed(genes, told=told, detected=organism_of_ids(genes) or detect_organism(genes))
+
+
+def _agreed(genes: Sequence[str], *, told: Organism | None, detected: Organism | None) -> Organism | None:
+    if told is None or detected is None or told == detected:
+        return told or detected
+    capitals = [name.upper() for name in genes]
+    only = {
+        o: [g for g, c in zip(genes, capitals, strict=True) if c in _telling_symbols()[o]] for o in (told, detected)
+    }
+    if _by_telling_symbols(genes) == detected or organism_of_ids(genes) == detected:
+        found = (
+            f"{len(only[detected]):,} of its {len(genes):,} genes are known in {detected} only "
+            f"({some(only[detected], limit=3)}), {len(only[told]):,} in {told} only"
+            if only[detected]
+            else f"its genes have {detected} ids ({some(genes, limit=3)})"
+        )
+        msg = (
+            f"The organism was told to be {told}, but {found}. Leave `organism` (--organism) out to have it detected, "
+            f"or say {detected!r}; genes of another organism than the model's are matched through orthologs."
+        )
+        raise InputError(msg)
+    look = f"the gene symbols ({some(genes, limit=3)}) look like {detected} ones"
+    warnings.warn(f"The organism was told to be {told}, but {look}. Going on as told.", PrismWarning, stacklevel=3)
+    return told

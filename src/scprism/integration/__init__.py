@@ -1,0 +1,1 @@
+"""integration: batch correction that returns corrected expression."""

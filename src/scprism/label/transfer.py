@@ -1,0 +1,152 @@
+"""Label transfer from AnnData to AnnData: a reference learned from labelled cells, a query labelled by it."""
+
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from scprism._check import closest, some
+from scprism.errors import InputError, PrismWarning
+from scprism.label.labels import known_labels, label_cells
+from scprism.label.query_shift import Portrait, describe_difference, portray, usual_of, watched
+from scprism.label.reference import LabelReference, calibration_sample, learn_reference
+from scprism.label.simulated_platforms import foreign_versions
+from scprism.model.config import Config
+from scprism.model.weights import Weights
+from scprism.prepare.cell_hashes import cell_marks
+from scprism.query.embed import embed_cells
+from scprism.query.view import USUAL_COVERAGE, Query, with_gaps_of
+from scprism.types import FloatArray
+
+__all__ = ["indexed", "label_query", "learn_labels", "marked_cells"]
+
+
+def learn_labels(
+    query: Query,
+    cells: AnnData,
+    columns: str | Sequence[str] | None,
+    *,
+    weights: Weights,
+    config: Config,
+    unseen: Collection[str],
+    seen_as: Query | None = None,
+) -> dict[str, LabelReference]:
+    """Return labelled cells ready for label transfer, by the name of the column of ``cells.obs`` with the labels.
+
+    Parameters
+    ----------
+    query
+        The labelled cells as the model sees them.
+    cells
+        The same cells as they came. Those without a label do not vote.
+    columns
+        One column of ``cells.obs`` or several.
+    weights, config
+        Of the model.
+    unseen
+        Marks of cells that the model was not trained on (`scprism.prepare.cell_hashes`).
+    seen_as
+        A query to label: the labelled cells are seen through the genes that it has.
+
+    Raises
+    ------
+    InputError
+        If no column is named, or one is missing or has too few labels.
+    """
+    if not columns:
+        msg = "`labels` is needed beside `reference`: the column of its `.obs` that holds the labels."
+        raise InputError(msg)
+    wanted = [columns] if isinstance(columns, str) else list(columns)
+    labels = {column: known_labels(cells, column) for column in wanted}
+    is_unseen = marked_cells(query, unseen)
+    query = query if seen_as is None else with_gaps_of(query, seen_as)
+    latent, portrait = _embedded(query, weights)
+    references = {}
+    for column, known in labels.items():
+        voters = np.flatnonzero(known.notna())
+        sample = calibration_sample(is_unseen[voters])
+        references[column] = learn_reference(
+            latent[voters],
+            known.iloc[voters],
+            sample=sample,
+            copies=[_embedded(version, weights)[0] for version in foreign_versions(query, voters[sample])],
+            usual=usual_of(Portrait(portrait.depth[voters], portrait.zeros[voters])),
+            config=config,
+        )
+    return references
+
+
+def label_query(
+    query: Query, reference: LabelReference, *, weights: Weights, names: pd.Index, config: Config
+) -> pd.DataFrame:
+    """Return the labels of a query, as `scprism.label.labels.label_cells` does; warn if it is unlike the reference.
+
+    Parameters
+    ----------
+    query
+        The cells to label.
+    reference
+        Labelled cells of the same model.
+    weights, config
+        Of the model.
+    names
+        Of the query cells.
+    """
+    latent, portrait = _embedded(query, weights)
+    table = label_cells(latent, reference, names=names, config=config)
+    far_share = float(table["novel"].mean()) if len(table) else 0.0
+    difference = describe_difference(portrait, reference.usual, far_share=far_share)
+    if difference:
+        warnings.warn(difference, PrismWarning, stacklevel=3)
+    return table
+
+
+def indexed(index: Mapping[str, LabelReference], column: str | None, *, query: Query | None = None) -> LabelReference:
+    """Return the reference of a label column in a model's index; of its only one if no column is named.
+
+    Warn if `query`, to be labelled by it, lacks many genes: an index holds the cells as they are with all genes.
+
+    Raises
+    ------
+    InputError
+        If there is no index, no such column, or several to choose from.
+    """
+    if not index:
+        msg = (
+            "`reference` is needed, because this model has no reference index. Give labelled cells with reference= and "
+            "labels= (--reference and --labels), or make an index: model.index(cells, labels='cell_type'), on the "
+            "command line: scprism index MODEL REFERENCE --labels KEY. An adapted model needs an index of its own."
+        )
+        raise InputError(msg)
+    if query is not None and query.alignment.share_of_genes < USUAL_COVERAGE:
+        msg = (
+            "The query lacks many of the model's genes, and the index holds its cells as they look with all of them. "
+            "Labels will be better with reference= (--reference), which sees the labelled cells as the query is seen."
+        )
+        warnings.warn(msg, PrismWarning, stacklevel=3)
+    if column is None and len(index) == 1:
+        return next(iter(index.values()))
+    if column is None:
+        msg = f"`labels` is needed, because this model's index has several label columns: {some(index, limit=20)}."
+        raise InputError(msg)
+    if column not in index:
+        msg = f"`labels` must be a column of the model's index, got {column!r}. Closest: {closest(column, index)}."
+        raise InputError(f"{msg} Add it: scprism index MODEL REFERENCE --labels KEY, once for all columns.")
+    return index[column]
+
+
+def marked_cells(query: Query, marks: Collection[str]) -> np.ndarray:
+    """Return which cells have one of the marks, which are of cells with all their genes."""
+    if not marks:
+        return np.zeros(query.matrix.shape[0], dtype=bool)
+    return np.isin([mark for chunk in query.chunks() for mark in cell_marks(chunk.inputs)], list(marks))
+
+
+def _embedded(query: Query, weights: Weights) -> tuple[FloatArray, Portrait]:
+    """Return a query's latent and its portrait, in one pass."""
+    seen: list[Portrait] = []
+    n_genes = int(query.alignment.gene_map.present.sum())
+    chunks = watched(query.chunks(), n_genes=n_genes, seen=seen)
+    return embed_cells(weights, chunks, fill=query.fill), portray(seen)

@@ -1,0 +1,1 @@
+"""Measures that the paper's experiments and the benchmarks use."""

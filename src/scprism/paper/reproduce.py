@@ -1,0 +1,100 @@
+"""The whole of the paper's experiments: plan, grid, page."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from scprism._files import replacing
+from scprism.integration.methods import Method
+from scprism.paper.experiments.combine import best_method, combined_sources
+from scprism.paper.experiments.grid import Progress, Results, run_grid
+from scprism.paper.experiments.plan import Plan
+from scprism.paper.experiments.registry import EXPERIMENTS, planned
+from scprism.paper.experiments.sources import Source, bundled_sources, file_sources
+from scprism.paper.experiments.workshop import training_seconds
+from scprism.paper.sections.heading import audit_heading
+from scprism.paper.sections.page import write_audit
+from scprism.paper.sections.sections import SECTIONS
+from scprism.paper.tabula_muris.cells import tabula_muris_parts
+from scprism.paper.tabula_muris.converted import tabula_muris_h5ad
+
+__all__ = ["find_sources", "reproduce_paper"]
+
+logger = logging.getLogger("scprism")
+
+
+def find_sources(data: Path | None, out: Path, *, method: Method | None = None) -> list[Source]:
+    """Return what there is to run on: bundled data, a folder of h5ad files, or Tabula Muris as published.
+
+    Parameters
+    ----------
+    data
+        The folder; None for the bundled data.
+    out
+        Where Tabula Muris is kept as h5ad files, in which it is read far faster.
+    method
+        What corrects batches; the best that is installed if None.
+
+    Raises
+    ------
+    InputError
+        If the folder or a file of it cannot be used.
+    """
+    if data is None:
+        sources = bundled_sources()
+    elif data.is_dir() and len(tabula_muris_parts(data)):
+        logger.info("reading Tabula Muris; this is done once")
+        tabula_muris_h5ad(data, out=out / "tabula_muris")
+        sources = file_sources(out / "tabula_muris")
+    else:
+        sources = file_sources(data)
+    return [*sources, *combined_sources(sources, method=method or best_method())]
+
+
+def reproduce_paper(
+    plan: Plan,
+    *,
+    out: Path,
+    only: Sequence[str] = (),
+    command: str = "scprism reproduce",
+    jobs: int | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Path:
+    """Return the path of the audit page, after everything that it needs was computed or found in `out`.
+
+    Parameters
+    ----------
+    plan
+        Data, presets and scale.
+    out
+        Folder of the page with its figures and tables, of all results as ``results/NAME.tsv``, and of the networks.
+    only
+        Names of experiments; all if empty.
+    command
+        What the page names as its origin.
+    jobs
+        Processes side by side; one a core if None.
+    on_progress
+        Called after each step.
+
+    Raises
+    ------
+    InputError
+        If an experiment is unknown, or `out` holds something else.
+    PrismError
+        If a process was ended from outside.
+    """
+    cells = planned(plan, only=only)
+    results = Results(out / "results.sqlite", max_cells=plan.scale.max_cells)
+    everything = [cell for group in cells.values() for cell in group]
+    run_grid(everything, EXPERIMENTS, results, folder=out, jobs=jobs or os.cpu_count() or 1, on_progress=on_progress)
+    frames = {name: results.frame(group, EXPERIMENTS[name]) for name, group in cells.items()}
+    for name, frame in frames.items():
+        with replacing(out / "results" / f"{name}.tsv") as scratch:
+            frame.to_csv(scratch, sep="\t", index=False)
+    sections = [SECTIONS[name](frames) for name in cells]
+    failed = results.failures(everything, EXPERIMENTS)
+    seconds = results.seconds() + training_seconds(out)
+    heading = audit_heading(plan, command=command, seconds=seconds, failed=failed)
+    return write_audit(out, heading=heading, sections=sections)

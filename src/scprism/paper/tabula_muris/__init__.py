@@ -1,0 +1,1 @@
+"""Tabula Muris as published, read from its files."""

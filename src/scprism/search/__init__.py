@@ -1,0 +1,1 @@
+"""search: settings found by trials."""

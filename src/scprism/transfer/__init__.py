@@ -1,1 +1,0 @@
-"""transfer: a foreign query through an unchanged model: alignment, embedding, labels."""

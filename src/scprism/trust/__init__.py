@@ -1,0 +1,1 @@
+"""trust: which units of a model may be named."""

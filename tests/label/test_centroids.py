@@ -1,0 +1,72 @@
+"""Where cells lie when they are compared."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from scprism.label.centroids import centres_of, space_of
+from scprism.model.config import Config
+
+WHITE = Config(metric="euclidean", whiten_latent=True)
+COSINE = Config(metric="cosine", whiten_latent=True)
+
+
+@pytest.fixture
+def two_types(rng):
+    """Two labels that differ by 1 in the first unit alone, in which they vary little; the second varies by 30."""
+    codes = np.repeat([0, 1], 3000)
+    return (rng.normal(size=(6000, 3)) * [0.2, 30.0, 1.0] + np.outer(codes, [1.0, 0, 0])).astype(np.float32), codes
+
+
+def test_units_have_unit_spread_within_labels_and_are_uncorrelated(two_types, rng):
+    latent, codes = two_types
+    turned = latent @ np.linalg.qr(rng.normal(size=(3, 3)))[0].astype(np.float32)
+    points = space_of(turned, codes, WHITE).place(turned)
+    within = points - centres_of(points, codes)[codes]
+    # the shrinkage is (3 + 2) / 6000 and a thousandth of the mean variance of 300
+    np.testing.assert_allclose(np.linalg.eigvalsh(within.T @ within / 6000)[-1], 1, atol=0.01)
+    assert np.abs(centres_of(points, codes).mean(axis=0)).max() < 1e-3
+
+
+def test_labels_that_plain_neighbours_mix_up_lie_apart(two_types):
+    latent, codes = two_types
+    sides = {}
+    for config in (WHITE, replace(WHITE, whiten_latent=False)):
+        space = space_of(latent[::30], codes[::30], config)
+        found = space.finder(latent[::30])(latent[1::30], 5).cell
+        sides[config.whiten_latent] = (codes[::30][found].mean(axis=1).round() == codes[1::30]).mean()
+    assert sides[False] < 0.7 < 0.8 < sides[True]
+
+
+def test_nearest_centres_are_those_of_linear_discriminant_analysis(rng):
+    codes = rng.integers(0, 4, 5000)
+    latent = (rng.normal(size=(5000, 6)) @ rng.normal(size=(6, 6)) + 3 * rng.normal(size=(4, 6))[codes]).astype(
+        np.float32
+    )
+    points = space_of(latent, codes, WHITE).place(latent)
+    apart = points[:, None] - centres_of(points, codes)
+    theirs = LinearDiscriminantAnalysis(priors=np.full(4, 0.25)).fit(latent, codes).predict(latent)
+    assert (np.square(apart).sum(axis=2).argmin(axis=1) == theirs).mean() > 0.995
+
+
+def test_with_cosines_neither_the_length_of_a_latent_counts_nor_that_of_a_point(two_types):
+    latent, codes = two_types
+    space = space_of(latent, codes, COSINE)
+    points = space.place(latent[:50])
+    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(space.place(latent[:50] * 7), points, rtol=1e-4, atol=1e-5)
+
+
+def test_without_whitening_the_space_is_as_it_comes(two_types):
+    latent, codes = two_types
+    plain = space_of(latent, codes, replace(WHITE, whiten_latent=False))
+    np.testing.assert_array_equal(plain.place(latent[:9]), latent[:9])
+
+
+def test_labels_of_one_cell_each_change_no_order(rng):
+    latent = rng.normal(size=(30, 4)).astype(np.float32)
+    space = space_of(latent, np.arange(30), WHITE)  # nothing is known of the spread within labels
+    plain = space_of(latent, np.arange(30), replace(WHITE, whiten_latent=False))
+    np.testing.assert_array_equal(space.finder(latent)(latent, 5).cell, plain.finder(latent)(latent, 5).cell)

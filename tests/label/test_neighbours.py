@@ -1,0 +1,81 @@
+"""Nearest reference cells, exact and by an inverted file."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+from threadpoolctl import threadpool_limits
+
+from scprism.label.neighbours import Neighbours, neighbour_finder, scaling_of
+
+
+def clusters(rng, n, centres):
+    return (centres[rng.integers(len(centres), size=n)] + 0.3 * rng.normal(size=(n, centres.shape[1]))).astype(
+        np.float32
+    )
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_neighbours_and_distances_are_scipys(rng, metric):
+    reference, query = rng.normal(size=(80, 5)), rng.normal(size=(30, 5))
+    found = neighbour_finder(reference, metric=metric)(query, 7)
+    peer = cdist(query, reference, metric=metric)
+    np.testing.assert_array_equal(found.cell, np.argsort(peer, axis=1)[:, :7])
+    np.testing.assert_allclose(found.distance, np.sort(peer, axis=1)[:, :7], atol=1e-6)
+
+
+def test_a_cell_whose_latent_is_zero_is_at_right_angles_to_all(rng):
+    found = neighbour_finder(rng.normal(size=(10, 3)), metric="cosine")(np.zeros((1, 3)), 2)
+    assert found.distance.tolist() == [[1.0, 1.0]]
+
+
+def test_more_neighbours_than_cells_are_all_cells(rng):
+    assert neighbour_finder(rng.normal(size=(4, 2)), metric="euclidean")(np.zeros((1, 2)), 9).cell.shape == (1, 4)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_the_inverted_file_finds_nearly_all_neighbours(rng, metric):
+    centres = rng.normal(size=(20, 10))
+    reference, query = clusters(rng, 8000, centres), clusters(rng, 500, centres)
+    exact, fast = (neighbour_finder(reference, metric=metric, exact=e)(query, 15) for e in (True, False))
+    shared = [len(set(a) & set(b)) / 15 for a, b in zip(exact.cell, fast.cell, strict=True)]
+    assert np.mean(shared) > 0.99
+    np.testing.assert_allclose(fast.distance[:, 0], exact.distance[:, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_threads_change_nothing(rng, exact):
+    reference, query = clusters(rng, 3000, rng.normal(size=(5, 8))), rng.normal(size=(300, 8)).astype(np.float32)
+    results = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            results.append(neighbour_finder(reference, metric="cosine", exact=exact)(query, 10))
+    np.testing.assert_array_equal(results[0].cell, results[1].cell)
+    np.testing.assert_array_equal(results[0].distance, results[1].distance)
+
+
+def test_the_inverted_file_fills_every_place_even_of_a_far_query(rng):
+    # Most cells are equal, so that a few lists hold nearly all cells and the others a handful.
+    reference = np.concatenate([np.zeros((2900, 4)), 50 + rng.normal(size=(100, 4))]).astype(np.float32)
+    found = neighbour_finder(reference, metric="euclidean", exact=False)(np.full((1, 4), 60, dtype=np.float32), 90)
+    assert found.cell.min() >= 0
+    assert len(set(found.cell[0])) == 90
+
+
+def test_a_cell_is_left_out_of_its_own_neighbours():
+    found = Neighbours(np.array([[0.0, 1.0, 2.0], [0.0, 0.0, 3.0]]), np.array([[0, 5, 6], [7, 1, 8]]))
+    kept = found.without(np.array([0, 1]))
+    assert kept.cell.tolist() == [[5, 6], [7, 8]]
+    assert kept.distance.tolist() == [[1.0, 2.0], [0.0, 3.0]]
+
+
+def test_where_the_own_cell_is_not_found_the_farthest_is_left_out():
+    found = Neighbours(np.array([[1.0, 2.0]]), np.array([[4, 5]]))
+    assert found.without(np.array([0])).cell.tolist() == [[4]]
+
+
+def test_scaling_has_the_references_moments_and_keeps_constants(rng):
+    latent = rng.normal(3, 2, size=(50, 2))
+    latent[:, 1] = 7
+    scaled = scaling_of(latent).apply(latent)
+    np.testing.assert_allclose([scaled[:, 0].mean(), scaled[:, 0].std()], [0, 1], atol=1e-6)
+    assert (scaled[:, 1] == 0).all()
