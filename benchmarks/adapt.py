@@ -5,7 +5,7 @@
 
 For each pair and seed the default model of the reference is adapted to the query in four ways (`scprism.adapt`). Then:
 macro-F1 of the query's labels, the reference embedded anew by the adapted model, mean over k = 2…25, by the rule of
-`Prism.label` and by cosine neighbours alone; loss of a tenth of the query's cells, which no adapting saw; deviance of
+`Model.label` and by cosine neighbours alone; loss of a tenth of the query's cells, which no adapting saw; deviance of
 half of the molecules of these cells, given the others; loss of reference cells that no training saw, and how many of
 them other reference cells label rightly; and, as medians over units, the cosine of their maps and the correlation of
 their activations, before and after. "one factor a gene" is the unchanged model, its proportions matched to the query's
@@ -17,6 +17,7 @@ import argparse
 import csv
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,15 +76,15 @@ def trained(reference: Reference, folder: Path, seed: int) -> scprism.Prism:
 
 
 def opened(model: scprism.Prism, cells: AnnData) -> Query:
-    return open_query(cells, model.recipe_, model.config_, min_coverage=0.0)
+    return open_query(cells, model.recipe, model.config, min_coverage=0.0)
 
 
 def embedded(model: scprism.Prism, query: Query) -> np.ndarray:
-    return embed_cells(model.weights_, query.chunks(), fill=query.fill)
+    return embed_cells(model.weights, query.chunks(), fill=query.fill)
 
 
 def label_scores(model: scprism.Prism, task: Task, query: Query, reference: Query) -> dict[str, float]:
-    """Return macro-F1 of the query's labels, mean over numbers of neighbours, by `Prism.label` and by cosine alone."""
+    """Return macro-F1 of the query's labels, mean over numbers of neighbours, by `Model.label` and by cosine alone."""
     z, asked = embedded(model, with_gaps_of(reference, query)), embedded(model, query)
     places = [task.words.index(word) for word in task.types]
     calls = {"macro_f1": vote_as_labels(task, z, asked), "neighbours": vote(task, z, asked, "cosine")}
@@ -116,8 +117,8 @@ def loss(model: scprism.Prism, query: Query, rows: np.ndarray) -> float:
     genes = query.alignment.gene_map.present
     cells = collect_cells(query.chunks(), counts_as_targets=True)
     chosen = TrainingCells(cells.inputs[rows][:, genes], cells.targets[rows][:, genes])
-    network = of_genes(model.weights_, genes, fill=query.fill)
-    return loss_of(network, chosen, np.arange(len(rows)), config=model.config_)
+    network = of_genes(model.weights, genes, fill=query.fill)
+    return loss_of(network, chosen, np.arange(len(rows)), config=model.config)
 
 
 def reference_labels(model: scprism.Prism, reference: Query, labels: np.ndarray, unseen: np.ndarray) -> float:
@@ -133,11 +134,11 @@ def reference_labels(model: scprism.Prism, reference: Query, labels: np.ndarray,
 def results(model: scprism.Prism, task: Task, cells: AnnData, *, ways: list[str], seed: int) -> list[dict[str, object]]:
     """Return a row a way to adapt the model to the pair's query, of which a tenth of the cells stay out."""
     query, reference = opened(model, task.query), opened(model, cells)
-    unseen = marked_cells(reference, model.summary_["unseen_cells"])
+    unseen = marked_cells(reference, model.summary["unseen_cells"])
     labels = labels_of(task.pair.reference, cells, fine=task.pair.fine)
     order = np.random.default_rng(seed).permutation(task.query.n_obs)
     held, others = np.split(order, [task.query.n_obs // 10])
-    model.min_coverage = 0.0
+    model = replace(model, config=replace(model.config, min_coverage=0.0))
     rows: list[dict[str, object]] = []
     for name in ways:
         adapted, units = model, (1.0, 1.0)

@@ -60,8 +60,8 @@ def coarse(labels: pd.Series) -> pd.Series:
 
 def normalised(model: Prism, cells: anndata.AnnData) -> np.ndarray:
     gene_map = model.align(cells).gene_map
-    parts = [chunk.inputs.toarray() for chunk in prepared_chunks(cells.X, gene_map, model.recipe_)]
-    return np.concatenate(parts) + fill_row(model.recipe_, gene_map)
+    parts = [chunk.inputs.toarray() for chunk in prepared_chunks(cells.X, gene_map, model.recipe)]
+    return np.concatenate(parts) + fill_row(model.recipe, gene_map)
 
 
 def pca_calls(

@@ -13,7 +13,7 @@ are the share of tests with p < 0.05 over groups, units and sets, and its standa
 import argparse
 import logging
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -60,12 +60,12 @@ def scores_of(explanation: Explanation, sets: dict) -> tuple[list[str], object, 
 
 def setting_of(model: Prism, cells: AnnData, sets: dict, *, rng: int) -> Setting:
     """Return the cells as the model sees them, and nulls made with this seed."""
-    query = open_query(cells, model.recipe_, model.config_)
+    query = open_query(cells, model.recipe, model.config)
     shuffled = Nulls(kind="gene_shuffled", n=N_SHUFFLED, reference=cells, max_epochs=SHUFFLED_EPOCHS)
     designs = {"untrained networks": Nulls(n=N_UNTRAINED), "gene-shuffled networks": shuffled}
     return Setting(
         cells=sparse.vstack([chunk.inputs for chunk in query.chunks()], format="csr"),
-        mean=pd.Series(model.recipe_.mean, index=list(model.recipe_.genes)),
+        mean=pd.Series(model.recipe.mean, index=list(model.recipe.genes)),
         sets=sets,
         nulls={
             name: [
@@ -108,7 +108,7 @@ def untrained_rows(n: int) -> pd.DataFrame:
     """Return each null's share and number of findings on untrained networks."""
     cells = load_dataset("tm_droplet_immune")
     model = Prism(rng=0, device="cpu", max_epochs=1).fit(cells)  # untrained networks need its recipe only
-    model.config_ = model.config_.from_json({**model.config_.to_json(), "max_epochs": 200})
+    model = replace(model, config=replace(model.config, max_epochs=200))
     setting = setting_of(model, cells, gene_sets("hallmark", organism="mouse"), rng=1)
     rows = []
     for null in null_explanations(model, cells, nulls=Nulls(n=n), groupby="cell_type", rng=1000):
@@ -119,14 +119,14 @@ def untrained_rows(n: int) -> pd.DataFrame:
 
 def planted_sets(cells: AnnData, model: Prism, rng: np.random.Generator) -> dict[str, list[str]]:
     """Return the programs, named planted/0 and so on, and decoys of their sizes."""
-    genes = np.asarray(model.recipe_.genes)
+    genes = np.asarray(model.recipe.genes)
     member = cells.var[[f"program_{k}" for k in range(N_PROGRAMS)]].loc[genes].to_numpy()
     free = np.flatnonzero(~member.any(axis=1))
-    by_mean = free[np.argsort(model.recipe_.mean[free])]
+    by_mean = free[np.argsort(model.recipe.mean[free])]
     sets = {}
     for k in range(N_PROGRAMS):
         program = np.flatnonzero(member[:, k])
-        near = np.searchsorted(model.recipe_.mean[by_mean], model.recipe_.mean[program])
+        near = np.searchsorted(model.recipe.mean[by_mean], model.recipe.mean[program])
         like = np.unique(by_mean[np.clip(near + rng.integers(-10, 11, program.size), 0, by_mean.size - 1)])
         half = program.size // 2
         chosen = {

@@ -119,14 +119,14 @@ def run(name, *, penalty, weight, seed, data):
     )
     start = time.perf_counter()
     model = scprism.Prism(config, rng=seed, device="cpu").fit(train)
-    row = {"seconds": time.perf_counter() - start, "epochs": model.summary_["n_epochs"]}
-    inside = test[:, [g in set(model.recipe_.genes) for g in test.var_names]]
-    counts = inside[:, list(model.recipe_.genes)].X.toarray()
+    row = {"seconds": time.perf_counter() - start, "epochs": model.summary["n_epochs"]}
+    inside = test[:, [g in set(model.recipe.genes) for g in test.var_names]]
+    counts = inside[:, list(model.recipe.genes)].X.toarray()
     share = np.log1p(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) * 1e4)
     per_million = np.expm1(model.denoise(test, adjust=False).astype(np.float64))
     p = per_million / per_million.sum(axis=1, keepdims=True)
     row["loss"] = float((-(counts * np.log(np.maximum(p, 1e-12))).sum(axis=1) / counts.sum(axis=1).clip(1)).mean())
-    maps = gene_maps(model.weights_, share)
+    maps = gene_maps(model.weights, share)
     row |= {
         "cosine": mean_absolute_cosine(maps),
         "genes": float(participation_ratio(np.abs(maps)).mean()),
@@ -143,7 +143,7 @@ def run(name, *, penalty, weight, seed, data):
             z_train[reference.index], coarse(reference), model.embed(other)[truth.index], coarse(truth)
         )
     if name == "planted":
-        planted = cells.varm["program_loadings"][cells.var_names.get_indexer(model.recipe_.genes)] > 0
+        planted = cells.varm["program_loadings"][cells.var_names.get_indexer(model.recipe.genes)] > 0
         precision = [[average_precision_score(program, np.abs(unit)) for unit in maps] for program in planted.T]
         best = linear_sum_assignment(-np.array(precision))
         row["AUPRC"] = float(np.array(precision)[best].mean())

@@ -61,10 +61,10 @@ def top_share(explanation: Explanation, programs: dict[str, list[str]], rng: np.
 
 def explanations(model: Prism, cells: AnnData) -> dict[str, Explanation]:
     """Return the explanation of some cells by each method and baseline."""
-    query = open_query(cells, model.recipe_, model.config_)
+    query = open_query(cells, model.recipe, model.config)
     inputs = sparse.vstack([chunk.inputs for chunk in query.chunks()], format="csr")
     groups, codes = group_codes(cells, "cell_type")
-    mean = model.recipe_.mean.astype(np.float32)
+    mean = model.recipe.mean.astype(np.float32)
     ways = {name: Attribution(method=name) for name in GRADIENTS}
     ways |= {
         f"{name}, from mean": Attribution(method=name, baseline=mean)
@@ -73,18 +73,18 @@ def explanations(model: Prism, cells: AnnData) -> dict[str, Explanation]:
     ways |= {f"{name}, from zero": Attribution(method=name) for name in ("deeplift", "gradient_x_input")}
     ways["expected_gradients"] = Attribution(method="expected_gradients", baseline=inputs[-N_BASELINES:])
     chunk = (inputs[:N_EXPLAINED], codes[:N_EXPLAINED])
-    genes = model.recipe_.genes
+    genes = model.recipe.genes
     return {
-        name: explain_groups(model.weights_, [chunk], genes=genes, groups=groups, attribution=way, threads=1)
+        name: explain_groups(model.weights, [chunk], genes=genes, groups=groups, attribution=way, threads=1)
         for name, way in ways.items()
     }
 
 
 def references(model: Prism, cells: AnnData) -> dict[str, np.ndarray]:
     """Return loadings of as many factors as the model has units, (1, factors, genes)."""
-    query = open_query(cells, model.recipe_, model.config_)
+    query = open_query(cells, model.recipe, model.config)
     x = sparse.vstack([chunk.inputs for chunk in query.chunks()], format="csr").toarray()
-    n = model.weights_.n_units
+    n = model.weights.n_units
     pca = PCA(n, random_state=0).fit(x).components_
     nmf = NMF(n, init="nndsvda", max_iter=150, random_state=0).fit(x).components_
     return {"PCA loadings": pca[None], "NMF loadings": nmf[None]}
@@ -103,7 +103,7 @@ def rows_of(seed: int) -> pd.DataFrame:
     cells = simulate_cells(simulation, rng=seed)
     model = Prism(genes="all", rng=seed, device="cpu").fit(cells)
     names = [f"program_{k}" for k in range(N_PROGRAMS)]
-    members = cells.var[names].loc[list(model.recipe_.genes)].to_numpy()
+    members = cells.var[names].loc[list(model.recipe.genes)].to_numpy()
     programs = {name: list(cells.var_names[cells.var[name]]) for name in names}
     rows = []
     found = explanations(model, cells)

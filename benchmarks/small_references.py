@@ -4,7 +4,7 @@
     python benchmarks/small_references.py --out FILE.csv --table
 
 For each set, size and draw the default network is trained on the drawn cells alone, and PCA fitted to them; the cosine
-neighbours vote by each rule, "as labels" is that of `Prism.label`. Printed is macro-F1 over the shared types, mean over
+neighbours vote by each rule, "as labels" is that of `Model.label`. Printed is macro-F1 over the shared types, mean over
 queries, draws and seeds; "types lost" are shared types that no query cell was given. Rules were chosen on `tm_droplet`
 and `pbmc3k`, and confirmed on `zilionis` and `baron`. Results are kept in FILE.csv; an interrupted
 run goes on.

@@ -310,7 +310,7 @@ def test_enrichment_against_genes_of_like_expression_is_that_of_python(scprism, 
         "enrich", path, "--null", "matched", "--model", folder / "null_model", "--scores", "absolute", "--out", out
     )
     assert status == 0, messages
-    settings = GseaSettings(null="matched", expression=pd.Series(model.recipe_.mean, index=list(model.recipe_.genes)))
+    settings = GseaSettings(null="matched", expression=pd.Series(model.recipe.mean, index=list(model.recipe.genes)))
     sets = gene_sets("hallmark", organism="mouse")
     expected = enrich(read_explanation(path), sets, scores="absolute", settings=settings, rng=0)
     pd.testing.assert_series_equal(read_enrichment(out)["p_value"], expected["p_value"])

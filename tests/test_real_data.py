@@ -44,14 +44,14 @@ def macro_f1(reference, known, query, truth, metric):
 def test_default_model_transfers_better_than_the_papers_baselines(model, reference, query):
     # the paper's comparison (its Figure 3): kNN on the latent, on all genes, and on the latent of a random network
     known, truth = reference.obs["cell_type"], query.obs["cell_type"]
-    recipe = model.recipe_
+    recipe = model.recipe
 
     def normalised(cells):
         gene_map = model.align(cells).gene_map
         return np.vstack([chunk.inputs.toarray() for chunk in prepared_chunks(cells.X, gene_map, recipe)])
 
     x, x_query = normalised(reference), normalised(query)
-    random = to_weights(build_autoencoder(model.config_, n_genes=len(recipe.genes), rng=np.random.default_rng(0)))
+    random = to_weights(build_autoencoder(model.config, n_genes=len(recipe.genes), rng=np.random.default_rng(0)))
     nothing = np.zeros(len(recipe.genes), dtype=np.float32)
     chunks = (prepared_chunks(c.X, model.align(c).gene_map, recipe) for c in (reference, query))
     untrained = [embed_cells(random, part, fill=nothing) for part in chunks]

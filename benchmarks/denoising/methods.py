@@ -99,14 +99,14 @@ def magic(counts: sparse.csr_matrix) -> np.ndarray:
 
 
 def ours(task: Task, *, adjust: bool) -> Predict:
-    """Return what `Prism.denoise` says, of the genes that the cells have."""
+    """Return what `Model.denoise` says, of the genes that the cells have."""
 
     def predict(counts: sparse.csr_matrix) -> np.ndarray:
         cells = AnnData(counts.astype(np.float32), var=pd.DataFrame(index=list(task.genes)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            values = task.model.denoise(cells, adjust=adjust, min_coverage=0.0, organism=task.model.recipe_.organism)
-        place = {gene: i for i, gene in enumerate(task.model.recipe_.genes)}
+            values = task.model.denoise(cells, adjust=adjust, min_coverage=0.0, organism=task.model.recipe.organism)
+        place = {gene: i for i, gene in enumerate(task.model.recipe.genes)}
         return rows_to_one(np.expm1(values[:, [place[g] for g in task.genes]].astype(np.float64)))
 
     return predict

@@ -58,7 +58,7 @@ def prepare(reference: AnnData, query: AnnData | None, labels: np.ndarray, *, sh
     )
     known = first if query is None else reference
     model = scprism.Prism(rng=seed).fit(known)
-    recipe, config = model.recipe_, model.config_
+    recipe, config = model.recipe, model.config
 
     def aligned(data: AnnData) -> sparse.csr_matrix:
         opened = open_query(data, recipe, config, min_coverage=0.0)

@@ -146,7 +146,7 @@ def vote(task: Task, z: np.ndarray, z_query: np.ndarray, metric: str, *, equal: 
 
 
 def vote_as_labels(task: Task, z: np.ndarray, z_query: np.ndarray) -> np.ndarray:
-    """Return the calls by the whole rule of `Prism.label`."""
+    """Return the calls by the whole rule of `Model.label`."""
     voters = task.codes >= 0
     return label_calls(z[voters], task.codes[voters], z_query[task.scored])
 

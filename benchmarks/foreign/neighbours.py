@@ -19,7 +19,7 @@ def knn_calls(
 ) -> np.ndarray:
     """Return the label code of each query cell for each k, int16 (len(NEIGHBOURS), cells).
 
-    The neighbours vote as in `Prism.label`, near ones and those of rare labels more; or all the same. Centres of labels
+    The neighbours vote as in `Model.label`, near ones and those of rare labels more; or all the same. Centres of labels
     say nothing, and the space is as it comes.
     """
     near = _near(reference, codes, query, metric=metric)
@@ -30,7 +30,7 @@ def knn_calls(
 
 
 def label_calls(reference: np.ndarray, codes: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """Return the same by the whole rule of `Prism.label`: whitened within labels, and with the centres' say."""
+    """Return the same by the whole rule of `Model.label`: whitened within labels, and with the centres' say."""
     present, codes = np.unique(codes, return_inverse=True)
     space = space_of(reference.astype(np.float32), codes, PRESETS["default"])
     points, asked = space.place(reference), space.place(query)

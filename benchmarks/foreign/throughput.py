@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numba
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from scprism.estimator.prism import Prism
+from scprism.estimator.model import Model
+from scprism.model.asked import Asked
 from scprism.model.config import Config
 from scprism.model.network import build_autoencoder, to_weights
 from scprism.prepare.recipe import Recipe
@@ -27,16 +29,16 @@ MAX_LOAD = 1.5
 
 
 def throughput_table(scvi_python: Path | None) -> str:
-    """Return cells a second of `Prism.embed`, whole and without its checks, and of scVI, as Markdown."""
+    """Return cells a second of `Model.embed`, whole and without its checks, and of scVI, as Markdown."""
     load = os.getloadavg()[0]
     counts = simulated_counts()
     model = untrained_model()
     cells = AnnData(counts)
-    cells.var_names = list(model.recipe_.genes)
+    cells.var_names = list(model.recipe.genes)
     query = model._open(cells, layer=None, organism=None, min_coverage=None)
-    rows = [("scprism, Prism.embed with all checks", seconds(lambda: model.embed(cells)))]
+    rows = [("scprism, Model.embed with all checks", seconds(lambda: model.embed(cells)))]
     rows.append(
-        ("scprism, network alone", seconds(lambda: embed_cells(model.weights_, query.chunks(), fill=query.fill)))
+        ("scprism, network alone", seconds(lambda: embed_cells(model.weights, query.chunks(), fill=query.fill)))
     )
     if scvi_python is not None:
         rows.append(("scVI 1.4.2, sparse counts", scvi_seconds(scvi_python, counts)))
@@ -62,15 +64,13 @@ def simulated_counts() -> sparse.csr_matrix:
     return sparse.csr_matrix((data, columns.ravel().astype(np.int32), indptr), shape=(N_CELLS, N_GENES))
 
 
-def untrained_model() -> Prism:
+def untrained_model() -> Model:
     config = Config()
     genes = tuple(f"gene_{i}" for i in range(N_GENES))
     ones, share = np.ones(N_GENES), np.full(N_GENES, 1 / N_GENES)
     recipe = Recipe(genes, None, config.normalise, config.target_sum, config.library, "refuse", ones, ones, share, 1)
-    model = Prism(config)
-    model.config_, model.recipe_ = config, recipe
-    model.weights_ = to_weights(build_autoencoder(config, n_genes=N_GENES, rng=np.random.default_rng(0)))
-    return model
+    weights = to_weights(build_autoencoder(config, n_genes=N_GENES, rng=np.random.default_rng(0)))
+    return Model(config, recipe, weights, pd.DataFrame(), {"n_cells": 0}, Asked())
 
 
 def seconds(run: Callable[[], object]) -> tuple[float, float]:

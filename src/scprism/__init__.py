@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from scprism.enrich.pathways import count_significant, enrich
     from scprism.errors import BundleError, InputError, PrismError, PrismWarning, TrainingError
     from scprism.estimator.load import load
+    from scprism.estimator.model import Model
     from scprism.estimator.prism import Prism
+    from scprism.estimator.view import View
     from scprism.explain.explanation import Explanation
     from scprism.explain.saliency import attribute
     from scprism.integration.methods import integrate
@@ -38,10 +40,12 @@ _HOME = {
     "Config": "model.config",
     "Explanation": "explain.explanation",
     "InputError": "errors",
+    "Model": "estimator.model",
     "Prism": "estimator.prism",
     "PrismError": "errors",
     "PrismWarning": "errors",
     "TrainingError": "errors",
+    "View": "estimator.view",
     "Weights": "model.weights",
     "adapt": "adaptation.adapt",
     "annotate": "annotation",
@@ -65,10 +69,12 @@ __all__ = [
     "Config",
     "Explanation",
     "InputError",
+    "Model",
     "Prism",
     "PrismError",
     "PrismWarning",
     "TrainingError",
+    "View",
     "Weights",
     "__version__",
     "adapt",

@@ -29,7 +29,7 @@ def annotate(cells: AnnData, *, embedding: FloatArray | None = None, labels: pd.
     embedding
         Latent values (cells, units), for ``cells.obsm["X_prism"]``: `scanpy.pp.neighbors(cells, use_rep="X_prism")`.
     labels
-        The result of `Prism.label`, for ``obs["prism_label"]`` (categorical), ``obs["prism_confidence"]``,
+        The result of `Model.label`, for ``obs["prism_label"]`` (categorical), ``obs["prism_confidence"]``,
         ``obs["prism_distance"]`` and ``obs["prism_novel"]`` (categorical, so that plots colour it by value).
 
     Raises
@@ -41,7 +41,7 @@ def annotate(cells: AnnData, *, embedding: FloatArray | None = None, labels: pd.
         msg = f"`embedding` must have one row a cell: {cells.n_obs:,} cells, got {len(embedding):,} rows."
         raise InputError(msg)
     if labels is not None and not set(LABEL_COLUMNS) <= set(getattr(labels, "columns", ())):
-        msg = f"`labels` must be the table that `Prism.label` returns, columns {some(LABEL_COLUMNS)}."
+        msg = f"`labels` must be the table that `Model.label` returns, columns {some(LABEL_COLUMNS)}."
         raise InputError(msg)
     if labels is not None and not labels.index.equals(pd.Index(cells.obs_names)):
         msg = "`labels` must be the labels of these cells in this order: its index differs from `cells.obs_names`."

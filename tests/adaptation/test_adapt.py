@@ -56,21 +56,21 @@ def test_the_decoder_learns_the_planted_factor_of_each_gene(model, by_part, quer
     before, after = (
         np.expm1(m.denoise(query, adjust=False).astype(np.float64)).mean(axis=0) for m in (model, by_part["decoder"][0])
     )
-    order = pd.Index(GENES).get_indexer(list(model.recipe_.genes))
+    order = pd.Index(GENES).get_indexer(list(model.recipe.genes))
     assert np.corrcoef(np.log(after / before), np.log(factors[order]))[0, 1] > 0.9
 
 
 def test_the_original_is_untouched_to_the_bit(model, query, cells, tmp_path):
     model.save(tmp_path / "model")
     files = {p.name: p.read_bytes() for p in (tmp_path / "model").iterdir()}
-    counts, state = query.X.copy(), {k: copy.deepcopy(v) for k, v in vars(model).items() if k != "weights_"}
-    weights = model.weights_.fingerprint()
+    counts, state = query.X.copy(), {k: copy.deepcopy(v) for k, v in vars(model).items() if k != "weights"}
+    weights = model.weights.fingerprint()
     scprism.adapt(model, query, reference=cells, part="network", rng=0)
-    assert model.weights_.fingerprint() == weights
-    assert {k: v for k, v in vars(model).items() if k == "summary_"}["summary_"] == state["summary_"]
-    assert list(model.index_) == ["cell_type"]
-    np.testing.assert_array_equal(model.index_["cell_type"].latent, state["index_"]["cell_type"].latent)
-    pd.testing.assert_frame_equal(model.log_, state["log_"])
+    assert model.weights.fingerprint() == weights
+    assert model.summary == state["summary"]
+    assert list(model.labels_known) == ["cell_type"]
+    np.testing.assert_array_equal(model.labels_known["cell_type"].latent, state["labels_known"]["cell_type"].latent)
+    pd.testing.assert_frame_equal(model.log, state["log"])
     np.testing.assert_array_equal(query.X, counts)
     model.save(tmp_path / "again")
     assert {p.name: p.read_bytes() for p in (tmp_path / "again").iterdir()} == files
@@ -120,24 +120,24 @@ def test_a_saved_model_knows_what_it_was_adapted_from(model, by_part, query, tmp
     adapted.save(tmp_path / "adapted")
     again = scprism.load(tmp_path / "adapted")
     np.testing.assert_array_equal(again.embed(query), adapted.embed(query))
-    record = again.summary_["adapted_from"]
+    record = again.summary["adapted_from"]
     assert record["fingerprint"] == model.fingerprint
-    assert record["data_fingerprint"] != model.summary_["data_fingerprint"]
-    told = [{k: v for k, v in m.summary_.items() if k not in ("adapted_from", "unseen_cells")} for m in (model, again)]
+    assert record["data_fingerprint"] != model.summary["data_fingerprint"]
+    told = [{k: v for k, v in m.summary.items() if k not in ("adapted_from", "unseen_cells")} for m in (model, again)]
     assert told[0] == told[1]
     assert (record["part"], record["n_query"], record["n_reference"]) == ("input", 300, 0)
     assert record["losses"]["query"]["after"] == change.losses.loc["query", "after"]
-    assert again.recipe_.genes == model.recipe_.genes
-    np.testing.assert_array_equal(again.recipe_.mean, model.recipe_.mean)
+    assert again.recipe.genes == model.recipe.genes
+    np.testing.assert_array_equal(again.recipe.mean, model.recipe.mean)
 
 
 def test_an_adapted_model_can_be_adapted_again_and_keeps_its_history(by_part, query):
     first = by_part["input"][0]
     second = scprism.adapt(first, query, part="decoder", rng=0)[0]
-    record = second.summary_["adapted_from"]
+    record = second.summary["adapted_from"]
     assert record["fingerprint"] == first.fingerprint
     assert record["adapted_from"]["part"] == "input"
-    json.dumps(second.summary_)
+    json.dumps(second.summary)
 
 
 def test_bad_queries_have_the_messages_of_any_query(model, query):
@@ -170,7 +170,7 @@ def test_the_command_writes_a_model_and_what_changed(model, files, query, comman
     adapted = scprism.load(files / "new")
     changes = pd.read_csv(files / "new.change.tsv", sep="\t", index_col="what")
     units = pd.read_csv(files / "new.units.tsv", sep="\t", index_col="unit")
-    losses = adapted.summary_["adapted_from"]["losses"]
+    losses = adapted.summary["adapted_from"]["losses"]
     for name in ("query", "reference"):
         assert changes.loc[f"loss, {name}", "after"] == pytest.approx(losses[name]["after"])
         assert f"loss of held-out {name} cells: {losses[name]['before']:.6g} before" in messages
@@ -178,7 +178,7 @@ def test_the_command_writes_a_model_and_what_changed(model, files, query, comman
     status, text, _ = command_line("info", files / "new")
     assert f"adapted from:  the weights {model.fingerprint}" in text
     assert "adapted to:    300 cells and 270 of the reference, data" in text
-    assert f": network, {len(model.recipe_.genes)} genes, seed 3" in text
+    assert f": network, {len(model.recipe.genes)} genes, seed 3" in text
     status, text, _ = command_line("info", files / "model")
     assert "adapted" not in text
 

@@ -12,7 +12,7 @@ from scprism.explain.attribution import Attribution
 from scprism.explain.decoder import decoder_map
 from scprism.model.config import Config
 from scprism.model.network import build_autoencoder, to_weights
-from scprism.trust.networks import SeenCells, View, view_network
+from scprism.trust.networks import NetworkView, SeenCells, view_network
 
 N_GENES, N_UNITS = 12, 4
 
@@ -87,7 +87,7 @@ def test_the_cosine_of_a_map_and_the_correlation_of_a_unit_by_hand(weights, cell
 
 def test_a_unit_of_the_same_map_that_fires_in_other_cells_is_another(weights, cells):
     view = view_network(weights, cells)
-    other = View(view.latent[::-1], view.explanation)
+    other = NetworkView(view.latent[::-1], view.explanation)
     decoded = decoder_map(weights, view.latent)
     table = unit_changes(view, other, decoded=(decoded, decoded))
     assert (table["map_cosine"] > 0.999).all()

@@ -33,12 +33,12 @@ def foreign():
 
 
 def opened(model, cells):
-    return open_query(cells, model.recipe_, model.config_, min_coverage=0.0)
+    return open_query(cells, model.recipe, model.config, min_coverage=0.0)
 
 
 def adapted(model, query, *, reference=None, part="network", rng=0, **changes):
-    fitted = Fitted(model.recipe_, model.weights_, model.log_, model.summary_)
-    config = dataclasses.replace(model.config_, max_epochs=3, **changes)
+    fitted = Fitted(model.recipe, model.weights, model.log, model.summary)
+    config = dataclasses.replace(model.config, max_epochs=3, **changes)
     return adapt_fitted(fitted, query, reference=reference, part=part, config=config, rng=rng, device="cpu")
 
 
@@ -54,10 +54,10 @@ def test_the_losses_are_those_of_the_held_out_cells_by_hand(model, foreign):
     fitted, losses = adapted(model, query)
     cells = collect_cells(query.chunks(), counts_as_targets=True)
     held_out = split_cells(120, SPLIT, np.random.default_rng(0))[2]
-    genes = np.ones(len(model.recipe_.genes), dtype=bool)
+    genes = np.ones(len(model.recipe.genes), dtype=bool)
     assert list(losses.index) == ["query"]
     assert losses.loc["query", "cells"] == 12
-    for column, weights in (("before", model.weights_), ("after", fitted.weights)):
+    for column, weights in (("before", model.weights), ("after", fitted.weights)):
         by_hand = loss_by_hand(weights, cells, held_out, genes)
         assert losses.loc["query", column] == pytest.approx(by_hand, rel=1e-5)
 
@@ -67,7 +67,7 @@ def test_cells_held_out_are_marked_as_unseen_beside_those_of_the_model(model, fo
     fitted, _ = adapted(model, query)
     marks = cell_marks(collect_cells(query.chunks(), counts_as_targets=True).inputs)
     _, stop, report = split_cells(120, SPLIT, np.random.default_rng(0))
-    expected = {*model.summary_["unseen_cells"], *(marks[i] for i in (*stop, *report))}
+    expected = {*model.summary["unseen_cells"], *(marks[i] for i in (*stop, *report))}
     assert set(fitted.summary["unseen_cells"]) == expected
 
 
@@ -75,21 +75,21 @@ def test_no_more_reference_cells_are_trained_on_than_the_query_has(model, foreig
     fitted, losses = adapted(model, opened(model, foreign), reference=opened(model, reference))
     record = fitted.summary["adapted_from"]
     assert (record["n_query"], record["n_reference"]) == (120, 120)
-    assert losses.loc["reference", "cells"] == len(model.summary_["unseen_cells"])
+    assert losses.loc["reference", "cells"] == len(model.summary["unseen_cells"])
 
 
 def test_reference_cells_that_the_model_held_out_stay_held_out(model, reference):
     fitted, _ = adapted(model, opened(model, make_cells(rng=1)), reference=opened(model, reference))
-    record, n_unseen = fitted.summary["adapted_from"], len(model.summary_["unseen_cells"])
+    record, n_unseen = fitted.summary["adapted_from"], len(model.summary["unseen_cells"])
     assert (record["n_query"], record["n_reference"], n_unseen) == (300, 270, 30)
 
 
 def test_the_reference_is_scored_on_cells_that_no_training_saw_by_hand(model, foreign, reference):
     fitted, losses = adapted(model, opened(model, foreign), reference=opened(model, reference))
     cells = collect_cells(opened(model, reference).chunks(), counts_as_targets=True)
-    rows = np.flatnonzero(np.isin(cell_marks(cells.inputs), model.summary_["unseen_cells"]))
-    genes = np.ones(len(model.recipe_.genes), dtype=bool)
-    for column, weights in (("before", model.weights_), ("after", fitted.weights)):
+    rows = np.flatnonzero(np.isin(cell_marks(cells.inputs), model.summary["unseen_cells"]))
+    genes = np.ones(len(model.recipe.genes), dtype=bool)
+    for column, weights in (("before", model.weights), ("after", fitted.weights)):
         by_hand = loss_by_hand(weights, cells, rows, genes)
         assert losses.loc["reference", column] == pytest.approx(by_hand, rel=1e-5)
 
@@ -103,9 +103,9 @@ def test_a_reference_that_the_model_never_saw_is_scored_on_its_own_held_out_cell
 def test_genes_that_query_or_reference_lack_keep_their_weights_to_the_bit(model, foreign, reference):
     query, known = foreign[:, 40:], reference[:, :-30]
     fitted, _ = adapted(model, opened(model, query), reference=opened(model, known))
-    learned = np.isin(model.recipe_.genes, query.var_names) & np.isin(model.recipe_.genes, known.var_names)
+    learned = np.isin(model.recipe.genes, query.var_names) & np.isin(model.recipe.genes, known.var_names)
     assert fitted.summary["adapted_from"]["n_genes"] == learned.sum() == len(learned) - 70
-    before, after = model.weights_, fitted.weights
+    before, after = model.weights, fitted.weights
     moved = (before.hidden_weight != after.hidden_weight).any(axis=0)
     np.testing.assert_array_equal(moved, learned)
     np.testing.assert_array_equal((before.output_weight != after.output_weight).any(axis=1), learned)

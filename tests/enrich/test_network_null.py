@@ -104,7 +104,7 @@ def model(cells):
 
 def network_p_values(model, cells, sets, *, n_tested):
     """Return p-values of unit 0 of untrained networks that are not among the null ones, (networks, groups, sets)."""
-    genes = sorted(model.recipe_.genes)
+    genes = sorted(model.recipe.genes)
     members = sized_sets(match_sets(sets, genes), GseaSettings(), n_genes=len(genes))[1]
 
     def scores(n, seed):

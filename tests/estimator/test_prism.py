@@ -9,6 +9,7 @@ from scipy import sparse
 import scprism
 from scprism.errors import InputError, PrismError
 from scprism.estimator.load import load
+from scprism.estimator.model import Model
 from scprism.estimator.prism import Prism
 from scprism.explain.directions import contrast_direction, probe_direction
 from scprism.model.forward import encode
@@ -32,7 +33,7 @@ def small(preset="default", **changes):
 
 
 @pytest.fixture(scope="module")
-def model(cells) -> Prism:
+def model(cells) -> Model:
     return small().fit(cells)
 
 
@@ -46,10 +47,10 @@ def test_embedding_has_a_row_a_cell_and_a_column_a_unit(model, z):
 
 
 def test_embedding_is_the_networks_output_on_normalised_counts_by_hand(model, cells, z):
-    counts = np.asarray(cells[:, list(model.recipe_.genes)].X.toarray(), dtype=np.float64)
-    library = counts.sum(axis=1, keepdims=True) / model.recipe_.share.sum()
+    counts = np.asarray(cells[:, list(model.recipe.genes)].X.toarray(), dtype=np.float64)
+    library = counts.sum(axis=1, keepdims=True) / model.recipe.share.sum()
     x = np.log1p(1e4 * counts / library)
-    w = model.weights_
+    w = model.weights
     h = np.log1p(np.exp(x @ w.hidden_weight.T + w.hidden_bias))
     np.testing.assert_allclose(z, h @ w.latent_weight.T + w.latent_bias, atol=1e-4)
 
@@ -84,10 +85,10 @@ def test_embedding_follows_the_order_of_the_cells(model, cells, z, rng):
 
 
 def test_chunks_do_not_change_the_embedding(model, cells, z):
-    query = open_query(cells, model.recipe_, model.config_)
+    query = open_query(cells, model.recipe, model.config)
     chunks = list(query.chunks(size=7))
     assert [len(range(cells.n_obs)[chunk.rows]) for chunk in chunks[:-1]] == [7] * (cells.n_obs // 7)
-    np.testing.assert_allclose(embed_cells(model.weights_, chunks, fill=query.fill), z, atol=1e-6)
+    np.testing.assert_allclose(embed_cells(model.weights, chunks, fill=query.fill), z, atol=1e-6)
 
 
 def test_same_seed_same_model_bit_for_bit(cells, model):
@@ -98,33 +99,32 @@ def test_saved_model_embeds_bit_for_bit_alike(model, cells, z, tmp_path):
     model.save(tmp_path / "model")
     again = load(tmp_path / "model")
     np.testing.assert_array_equal(again.embed(cells), z)
-    assert again.config_ == model.config_
+    assert again.config == model.config
 
 
 def test_denoised_values_are_log_counts_per_million_of_the_recipes_genes(model, cells):
     values = model.denoise(cells)
     per_million = np.expm1(values.astype(np.float64))
-    assert values.shape == (120, len(model.recipe_.genes))
-    np.testing.assert_allclose(per_million.sum(axis=1), 1e6 * model.recipe_.share.sum(), rtol=1e-4)
+    assert values.shape == (120, len(model.recipe.genes))
+    np.testing.assert_allclose(per_million.sum(axis=1), 1e6 * model.recipe.share.sum(), rtol=1e-4)
 
 
 def test_denoised_values_are_adjusted_by_default_and_decoded_where_asked(model, cells):
-    decoded = denoised(model.weights_, model.embed(cells), recipe=model.recipe_, config=model.config_)
+    decoded = denoised(model.weights, model.embed(cells), recipe=model.recipe, config=model.config)
     np.testing.assert_array_equal(model.denoise(cells, adjust=False), decoded)
     np.testing.assert_array_equal(model.denoise(cells), model.denoise(cells, adjust=True))
-    counts = cells[:, list(model.recipe_.genes)].X.toarray()
+    counts = cells[:, list(model.recipe.genes)].X.toarray()
     by_gene = [np.expm1(values.astype(np.float64)).mean(axis=0) for values in (decoded, model.denoise(cells))]
-    target = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0) * 1e6 * model.recipe_.share.sum()
+    target = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0) * 1e6 * model.recipe.share.sum()
     off = [np.abs(np.log(level / target))[counts.sum(axis=0) > 100].max() for level in by_gene]
     assert off[1] < 0.3 * off[0]
 
 
 @pytest.mark.parametrize("likelihood", ["poisson_counts", "negative_binomial"])
 def test_denoised_values_are_log_counts_per_million_under_every_count_likelihood(cells, likelihood):
-    trained = small(likelihood=likelihood, learning_rate=1e-2, input_dropout=0.0, penalty_weight=0.0)
-    trained.max_epochs = 60
-    trained.fit(cells)
-    counts = cells[:, list(trained.recipe_.genes)].X.toarray()
+    settings = {"likelihood": likelihood, "learning_rate": 1e-2, "input_dropout": 0.0, "penalty_weight": 0.0}
+    trained = small(**settings).set_params(max_epochs=60).fit(cells)
+    counts = cells[:, list(trained.recipe.genes)].X.toarray()
     per_million = 1e6 * counts.sum(axis=0) / cells.X.sum()
     decoded = np.expm1(trained.denoise(cells).astype(np.float64)).mean(axis=0)
     assert np.corrcoef(np.log1p(decoded), np.log1p(per_million))[0, 1] > 0.98
@@ -133,17 +133,15 @@ def test_denoised_values_are_log_counts_per_million_under_every_count_likelihood
 
 def test_denoising_with_the_paper_preset_keeps_each_genes_level(cells):
     paper = small("paper", optimiser="adam", learning_rate=0.01).fit(cells)
-    paper.config_ = dataclasses.replace(paper.config_)
-    trained = Prism(dataclasses.replace(paper.config_, max_epochs=150, check_every=1, patience=150), rng=0).fit(cells)
-    counts = cells[:, list(trained.recipe_.genes)].X.toarray()
+    trained = Prism(dataclasses.replace(paper.config, max_epochs=150, check_every=1, patience=150), rng=0).fit(cells)
+    counts = cells[:, list(trained.recipe.genes)].X.toarray()
     log_cpm = np.log1p(1e6 * counts / cells.X.sum(axis=1))
     assert np.corrcoef(trained.denoise(cells).mean(axis=0), np.asarray(log_cpm).mean(axis=0))[0, 1] > 0.95
 
 
 def test_labels_come_back_to_their_own_cells(cells):
-    model = small(learning_rate=1e-2, input_dropout=0.0)
-    model.max_epochs = 60
-    calls = model.fit(cells).label(cells, reference=cells, labels="cell_type")
+    trainer = small(learning_rate=1e-2, input_dropout=0.0).set_params(max_epochs=60)
+    calls = trainer.fit(cells).label(cells, reference=cells, labels="cell_type")
     assert (calls["label"].to_numpy() == cells.obs["cell_type"].to_numpy()).mean() > 0.9
     assert list(calls.index) == list(cells.obs_names)
 
@@ -151,7 +149,7 @@ def test_labels_come_back_to_their_own_cells(cells):
 def test_explanation_has_a_map_for_each_group_and_for_all(model, cells):
     why = model.explain(cells, groupby="cell_type", method="plain")
     assert why.groups == ("type_0", "type_1", "type_2", "all")
-    assert why.signed.shape == (4, 6, len(model.recipe_.genes))
+    assert why.signed.shape == (4, 6, len(model.recipe.genes))
     assert why.n_cells.tolist() == [*cells.obs["cell_type"].value_counts().sort_index(), 120]
     mean = np.tensordot(why.n_cells[:3] / 120, why.signed[:3], axes=1)
     np.testing.assert_allclose(why.signed[3], mean, atol=1e-6)
@@ -161,7 +159,7 @@ def test_explanation_has_a_map_for_each_group_and_for_all(model, cells):
 def test_deeplift_is_relative_to_its_baseline(model, cells, baseline):
     # completeness: a unit's attributions sum to its mean activation less that of the baseline
     why = model.explain(cells, method="deeplift", baseline=baseline)
-    w, x0 = model.weights_, model.recipe_.mean if baseline == "mean" else np.zeros(len(model.recipe_.genes))
+    w, x0 = model.weights, model.recipe.mean if baseline == "mean" else np.zeros(len(model.recipe.genes))
     z0 = np.log1p(np.exp(w.hidden_weight @ x0 + w.hidden_bias)) @ w.latent_weight.T + w.latent_bias
     assert why.baseline.startswith({"mean": "the mean of the cells", "zero": "zero expression"}[baseline])
     np.testing.assert_allclose(why.signed[0].sum(axis=1), model.embed(cells).mean(axis=0) - z0, atol=1e-4)
@@ -185,7 +183,7 @@ def test_a_contrast_of_groups_is_explained_up_to_how_far_they_lie_apart(model, c
     why = model.explain(cells, groupby="cell_type", directions=directions)
     assert why.units == ("type_0 - rest", "type_1")
     along = pd.DataFrame(z @ np.transpose(rows), index=cells.obs["cell_type"].astype(str)).groupby(level=0).mean()
-    baseline = encode(model.weights_, np.zeros((1, len(model.recipe_.genes)), np.float32)) @ np.transpose(rows)
+    baseline = encode(model.weights, np.zeros((1, len(model.recipe.genes)), np.float32)) @ np.transpose(rows)
     for group in along.index:
         sums = why.signed[why.groups.index(group)].sum(axis=1)
         np.testing.assert_allclose(sums, along.loc[group] - baseline[0], atol=1e-4)
@@ -215,10 +213,7 @@ def test_released_code_gives_the_first_unit_the_plain_gradient(cells):
 
 
 def load_with(model, **changes):
-    twin = Prism(model.config_)
-    twin.config_, twin.recipe_, twin.weights_ = model.config_, model.recipe_, model.weights_
-    twin.config_ = dataclasses.replace(model.config_, **changes)
-    return twin
+    return dataclasses.replace(model, config=dataclasses.replace(model.config, **changes))
 
 
 @pytest.mark.parametrize("preset", ["paper", "as_released"])
@@ -236,13 +231,13 @@ def test_integrated_values_train_a_model(cells):
         PRESETS["as_released"], normalise="none", hidden_size=8, bottleneck_size=4, max_epochs=2
     )
     model = Prism(dataclasses.replace(config, min_max_count=0.5), rng=0).fit(corrected)
-    assert model.recipe_.mean.min() < 0
+    assert model.recipe.mean.min() < 0
     with pytest.raises(InputError, match="Corrected expression must not be negative here"):
         Prism(dataclasses.replace(config, negative_values="refuse", min_max_count=0.5), rng=0).fit(corrected)
 
 
 def test_an_untrained_model_says_what_to_do(cells):
-    with pytest.raises(PrismError, match="not trained yet. Call `fit"):
+    with pytest.raises(PrismError, match="not trained yet and has no 'embed'. `fit` returns"):
         Prism().embed(cells)
 
 
@@ -283,8 +278,8 @@ def test_public_names_are_those_of_the_design():
 def test_a_stratified_split_has_a_setting(cells, monkeypatch):
     seen = []
     monkeypatch.setattr("scprism.estimator.prism.fit_network", lambda _, training, **__: seen.append(training.strata))
-    monkeypatch.setattr(Prism, "learned", lambda self, *_: self)
-    small(stratify="cell_type").fit(cells)
+    with pytest.raises(AttributeError):
+        small(stratify="cell_type").fit(cells)  # nothing was trained
     assert len(set(zip(seen[0], cells.obs["cell_type"], strict=True))) == cells.obs["cell_type"].nunique() == 3
     with pytest.raises(InputError, match="got 'cel_type'. Closest: 'cell_type'"):
         small(stratify="cel_type").fit(cells)

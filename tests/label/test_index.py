@@ -1,5 +1,6 @@
 """The reference index beside a model."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -57,8 +58,8 @@ def test_an_index_warns_of_a_query_with_gaps(model, cells):
 
 
 def test_cells_without_a_label_are_not_in_the_index(model, cells):
-    assert len(model.index_["cell_type"].latent) == cells.n_obs
-    assert len(model.index_["half"].latent) == cells.n_obs - 100
+    assert len(model.labels_known["cell_type"].latent) == cells.n_obs
+    assert len(model.labels_known["half"].latent) == cells.n_obs - 100
 
 
 def test_the_index_holds_neither_counts_nor_cell_names(folder, cells):
@@ -101,15 +102,15 @@ def test_an_index_that_is_none_is_refused(folder, text):
         load(folder)
 
 
-def test_training_again_forgets_the_index(model, cells, tmp_path):
-    model.save(tmp_path / "model")
-    again = load(tmp_path / "model")
-    again.genes, again.organism, again.max_epochs = "all", "human", 1
-    assert again.fit(cells).index_ == {}
+def test_learning_labels_leaves_the_model_as_it_was(model, cells):
+    bare = dataclasses.replace(model, labels_known={})
+    learned = bare.index(cells, labels="cell_type")
+    assert (dict(bare.labels_known), list(learned.labels_known)) == ({}, ["cell_type"])
+    assert learned.fingerprint == model.fingerprint
 
 
 def test_without_index_and_reference_the_message_says_what_to_do(cells, model):
-    bare = Prism(model.config_).learned(_fitted(model), model.config_)
+    bare = dataclasses.replace(model, labels_known={})
     with pytest.raises(InputError, match="no reference index. Give labelled cells .* scprism index MODEL"):
         bare.label(cells)
 
@@ -129,9 +130,3 @@ def test_a_reference_needs_its_column(model, cells):
 def test_an_index_needs_a_trained_model(cells):
     with pytest.raises(scprism.PrismError, match="not trained yet"):
         Prism().index(cells, labels="cell_type")
-
-
-def _fitted(model):
-    from scprism.train.fit import Fitted
-
-    return Fitted(model.recipe_, model.weights_, model.log_, model.summary_)

@@ -23,7 +23,7 @@ def model(cells):
 
 @pytest.fixture
 def query(cells, model):
-    return open_query(cells, model.recipe_, model.config_)
+    return open_query(cells, model.recipe, model.config)
 
 
 def test_foreign_versions_have_fewer_molecules_or_genes(query):
@@ -47,14 +47,14 @@ def test_foreign_versions_fill_the_genes_they_leave_out(query):
 
 def test_a_model_knows_the_cells_again_that_it_was_not_trained_on(cells, model, query):
     marks = [mark for chunk in query.chunks() for mark in cell_marks(chunk.inputs)]
-    unseen = model.summary_["unseen_cells"]
-    assert len(unseen) == model.summary_["n_validation"] + model.summary_["n_test"] == 30
+    unseen = model.summary["unseen_cells"]
+    assert len(unseen) == model.summary["n_validation"] + model.summary["n_test"] == 30
     assert set(unseen) <= set(marks)
     assert len(set(marks)) == cells.n_obs
 
 
 def test_marks_ignore_the_genes_order_in_the_file(cells, model, query):
-    turned = open_query(cells[:, ::-1].copy(), model.recipe_, model.config_)
+    turned = open_query(cells[:, ::-1].copy(), model.recipe, model.config)
     marks = [[mark for chunk in q.chunks() for mark in cell_marks(chunk.inputs)] for q in (query, turned)]
     assert marks[0] == marks[1]
 

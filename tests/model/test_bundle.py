@@ -20,7 +20,7 @@ def bundle(request, rng):
     moments = {name: rng.random(4) for name in ("mean", "spread", "share")}
     recipe = Recipe(("a", "b", "c", "d"), "mouse", "per_cell", 1e4, "recipe", "refuse", n_cells=9, **moments)
     log = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.1 + 0.2, 1 / 3]})
-    return Bundle("custom", config, recipe, weights, log, {"seed": 0, "test_loss": 1 / 3})
+    return Bundle(config, recipe, weights, log, {"seed": 0, "test_loss": 1 / 3})
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_everything_comes_back_to_the_bit(bundle, folder):
     assert again.weights.fingerprint() == bundle.weights.fingerprint()
     assert (again.weights.log_dispersion is None) == (bundle.config.likelihood == "multinomial")
     assert again.recipe.to_json() == bundle.recipe.to_json()
-    assert (again.config, again.summary, again.preset) == (bundle.config, bundle.summary, bundle.preset)
+    assert (again.config, again.summary, again.asked) == (bundle.config, bundle.summary, bundle.asked)
     pd.testing.assert_frame_equal(again.log, bundle.log, check_exact=True)
 
 
@@ -112,7 +112,7 @@ def flip_weight(folder):
         ),
         pytest.param(
             lambda f: edit(f, lambda r: r.update(schema_version=99)),
-            "schema version 99, this scprism reads up to 1.* Upgrade",
+            "schema version 99, this scprism reads up to 2.* Upgrade",
             id="newer",
         ),
         pytest.param(

@@ -53,7 +53,7 @@ def test_a_layer_called_raw_comes_before_raw():
 
 
 def test_an_unknown_layer_is_refused_with_the_layers_there():
-    with pytest.raises(InputError, match=r"no layer 'count'.*'spliced' \(the layers\), 'raw' for .raw, None for .X"):
+    with pytest.raises(InputError, match=r"no layer 'count'.*'spliced' \(the layers\), 'raw' for .raw, 'X' for .X"):
         find_counts(with_counts_in(layer="spliced", raw=True), layer="count")
 
 

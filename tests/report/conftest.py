@@ -14,6 +14,7 @@ import pytest
 from anndata import AnnData
 
 from scprism.explain.explanation import Explanation
+from scprism.model.asked import Asked
 from scprism.model.config import Config
 from scprism.query.align import Alignment
 from scprism.report.page import write_report
@@ -83,13 +84,13 @@ def words(text: str) -> str:
 
 @dataclass
 class FakeModel:
-    """What the page asks of a fitted Prism."""
+    """What the page asks of a model."""
 
-    preset: Any
-    config_: Config
-    recipe_: Any
-    log_: pd.DataFrame
-    summary_: dict[str, Any]
+    asked: Asked
+    config: Config
+    recipe: Any
+    log: pd.DataFrame
+    summary: dict[str, Any]
     coverage: pd.DataFrame
     reference: np.ndarray
     fingerprint: str = "f00d"
@@ -202,11 +203,11 @@ def results(labels: pd.DataFrame, enrichment: pd.DataFrame, explanation: Explana
         }
     )
     model = FakeModel(
-        preset="default",
-        config_=Config(bottleneck_size=3, hidden_size=77, standardise_latent=False),
-        recipe_=SimpleNamespace(genes=GENES, organism="mouse"),
-        log_=log,
-        summary_=summary,
+        asked=Asked(preset="default"),
+        config=Config(bottleneck_size=3, hidden_size=77, standardise_latent=False),
+        recipe=SimpleNamespace(genes=GENES, organism="mouse"),
+        log=log,
+        summary=summary,
         coverage=coverage,
         reference=rng.normal(size=(4, 3)).astype(np.float32),
     )

@@ -42,7 +42,7 @@ def plane() -> pd.DataFrame:
 
 
 def test_training_lines_are_the_log_and_the_best_epoch_is_marked(results):
-    log = results.model.log_
+    log = results.model.log
     ax = plot_training(log, best_epoch=2)
     train, validation, best = ax.get_lines()
     assert train.get_ydata().tolist() == log["train_loss"].tolist()
@@ -88,7 +88,7 @@ def test_histogram_counts_units_with_no_set_too(enrichment):
 
 def test_figures_draw_on_the_axes_they_are_given(results, labels, enrichment, plane):
     for plot, table in (
-        (plot_training, results.model.log_),
+        (plot_training, results.model.log),
         (plot_confidence, labels),
         (plot_pathways, enrichment),
         (plot_sets_per_unit, enrichment),

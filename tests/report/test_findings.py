@@ -16,8 +16,8 @@ def test_low_coverage_is_warned_of_once(results, written):
 def test_dead_units_unfinished_training_and_inexact_attributions_are_warned_of(results, written):
     results.embedding[:, 1] = 2.0
     results.model.reference[:, 1] = 2.0
-    results.model.config_ = replace(results.model.config_, max_epochs=3)
-    results.model.summary_["best_epoch"] = 3
+    results.model.config = replace(results.model.config, max_epochs=3)
+    results.model.summary["best_epoch"] = 3
     results.explanation = replace(results.explanation, completeness_error=0.25)
     page = written(results)
     text = page.text["summary"]

@@ -50,7 +50,7 @@ def test_each_count_has_one_colour_of_the_scale(enrichment):
 
 
 def test_training_curve_is_the_log_with_its_best_epoch(results):
-    train, validation, best = training_figure(results.model.log_, best_epoch=2).data
+    train, validation, best = training_figure(results.model.log, best_epoch=2).data
     assert list(train.y) == [3.0, 2.0, 1.5]
     assert list(validation.y) == [3.5, 2.5, 2.75]
     assert (list(best.x), list(best.y)) == ([2], [2.5])

@@ -34,7 +34,7 @@ def test_summary_says_what_was_trained_on_what(page):
 
 def test_an_adapted_model_is_said_to_be_one(page, results, written):
     assert "adapted" not in page.text["summary"]
-    results.model.summary_["adapted_from"] = {"n_query": 800, "part": "input"}
+    results.model.summary["adapted_from"] = {"n_query": 800, "part": "input"}
     text = written(results).text["summary"]
     assert "It was then adapted to 800 cells without their labels (part: input)" in text
 

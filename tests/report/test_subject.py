@@ -63,7 +63,7 @@ def test_projection_is_that_of_the_settings(results, projection, name):
     # row 14 of the table in method.md: the paper shows UMAP, its released code draws t-SNE
     cells = AnnData(np.zeros((20, 1), dtype=np.float32))
     subject = SimpleNamespace(
-        model=SimpleNamespace(config_=replace(results.model.config_, projection=projection)),
+        model=SimpleNamespace(config=replace(results.model.config, projection=projection)),
         embedding=np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32),
         cells=cells,
         labels=None,

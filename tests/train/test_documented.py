@@ -35,7 +35,7 @@ def test_tensorboard_shows_the_losses_of_each_epoch(ref, tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     run_code_with("SummaryWriter", ref=ref)
-    log = scprism.Prism(rng=0).fit(ref).log_
+    log = scprism.Prism(rng=0).fit(ref).log
     for part in ("train", "validation"):
         shown = EventAccumulator(str(tmp_path / "runs" / "first" / f"loss_{part}")).Reload().Scalars("loss")
         assert [point.step for point in shown] == log["epoch"].tolist()
@@ -45,7 +45,5 @@ def test_tensorboard_shows_the_losses_of_each_epoch(ref, tmp_path, monkeypatch):
 def test_a_run_goes_on_from_its_checkpoint_in_python_too(ref, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model, again = (run_code_with("Checkpoint(", ref=ref)["model"] for _ in range(2))
-    assert again.weights_.fingerprint() == model.weights_.fingerprint()
-    assert (
-        again.log_["seconds"][0] == model.log_["seconds"][0]
-    )  # the second began where the first had left a checkpoint
+    assert again.weights.fingerprint() == model.weights.fingerprint()
+    assert again.log["seconds"][0] == model.log["seconds"][0]  # the second began where the first had left a checkpoint

@@ -1,6 +1,6 @@
 """Null explanations: what each kind keeps of the model and the data, and what it takes away."""
 
-import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -28,8 +28,8 @@ def test_untrained_null_is_the_explanation_by_a_network_before_training(model, c
     rng = np.random.default_rng(3).spawn(1)[0]
     found = null_explanations(model, cells, nulls=Nulls(n=2, absolute=True), groupby="cell_type", method=method, rng=3)
     for null in found:
-        before = copy.copy(model)
-        before.weights_ = to_weights(build_autoencoder(model.config_, n_genes=len(model.recipe_.genes), rng=rng))
+        weights = to_weights(build_autoencoder(model.config, n_genes=len(model.recipe.genes), rng=rng))
+        before = dataclasses.replace(model, weights=weights)
         expected = before.explain(cells, groupby="cell_type", method=method)
         np.testing.assert_allclose(null.signed, expected.signed, rtol=1e-5, atol=1e-7)
         np.testing.assert_allclose(null.absolute, expected.absolute, rtol=1e-5, atol=1e-7)
@@ -51,12 +51,12 @@ def test_gene_shuffled_nulls_train_on_genes_that_have_nothing_in_common(model, c
     assert len({model.fingerprint, *(null.fingerprint for null in found)}) == 3
     assert all(config.max_epochs == 2 and config.bottleneck_size == 6 for _, config in seen)
     # Genes of one program go together in the reference (correlation 0.24) and no longer do when shuffled.
-    program = cells.var["program_0"].loc[list(model.recipe_.genes)].to_numpy()
+    program = cells.var["program_0"].loc[list(model.recipe.genes)].to_numpy()
     pairs = np.triu_indices(program.sum(), 1)
     shuffled = seen[0][0].inputs.toarray()
     assert abs(np.corrcoef(shuffled[:, program].T)[pairs].mean()) < 4.5 / np.sqrt(len(pairs[0]) * cells.n_obs)
-    np.testing.assert_allclose(shuffled.mean(axis=0), model.recipe_.mean, rtol=1e-5)
-    np.testing.assert_allclose(shuffled.std(axis=0), model.recipe_.spread, rtol=1e-4)
+    np.testing.assert_allclose(shuffled.mean(axis=0), model.recipe.mean, rtol=1e-5)
+    np.testing.assert_allclose(shuffled.std(axis=0), model.recipe.spread, rtol=1e-4)
 
 
 def test_permuted_labels_keep_the_network_and_the_sizes_of_groups(model, cells):
@@ -72,7 +72,7 @@ def test_permuted_labels_keep_the_network_and_the_sizes_of_groups(model, cells):
 
 
 def test_no_untrained_null_starts_where_the_model_of_the_same_seed_did(model, cells):
-    start = to_weights(build_autoencoder(model.config_, n_genes=len(model.recipe_.genes), rng=np.random.default_rng(0)))
+    start = to_weights(build_autoencoder(model.config, n_genes=len(model.recipe.genes), rng=np.random.default_rng(0)))
     nulls = null_explanations(model, cells, nulls=Nulls(n=3), rng=0)
     assert start.fingerprint() not in {null.fingerprint for null in nulls}
 

@@ -13,7 +13,7 @@ from scprism.explain.decoder import decoder_map
 from scprism.model.config import Config
 from scprism.model.weights import Weights
 from scprism.query.view import Query
-from scprism.trust.networks import SeenCells, View, unit_maps, view_network
+from scprism.trust.networks import NetworkView, SeenCells, unit_maps, view_network
 from scprism.types import FloatArray, PathLike
 
 __all__ = ["Change", "change_of", "unit_changes", "weight_changes", "write_change"]
@@ -34,7 +34,7 @@ class Change:
         Mean loss of held-out cells, ``before`` and ``after``; rows ``query`` and, if there was one, ``reference``.
     units
         A row a unit. ``map_cosine``: between what genes explain the unit over the query, before and after
-        (`Prism.explain` with the model's own method). ``activation_correlation``: Pearson's, over the query's cells.
+        (`Model.explain` with the model's own method). ``activation_correlation``: Pearson's, over the query's cells.
         ``decoded_cosine``: between what the unit adds to the output's genes. ``same``: map and activation are the same
         unit's, both at least 0.9; explanations and the names of pathways carry over to such units alone.
     weights
@@ -92,7 +92,7 @@ def weight_changes(before: Weights, after: Weights) -> pd.DataFrame:
     return pd.DataFrame({"relative_change": rows})
 
 
-def unit_changes(before: View, after: View, *, decoded: tuple[FloatArray, FloatArray]) -> pd.DataFrame:
+def unit_changes(before: NetworkView, after: NetworkView, *, decoded: tuple[FloatArray, FloatArray]) -> pd.DataFrame:
     """Return for each unit how alike it is before and after, as in `Change.units`.
 
     `decoded` has what each unit adds to the output, before and after, (units, genes).

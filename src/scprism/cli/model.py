@@ -1,7 +1,7 @@
 """The commands that make models and describe them."""
 
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -9,6 +9,9 @@ from scprism.cli import options as o
 from scprism.cli.app import app
 from scprism.cli.console import say, training_progress
 from scprism.cli.search import write_search
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["adapt", "fit", "info", "tune"]
 
@@ -46,16 +49,16 @@ def fit(
         known_labels(cells, column)  # a wrong name is said before the training
     try:
         with training_progress(model.config.max_epochs) as on_epoch:
-            model.fit(cells, on_epoch=on_epoch, checkpoint=checkpoint)
+            trained = model.fit(cells, on_epoch=on_epoch, checkpoint=checkpoint)
         if labels:
-            model.index(cells, labels=labels)
-        model.save(out)
+            trained = trained.index(cells, labels=labels)
+        trained.save(out)
     except KeyboardInterrupt:
         if checkpoint.path.exists():
             say(f"interrupted; the same command with --resume goes on from {checkpoint.path}")
         raise
     checkpoint.path.unlink(missing_ok=True)
-    say(f"model: {out}, test loss {model.summary_['test_loss']:.6g}")
+    say(f"model: {out}, test loss {trained.summary['test_loss']:.6g}")
 
 
 @app.command(epilog="Example: scprism tune reference.h5ad --out model --trials 40 --jobs 2")
@@ -115,10 +118,11 @@ def tune(
         jobs=jobs,
     ).resolved(model.config)
     cells = o.read(reference, layer=layer)
-    table = model.tune(cells, search=search, on_trial=lambda number, loss: say(f"  trial {number}: loss {loss:.6g}"))
-    model.save(out)
+    trained = model.tune(cells, search=search, on_trial=lambda number, loss: say(f"  trial {number}: loss {loss:.6g}"))
+    table = cast("pd.DataFrame", trained.trials)
+    trained.save(out)
     write_search(out, table, search=search, rng=rng)
-    say(f"model: {out}, test loss {model.summary_['test_loss']:.6g}, best of {len(table)} trials")
+    say(f"model: {out}, test loss {trained.summary['test_loss']:.6g}, best of {len(table)} trials")
 
 
 @app.command(epilog="Example: scprism adapt model query.h5ad --out adapted --reference reference.h5ad")
@@ -151,17 +155,15 @@ def adapt(
     from scprism.adaptation.change import write_change
     from scprism.estimator.load import load
 
-    prism = load(model)
-    prism.device, prism.min_coverage = device, min_coverage
+    known_model = load(model)
     cells = o.read(query, layer=layer)
     known = None if reference is None else o.read(reference, layer=None)
     adapted, change = train_further(
-        prism,
-        cells,
-        reference=known,
+        known_model,
+        known_model.view(cells, layer=layer, organism=o.organism(organism), min_coverage=min_coverage),
+        reference=None if known is None else known_model.view(known, min_coverage=min_coverage),
         part=cast("Any", part),
-        layer=layer,
-        organism=o.organism(organism),
+        device=device,
         rng=rng,
     )
     adapted.save(out)

@@ -112,7 +112,7 @@ def enrich(
         )
         table = enrich_against(record, sets, nulls, scores=ranked_by, rng=rng, threads=threads)
     else:
-        recipe = None if model is None else load(model).recipe_
+        recipe = None if model is None else load(model).recipe
         mean = None if recipe is None else pd.Series(recipe.mean, index=list(recipe.genes))
         settings = GseaSettings(null=cast("Any", null), expression=mean)
         table = test_sets(record, sets, scores=ranked_by, settings=settings, rng=rng, threads=threads)
@@ -161,18 +161,17 @@ def report(
     from scprism.trust.table import read_trust
 
     prism, cells = load(model), o.read(query, layer=query_layer)
-    prism.layer, prism.min_coverage = layer, min_coverage
+    view = prism.view(cells, layer=query_layer, min_coverage=min_coverage)
     write_report(
         out,
         model=prism,
         explanation=read_explanation(explanation),
         enrichment=read_enrichment(enrichment),
-        embedding=prism.embed(cells, layer=query_layer),
-        cells=cells,
+        embedding=view.embed(),
+        cells=view,
         labels=None if labels_file is None else read_labels(labels_file),
         reference=None if reference is None else o.read(reference, layer=layer),
         reference_labels=labels,
         trust=None if trust is None else read_trust(trust),
-        layer=query_layer,
     )
     say(f"report: {out.resolve()}")

@@ -15,7 +15,7 @@ from scprism.explain.explanation import write_explanation
 from scprism.label.labels import known_labels
 from scprism.query.align import coverage_summary
 from scprism.query.files import write_embedding, write_labels
-from scprism.read.counts import checked_counts
+from scprism.read.checked import check_cells
 from scprism.report.page import write_report
 from scprism.train.loop import EpochRecord
 from scprism.types import PathLike
@@ -66,47 +66,47 @@ def run_path(
     known_labels(reference, labels)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PrismWarning)
-        # a query that cannot be read is known before a model is trained for it
-        where = model.layer if query_layer is None else query_layer
-        checked_counts(query, layer=where, integers=model.config.normalise != "none")
+        # data that cannot be read are known before a model is trained
+        integers = model.config.normalise != "none"
+        known = check_cells(reference, layer=model.layer, integers=integers)
+        foreign = check_cells(query, layer=model.layer if query_layer is None else query_layer, integers=integers)
         watch.on_step("training")
-        model.fit(reference, on_epoch=watch.on_epoch)
-        watch.on_step(f"  {model.summary_['n_epochs']} epochs in {model.summary_['seconds']:.1f} s")
+        trained = model.fit(known, on_epoch=watch.on_epoch)
+        watch.on_step(f"  {trained.summary['n_epochs']} epochs in {trained.summary['seconds']:.1f} s")
         watch.on_step("embedding and labelling")
-        embedding = model.embed(query, layer=query_layer)
-        model.index(reference, labels=labels)
-        has_all = model.align(query, layer=query_layer).share_of_genes == 1
-        seen_alike = None if has_all else reference  # the index holds cells with all of the model's genes
-        calls = model.label(query, reference=seen_alike, labels=labels, layer=query_layer)
-        known = model.embed(reference)
-        watch.on_step(f"  {coverage_summary(model.align(query, layer=query_layer))}")
+        reference_view, view = trained.view(known), trained.view(foreign)
+        trained = trained.index(reference_view, labels=labels)
+        reference_view, view = trained.view(reference_view), trained.view(view)
+        has_all = view.query.alignment.share_of_genes == 1
+        # the index holds cells with all of the model's genes
+        calls = view.label(reference=None if has_all else reference_view, labels=labels)
+        watch.on_step(f"  {coverage_summary(view.query.alignment)}")
         watch.on_step("explaining")
-        explanation = model.explain(query, groupby=calls["label"], layer=query_layer)
+        explanation = view.explain(groupby=calls["label"])
         watch.on_step("testing gene sets")
-        sets = gene_sets("hallmark", organism=model.recipe_.organism)
+        sets = gene_sets("hallmark", organism=trained.organism)
         pathways = enrich(explanation, sets, rng=model.rng)
     messages = list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, PrismWarning)))
     for message in messages:
         warnings.warn(message, PrismWarning, stacklevel=2)
     watch.on_step("writing")
     folder = Path(out)
-    model.save(folder / "model")
-    write_embedding(folder / "reference.h5ad", known, cells=reference, fingerprint=model.fingerprint)
-    write_embedding(folder / "embedding.h5ad", embedding, cells=query, fingerprint=model.fingerprint)
+    trained.save(folder / "model")
+    write_embedding(folder / "reference.h5ad", reference_view.embed(), cells=reference, fingerprint=trained.fingerprint)
+    write_embedding(folder / "embedding.h5ad", view.embed(), cells=query, fingerprint=trained.fingerprint)
     write_labels(folder / "labels.csv", calls)
     write_explanation(explanation, folder / "explanation.h5ad")
     write_enrichment(pathways, folder / "enrichment.tsv")
     write_report(
         folder / "report.html",
-        model=model,
+        model=trained,
         explanation=explanation,
         enrichment=pathways,
-        embedding=embedding,
-        cells=query,
+        embedding=view.embed(),
+        cells=view,
         labels=calls,
-        reference=reference,
+        reference=reference_view,
         reference_labels=labels,
         messages=messages,
-        layer=query_layer,
     )
     return folder / "report.html"

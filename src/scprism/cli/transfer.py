@@ -42,19 +42,17 @@ def embed(
         msg = "`--adjust` and `--no-adjust` are about denoised expression, which was not asked for. Add --denoise."
         raise InputError(msg)
     prism, cells = load(model), o.read(query, layer=layer)
-    organism_ = o.organism(organism)
-    latent = prism.embed(cells, layer=layer, organism=organism_, min_coverage=min_coverage)
-    values = None
-    if denoise:
-        values = prism.denoise(cells, adjust=adjust, layer=layer, organism=organism_, min_coverage=min_coverage)
+    view = prism.view(cells, layer=layer, organism=o.organism(organism), min_coverage=min_coverage)
+    latent = view.embed()
+    values = view.denoise(adjust=adjust) if denoise else None
     write_embedding(
         out,
         latent,
         cells=cells,
         fingerprint=prism.fingerprint,
         denoised=values,
-        genes=prism.recipe_.genes,
-        adjusted=denoise and is_adjusted(prism.recipe_, prism.config_, adjust=adjust),
+        genes=prism.genes,
+        adjusted=denoise and is_adjusted(prism.recipe, prism.config, adjust=adjust),
     )
     say(f"embedding: {out}, {latent.shape[0]:,} cells × {latent.shape[1]} units")
 
@@ -73,7 +71,7 @@ def index(
 
     prism = load(model).index(o.read(reference, layer=layer), labels=labels, layer=layer)
     prism.save(model)
-    say(f"index: {model}, {', '.join(f'{len(r.latent):,} cells of {c}' for c, r in prism.index_.items())}")
+    say(f"index: {model}, {', '.join(f'{len(r.latent):,} cells of {c}' for c, r in prism.labels_known.items())}")
 
 
 @app.command(epilog="Example: scprism label model query.h5ad --reference ref.h5ad --labels cell_type --out labels.csv")

@@ -38,17 +38,16 @@ def trust(
     from scprism.trust.verdict import MAY_BE_NAMED
 
     prism, cells = load(model), o.read(query, layer=query_layer)
-    prism.layer = layer
-    sets = None if gene_sets == "none" else load_sets(gene_sets, organism=prism.recipe_.organism)
+    sets = None if gene_sets == "none" else load_sets(gene_sets, organism=prism.organism)
     known = o.read(reference, layer=layer)
-    say(f"training {refits + 1} networks; the model itself took {prism.summary_['seconds']:.0f} s")
+    say(f"training {refits + 1} networks; the model itself took {prism.summary['seconds']:.0f} s")
     table = assess_units(
         prism,
         cells,
         reference=known,
         groupby=o.groups(groupby),
         sets=sets,
-        settings=TrustSettings(n_refits=refits, layer=query_layer),
+        settings=TrustSettings(n_refits=refits, layer=query_layer, reference_layer=layer),
         rng=rng,
     )
     write_trust(table, out)

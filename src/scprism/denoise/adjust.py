@@ -7,7 +7,7 @@ counts as so many molecules beside the cell's own, as many as predict molecules 
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -109,7 +109,14 @@ def shrunk_to_counts(proportions: FloatArray, counts: sparse.csr_matrix, *, stre
     return result
 
 
-def denoise_query(query: Query, *, weights: Weights, config: Config, adjust: bool | None = None) -> FloatArray:
+def denoise_query(
+    query: Query,
+    *,
+    weights: Weights,
+    config: Config,
+    adjust: bool | None = None,
+    latent: Callable[[], FloatArray] | None = None,
+) -> FloatArray:
     """Return decoded expression as log1p counts per million, float32 (cells, genes of the recipe).
 
     Parameters
@@ -121,6 +128,8 @@ def denoise_query(query: Query, *, weights: Weights, config: Config, adjust: boo
         Adjust to the query as a whole (`learn_adjustment`), so that a cell's values depend on the cells that come with
         it. Genes that the query lacks keep what the model says; the others share what it gives to all of them. None: as
         the settings say, where the model was trained on counts of a cell.
+    latent
+        Returns the latent of the cells, if the caller knows it.
 
     Raises
     ------
@@ -128,8 +137,8 @@ def denoise_query(query: Query, *, weights: Weights, config: Config, adjust: boo
         If values are to be adjusted that are no shares of a cell's molecules.
     """
     if not is_adjusted(query.recipe, config, adjust=adjust):
-        latent = embed_cells(weights, query.chunks(), fill=query.fill)
-        return denoised(weights, latent, recipe=query.recipe, config=config)
+        known = embed_cells(weights, query.chunks(), fill=query.fill) if latent is None else latent()
+        return denoised(weights, known, recipe=query.recipe, config=config)
     adjustment = learn_adjustment(query, weights=weights, config=config)
     present = query.alignment.gene_map.present
     result = np.empty((query.matrix.shape[0], len(present)), dtype=np.float32)

@@ -1,27 +1,41 @@
 """Models from their folders."""
 
-from typing import cast
-
-from scprism.estimator.prism import Prism
+from scprism.estimator.model import Model
 from scprism.label.index import read_index
 from scprism.model.bundle import load_bundle
-from scprism.model.presets import Preset
-from scprism.train.fit import Fitted
 from scprism.types import PathLike
 
 __all__ = ["load"]
 
 
-def load(folder: PathLike) -> Prism:
-    """Return the model that `Prism.save` or `scprism fit` wrote into a folder, with its index of labels if it has one.
+def load(folder: PathLike) -> Model:
+    """Return the model that `Model.save` or `scprism fit` wrote into a folder, as it was saved.
 
     Raises
     ------
     BundleError
         If the folder is not a model, or is truncated, edited or from a newer scprism.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from scprism import Prism, load, make_cells
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, device="cpu", rng=0).fit(make_cells(rng=0))
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     model.save(f"{place}/model")
+    ...     again = load(f"{place}/model")
+    >>> again.fingerprint == model.fingerprint, again.asked == model.asked
+    (True, True)
     """
     bundle = load_bundle(folder)
-    model = Prism(bundle.config if bundle.preset == "custom" else cast("Preset", bundle.preset))
-    model.learned(Fitted(bundle.recipe, bundle.weights, bundle.log, bundle.summary), bundle.config)
-    model.index_ = read_index(folder, fingerprint=model.fingerprint)
-    return model
+    return Model(
+        config=bundle.config,
+        recipe=bundle.recipe,
+        weights=bundle.weights,
+        log=bundle.log,
+        summary=bundle.summary,
+        asked=bundle.asked,
+        labels_known=read_index(folder, fingerprint=bundle.weights.fingerprint()),
+        warnings=bundle.warnings,
+        trials=bundle.trials,
+    )

@@ -1,40 +1,44 @@
-"""Prism: the one user-facing class."""
+"""Prism: what to train, and how; training it gives a `Model`."""
 
+import inspect
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Self
+from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from scprism.denoise.adjust import denoise_query
+from scprism._check import check_choice
+from scprism._warnings import kept_warnings
 from scprism.errors import PrismError
-from scprism.explain.explanation import Explanation
-from scprism.explain.grouping import asked_attribution, explain_query
-from scprism.label.index import write_index
+from scprism.estimator.model import Model
 from scprism.label.labels import known_labels
-from scprism.label.reference import LabelReference
-from scprism.label.transfer import indexed, label_query, learn_labels
-from scprism.model.bundle import Bundle, save_bundle
+from scprism.model.asked import Asked
 from scprism.model.config import Config
 from scprism.model.presets import Preset, resolve_config
 from scprism.prepare.recipe import Recipe
-from scprism.query.align import Alignment, align_genes
-from scprism.query.embed import embed_cells
-from scprism.query.view import Query, open_query
-from scprism.read.counts import checked_counts, find_counts
+from scprism.read.checked import CheckedCells, check_cells
 from scprism.search.search import Search, tune_network
 from scprism.train.batches import TrainingCells
 from scprism.train.checkpoint import Checkpoint
-from scprism.train.fit import Fitted, fit_network, prepare_training
+from scprism.train.fit import fit_network, prepare_training
 from scprism.train.loop import OnEpoch
-from scprism.types import AttributionMethod, Baseline, FloatArray, Organism, PathLike, RNGLike
+from scprism.types import Organism, RNGLike
 
 __all__ = ["Prism"]
 
+SETTINGS = ("genes", "hidden_size", "bottleneck_size", "max_epochs", "min_coverage")
+
+
+class NotTrainedError(PrismError, AttributeError):
+    """A trained model is needed, and there are only the settings of one."""
+
 
 class Prism:
-    """An interpretable autoencoder: learned on one data set, applied unchanged to others.
+    """An interpretable autoencoder that is still to be trained; `fit` returns the trained `Model`.
+
+    It follows scikit-learn's conventions for parameters (`get_params`, `set_params`, ``sklearn.base.clone``); unlike
+    there, `fit` leaves it as it is.
 
     Parameters
     ----------
@@ -55,14 +59,15 @@ class Prism:
     rng
         Seed or generator. Same seed, same data, same machine and threads: same weights, bit for bit.
 
-    Attributes
-    ----------
-    config_, recipe_, weights_
-        What `fit` settled: settings, preparation of cells, network.
-    log_, summary_
-        One row an epoch; seeds, versions, fingerprints, numbers of cells, losses.
-    index_
-        Labelled cells that `index` learned, by the column of their labels.
+    Examples
+    --------
+    >>> from scprism import Prism, make_cells
+    >>> trainer = Prism(genes="all", organism="human", max_epochs=2, device="cpu", rng=0)
+    >>> trainer
+    Prism(genes='all', organism='human', max_epochs=2, device='cpu', rng=0)
+    >>> model = trainer.fit(make_cells(rng=0))
+    >>> model.summary["n_cells"]
+    300
     """
 
     def __init__(
@@ -90,210 +95,125 @@ class Prism:
         self.device = device
         self.rng = rng
 
-    def fit(self, cells: AnnData, *, on_epoch: OnEpoch | None = None, checkpoint: Checkpoint | None = None) -> Self:
+    def __repr__(self) -> str:
+        """Return the parameters that are not the defaults."""
+        defaults = inspect.signature(type(self)).parameters
+        given = {k: v for k, v in self.get_params().items() if v is not defaults[k].default}
+        return f"Prism({', '.join(f'{name}={_short(value)}' for name, value in given.items())})"
+
+    def __getattr__(self, name: str) -> Any:
+        """Say where a model's methods are to who looks for them here."""
+        if name.startswith("_") or name not in {*vars(Model), *Model.__dataclass_fields__}:
+            msg = f"'Prism' has no attribute {name!r}."
+            raise AttributeError(msg)
+        msg = f"This is not trained yet and has no {name!r}. `fit` returns the trained model, which has: model = "
+        raise NotTrainedError(f"{msg}Prism(…).fit(reference), then model.{name}. scprism.load(folder) returns one too.")
+
+    def get_params(self, *, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002  scikit-learn asks with it
+        """Return the parameters by name, as scikit-learn has it."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Set parameters by name, as scikit-learn has it."""
+        for name, value in parameters.items():
+            check_choice("parameter", name, inspect.signature(type(self)).parameters)
+            setattr(self, name, value)
+        return self
+
+    def fit(
+        self,
+        cells: AnnData | CheckedCells,
+        *,
+        on_epoch: OnEpoch | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> Model:
         """Return the model, trained on the raw counts of `cells`, which stay as they are.
 
         `on_epoch` is called with the record of each epoch, for a progress display. `checkpoint` names a file from which
-        an interrupted run can go on; it stays until you delete it. `InputError` or `TrainingError` if the values are
-        not raw counts, the genes cannot be used, or the loss becomes infinite.
+        an interrupted run can go on; it stays until you delete it.
+
+        Raises
+        ------
+        InputError
+            If the values are not raw counts, or the genes cannot be used.
+        TrainingError
+            If the loss becomes infinite.
         """
-        recipe, training = self._prepare(cells)
-        config, rng, device = self.config, self.rng, self.device
-        fitted = fit_network(
-            recipe, training, config=config, rng=rng, device=device, on_epoch=on_epoch, checkpoint=checkpoint
+        config = self.config
+        with kept_warnings() as messages:
+            recipe, training = self._prepare(cells, config)
+            fitted = fit_network(
+                recipe,
+                training,
+                config=config,
+                rng=self.rng,
+                device=self.device,
+                on_epoch=on_epoch,
+                checkpoint=checkpoint,
+            )
+        return Model(
+            config, recipe, fitted.weights, fitted.log, fitted.summary, self._asked(), warnings=tuple(messages)
         )
-        return self.learned(fitted, config)
 
     def tune(
-        self, cells: AnnData, *, search: Search | None = None, on_trial: Callable[[int, float], None] = lambda *_: None
-    ) -> pd.DataFrame:
-        """Return a table of the trials of a search for settings; the model is trained with the best of them.
+        self,
+        cells: AnnData | CheckedCells,
+        *,
+        search: Search | None = None,
+        on_trial: Callable[[int, float], None] = lambda *_: None,
+    ) -> Model:
+        """Return the model trained with the best settings of a search; its `trials` are the search's table.
 
         Arguments, table and errors: `scprism.search.search.tune_network`; what `search` leaves open is the preset's.
         """
-        recipe, training = self._prepare(cells)
         given, chosen = self.config, search or Search()
-        fitted, config, trials = tune_network(
-            recipe, training, config=given, search=chosen, seed=self.rng, device=self.device, on_trial=on_trial
+        with kept_warnings() as messages:
+            recipe, training = self._prepare(cells, given)
+            fitted, config, trials = tune_network(
+                recipe, training, config=given, search=chosen, seed=self.rng, device=self.device, on_trial=on_trial
+            )
+        return Model(
+            config,
+            recipe,
+            fitted.weights,
+            fitted.log,
+            fitted.summary,
+            self._asked(),
+            warnings=tuple(messages),
+            trials=trials,
         )
-        self.learned(fitted, config)
-        return trials
-
-    def embed(
-        self,
-        cells: AnnData,
-        *,
-        layer: str | None = None,
-        organism: Organism | None = None,
-        min_coverage: float | None = None,
-    ) -> FloatArray:
-        """Return the latent, float32 (cells, units), in the order of `cells`; their genes may come in any order.
-
-        Parameters
-        ----------
-        layer
-            Where the counts are; that of the model if not given.
-        organism
-            Organism of `cells`; detected if not given. Another than the model's goes through orthologs.
-        min_coverage
-            Least share of the model's genes that `cells` must have; that of the model's settings if not given.
-        """
-        query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
-        return embed_cells(self.weights_, query.chunks(), fill=query.fill)
-
-    def denoise(
-        self,
-        cells: AnnData,
-        *,
-        adjust: bool | None = None,
-        layer: str | None = None,
-        organism: Organism | None = None,
-        min_coverage: float | None = None,
-    ) -> FloatArray:
-        """Return decoded expression, log1p counts per million, float32 (cells, genes of the recipe, ``recipe_.genes``).
-
-        `adjust` fits it to the totals and the molecules of `cells` (docs/denoise.md), so that a cell's values depend on
-        the others; not given: as the preset says (the default does, the paper's do not). The rest is as in `embed`.
-        """
-        query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
-        return denoise_query(query, weights=self.weights_, config=self.config_, adjust=adjust)
-
-    def index(self, reference: AnnData, *, labels: str | Sequence[str], layer: str | None = None) -> Self:
-        """Return the model with labelled cells learned for `label`; `save` keeps them: latents and labels, no counts.
-
-        `labels` names a column of ``reference.obs``, or several; cells without a label (NaN, "NA", empty) do not vote.
-        """
-        self.index_ = self._learn_labels(reference, labels, layer)
-        return self
-
-    def label(
-        self,
-        cells: AnnData,
-        *,
-        reference: AnnData | None = None,
-        labels: str | None = None,
-        layer: str | None = None,
-        reference_layer: str | None = None,
-        organism: Organism | None = None,
-        min_coverage: float | None = None,
-    ) -> pd.DataFrame:
-        """Return each cell's label by its nearest reference cells and the centres of the labels; index: cell.
-
-        ``confidence`` is the estimated probability that ``label`` is right, ``distance`` the mean distance to the
-        neighbours; ``novel`` are cells that lie farther out than 95 % of the reference's own kind.
-
-        `reference` holds labelled cells, their counts in `reference_layer`; they are seen through the genes that
-        `cells` have. Without it the labelled cells are those of `index`. `labels` is a column of ``reference.obs``, or
-        of the index, where it may be left out if it is the only one.
-        """
-        query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
-        if reference is None:
-            chosen = indexed(self.index_, labels, query=query)
-        else:
-            chosen = indexed(self._learn_labels(reference, labels, reference_layer, seen_as=query), labels)
-        return label_query(query, chosen, weights=self.weights_, names=cells.obs_names, config=self.config_)
-
-    def explain(
-        self,
-        cells: AnnData,
-        *,
-        groupby: "str | pd.Series[str] | None" = None,
-        method: AttributionMethod | None = None,
-        baseline: Baseline | None = None,
-        reference: AnnData | None = None,
-        directions: pd.DataFrame | None = None,
-        layer: str | None = None,
-        organism: Organism | None = None,
-        min_coverage: float | None = None,
-    ) -> Explanation:
-        """Return which genes drive each unit, per group of cells and for all of them.
-
-        Parameters
-        ----------
-        groupby
-            Column of ``cells.obs``, or a Series of groups indexed by cell. There is always the group ``"all"``.
-        method, baseline
-            Attribution method; whether attributions say what a cell's expression adds to a unit (``"zero"``), or what
-            its difference from the mean training cell adds (``"mean"``). Those of the preset if not given.
-        reference
-            For ``"expected_gradients"``: the data whose cells are the baselines; 100 of them are used.
-        directions
-            Explained in place of units: a row a direction, a column a unit (see `scprism.explain.directions`).
-        """
-        query = self._open(cells, layer=layer, organism=organism, min_coverage=min_coverage)
-        known = None if reference is None else self._open(reference, layer=None, organism=None, min_coverage=None)
-        attribution = asked_attribution(
-            self.config_,
-            method=method,
-            baseline=baseline,
-            reference=known,
-            directions=directions,
-            mean=self.recipe_.mean,
-        )
-        return explain_query(query, cells, weights=self.weights_, groupby=groupby, attribution=attribution)
-
-    def align(self, cells: AnnData, *, layer: str | None = None, organism: Organism | None = None) -> Alignment:
-        """Return how the genes of `cells` meet the model's: the coverage table and its shares, however low."""
-        _, names = find_counts(cells, layer=self.layer if layer is None else layer)
-        return align_genes(list(names), self.recipe_, organism=organism)
-
-    def save(self, folder: PathLike) -> None:
-        """Write the model folder: ``weights.safetensors``, ``model.json``, ``log.csv``, and ``index.*`` of `index`."""
-        self._check_fitted()
-        preset = self.preset if isinstance(self.preset, str) else "custom"
-        bundle = Bundle(preset, self.config_, self.recipe_, self.weights_, self.log_, self.summary_)
-        save_bundle(bundle, folder, add=partial(write_index, self.index_, fingerprint=self.fingerprint))
-
-    @property
-    def fingerprint(self) -> str:
-        """A short hash of the weights."""
-        self._check_fitted()
-        return self.weights_.fingerprint()
 
     @property
     def config(self) -> Config:
         """The settings: those of the preset, with what was given in their place."""
-        names = ("genes", "hidden_size", "bottleneck_size", "max_epochs", "min_coverage")
-        given = {name: getattr(self, name) for name in names}
-        if self.genes is not None and not isinstance(self.genes, str):
+        return resolve_config(self.preset, self._given())
+
+    def _given(self) -> dict[str, Any]:
+        given = {name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None}
+        if not isinstance(self.genes, str | None):
             given["genes"] = tuple(self.genes)
-        return resolve_config(self.preset, given)
+        return given
 
-    def _prepare(self, cells: AnnData) -> tuple[Recipe, TrainingCells]:
-        config = self.config
-        matrix, names = checked_counts(cells, layer=self.layer, integers=config.normalise != "none")
-        strata = None if config.stratify is None else pd.factorize(known_labels(cells, config.stratify))[0]
-        return prepare_training(matrix, list(names), config=config, organism=self.organism, strata=strata)
-
-    def learned(self, fitted: Fitted, config: Config) -> Self:
-        """Return the model with what was learned in place of what it had."""
-        self.config_, self.recipe_, self.weights_ = config, fitted.recipe, fitted.weights
-        self.log_, self.summary_, self.index_ = fitted.log, fitted.summary, {}
-        return self
-
-    def _learn_labels(
-        self, reference: AnnData, labels: str | Sequence[str] | None, layer: str | None, *, seen_as: Query | None = None
-    ) -> dict[str, LabelReference]:
-        query = self._open(reference, layer=layer, organism=None, min_coverage=None)
-        unseen, config = self.summary_.get("unseen_cells", ()), self.config_
-        return learn_labels(
-            query, reference, labels, weights=self.weights_, config=config, unseen=unseen, seen_as=seen_as
+    def _asked(self) -> Asked:
+        return Asked(
+            preset=self.preset if isinstance(self.preset, str) else "custom",
+            settings=self._given(),
+            layer=self.layer,
+            organism=self.organism,
+            seed=int(self.rng) if isinstance(self.rng, int | np.integer) else None,
+            device=self.device,
         )
 
-    def _open(
-        self, cells: AnnData, *, layer: str | None, organism: Organism | None, min_coverage: float | None
-    ) -> Query:
-        self._check_fitted()
-        return open_query(
-            cells,
-            self.recipe_,
-            self.config_,
-            layer=self.layer if layer is None else layer,
-            organism=organism,
-            min_coverage=self.min_coverage if min_coverage is None else min_coverage,
+    def _prepare(self, cells: AnnData | CheckedCells, config: Config) -> tuple[Recipe, TrainingCells]:
+        checked = check_cells(cells, layer=self.layer, integers=config.normalise != "none")
+        strata = None if config.stratify is None else pd.factorize(known_labels(checked.cells, config.stratify))[0]
+        return prepare_training(
+            checked.matrix, list(checked.genes), config=config, organism=self.organism, strata=strata
         )
 
-    def _check_fitted(self) -> None:
-        if "weights_" not in vars(self):
-            msg = "This model is not trained yet. Call `fit(reference)`, or load one with scprism.load(folder)."
-            raise PrismError(msg)
+
+def _short(value: object) -> str:
+    """Return a value as code, a long list cut short."""
+    if isinstance(value, list | tuple) and len(value) > 3:
+        return f"[{', '.join(map(repr, value[:3]))}, … {len(value):,} in all]"
+    return repr(value)

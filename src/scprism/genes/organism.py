@@ -1,11 +1,11 @@
 """Which organism gene symbols belong to."""
 
-import warnings
 from collections.abc import Iterable, Sequence
 from functools import cache
 
 from scprism._check import some
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 from scprism.genes.identifiers import is_ensembl_ids
 from scprism.genes.ids import organism_of_ids
 from scprism.genes.tables import read_orthologs
@@ -108,5 +108,5 @@ def _agreed(genes: Sequence[str], *, told: Organism | None, detected: Organism |
         )
         raise InputError(msg)
     look = f"the gene symbols ({some(genes, limit=3)}) look like {detected} ones"
-    warnings.warn(f"The organism was told to be {told}, but {look}. Going on as told.", PrismWarning, stacklevel=3)
+    warn(f"The organism was told to be {told}, but {look}. Going on as told.", stacklevel=3)
     return told

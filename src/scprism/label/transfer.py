@@ -1,7 +1,8 @@
 """Label transfer from AnnData to AnnData: a reference learned from labelled cells, a query labelled by it."""
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,23 @@ from scprism.query.embed import embed_cells
 from scprism.query.view import USUAL_COVERAGE, Query, with_gaps_of
 from scprism.types import FloatArray
 
-__all__ = ["indexed", "label_query", "learn_labels", "marked_cells"]
+__all__ = ["Seen", "embed_query", "indexed", "label_query", "learn_labels", "marked_cells"]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one pass over a query gives: its latent, float32 (cells, units), and the look of its counts."""
+
+    latent: FloatArray
+    portrait: Portrait
+
+
+def embed_query(query: Query, *, weights: Weights) -> Seen:
+    """Return a query's latent and the look of its counts, in one pass."""
+    seen: list[Portrait] = []
+    n_genes = int(query.alignment.gene_map.present.sum())
+    chunks = watched(query.chunks(), n_genes=n_genes, seen=seen)
+    return Seen(embed_cells(weights, chunks, fill=query.fill), portray(seen))
 
 
 def learn_labels(
@@ -28,7 +45,7 @@ def learn_labels(
     cells: AnnData,
     columns: str | Sequence[str] | None,
     *,
-    weights: Weights,
+    embed: Callable[[Query], Seen],
     config: Config,
     unseen: Collection[str],
     seen_as: Query | None = None,
@@ -43,7 +60,9 @@ def learn_labels(
         The same cells as they came. Those without a label do not vote.
     columns
         One column of ``cells.obs`` or several.
-    weights, config
+    embed
+        What a query is embedded with: `embed_query` with the model's weights, or what remembers its results.
+    config
         Of the model.
     unseen
         Marks of cells that the model was not trained on (`scprism.prepare.cell_hashes`).
@@ -62,7 +81,8 @@ def learn_labels(
     labels = {column: known_labels(cells, column) for column in wanted}
     is_unseen = marked_cells(query, unseen)
     query = query if seen_as is None else with_gaps_of(query, seen_as)
-    latent, portrait = _embedded(query, weights)
+    seen = embed(query)
+    latent, portrait = seen.latent, seen.portrait
     references = {}
     for column, known in labels.items():
         voters = np.flatnonzero(known.notna())
@@ -71,33 +91,30 @@ def learn_labels(
             latent[voters],
             known.iloc[voters],
             sample=sample,
-            copies=[_embedded(version, weights)[0] for version in foreign_versions(query, voters[sample])],
+            copies=[embed(version).latent for version in foreign_versions(query, voters[sample])],
             usual=usual_of(Portrait(portrait.depth[voters], portrait.zeros[voters])),
             config=config,
         )
     return references
 
 
-def label_query(
-    query: Query, reference: LabelReference, *, weights: Weights, names: pd.Index, config: Config
-) -> pd.DataFrame:
+def label_query(seen: Seen, reference: LabelReference, *, names: pd.Index, config: Config) -> pd.DataFrame:
     """Return the labels of a query, as `scprism.label.labels.label_cells` does; warn if it is unlike the reference.
 
     Parameters
     ----------
-    query
-        The cells to label.
+    seen
+        The cells to label, embedded.
     reference
         Labelled cells of the same model.
-    weights, config
+    config
         Of the model.
     names
         Of the query cells.
     """
-    latent, portrait = _embedded(query, weights)
-    table = label_cells(latent, reference, names=names, config=config)
+    table = label_cells(seen.latent, reference, names=names, config=config)
     far_share = float(table["novel"].mean()) if len(table) else 0.0
-    difference = describe_difference(portrait, reference.usual, far_share=far_share)
+    difference = describe_difference(seen.portrait, reference.usual, far_share=far_share)
     if difference:
         warnings.warn(difference, PrismWarning, stacklevel=3)
     return table
@@ -142,11 +159,3 @@ def marked_cells(query: Query, marks: Collection[str]) -> np.ndarray:
     if not marks:
         return np.zeros(query.matrix.shape[0], dtype=bool)
     return np.isin([mark for chunk in query.chunks() for mark in cell_marks(chunk.inputs)], list(marks))
-
-
-def _embedded(query: Query, weights: Weights) -> tuple[FloatArray, Portrait]:
-    """Return a query's latent and its portrait, in one pass."""
-    seen: list[Portrait] = []
-    n_genes = int(query.alignment.gene_map.present.sum())
-    chunks = watched(query.chunks(), n_genes=n_genes, seen=seen)
-    return embed_cells(weights, chunks, fill=query.fill), portray(seen)

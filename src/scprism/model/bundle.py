@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import safetensors
 import safetensors.numpy
 
 from scprism.errors import BundleError
+from scprism.model.asked import Asked
 from scprism.model.config import Config
 from scprism.model.weights import Weights
 from scprism.prepare.recipe import Recipe
@@ -26,8 +27,8 @@ from scprism.types import PathLike
 
 __all__ = ["SCHEMA_VERSION", "Bundle", "check_target", "load_bundle", "save_bundle"]
 
-SCHEMA_VERSION = 1
-WEIGHTS_FILE, MODEL_FILE, LOG_FILE = "weights.safetensors", "model.json", "log.csv"
+SCHEMA_VERSION = 2
+WEIGHTS_FILE, MODEL_FILE, LOG_FILE, TRIALS_FILE = "weights.safetensors", "model.json", "log.csv", "trials.csv"
 
 
 @dataclass(frozen=True)
@@ -36,22 +37,28 @@ class Bundle:
 
     Attributes
     ----------
-    preset
-        The name of the preset it started from, or ``"custom"``.
     config, recipe, weights
         How cells are prepared, and the network.
     log
         One row an epoch.
     summary
         Seeds, versions, fingerprint of the data, cell numbers and losses.
+    asked
+        What was asked for.
+    warnings
+        What was warned of during the training.
+    trials
+        The trials of a search, one row each; None if there was none.
     """
 
-    preset: str
     config: Config
     recipe: Recipe
     weights: Weights
     log: pd.DataFrame
     summary: dict[str, Any]
+    asked: Asked = field(default_factory=Asked)
+    warnings: tuple[str, ...] = ()
+    trials: pd.DataFrame | None = None
 
 
 def save_bundle(bundle: Bundle, folder: PathLike, *, add: Callable[[Path], None] = lambda _: None) -> None:
@@ -82,16 +89,19 @@ def save_bundle(bundle: Bundle, folder: PathLike, *, add: Callable[[Path], None]
         record = {
             "format": "scprism model",
             "schema_version": SCHEMA_VERSION,
-            "preset": bundle.preset,
+            "asked": asdict(bundle.asked),
             "config": bundle.config.to_json(),
             "recipe": bundle.recipe.to_json(),
             "betas": betas,
             "summary": bundle.summary,
+            "warnings": list(bundle.warnings),
             "weights_sha256": hashlib.sha256(payload).hexdigest(),
         }
         record["record_sha256"] = _record_hash(record)
         (scratch / MODEL_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         bundle.log.to_csv(scratch / LOG_FILE, index=False)
+        if bundle.trials is not None:
+            bundle.trials.to_csv(scratch / TRIALS_FILE, index=False)
         add(scratch)
         scratch.chmod(0o777 & ~_umask())
         _replace_folder(target, scratch)
@@ -128,7 +138,9 @@ def load_bundle(folder: PathLike) -> Bundle:
         arrays: dict[str, Any] = safetensors.numpy.load(payload)
         weights = Weights(**arrays, **record["betas"])
         config, recipe = Config.from_json(record["config"]), Recipe.from_json(record["recipe"])
-        log = pd.read_csv(source / LOG_FILE, float_precision="round_trip")
+        log = _read_table(source / LOG_FILE)
+        trials = _read_table(source / TRIALS_FILE) if (source / TRIALS_FILE).is_file() else None
+        asked = _asked(record)
     except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
         msg = (
             f"The model in {str(source)!r} is incomplete: {error}. Copy the whole folder again, or train the "
@@ -141,7 +153,20 @@ def load_bundle(folder: PathLike) -> Bundle:
             f"{len(recipe.genes):,}."
         )
         raise BundleError(msg)
-    return Bundle(record["preset"], config, recipe, weights, log, record["summary"])
+    warnings = tuple(record.get("warnings", ()))
+    return Bundle(config, recipe, weights, log, record["summary"], asked, warnings, trials)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, float_precision="round_trip")
+
+
+def _asked(record: dict[str, Any]) -> Asked:
+    """Return what was asked for; models of schema 1 did not keep it, and their layer is not known."""
+    if record["schema_version"] == 1:
+        return Asked(preset=record["preset"], organism=record["recipe"]["organism"], seed=record["summary"].get("seed"))
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in record["asked"]["settings"].items()}
+    return Asked(**{**record["asked"], "settings": settings})
 
 
 def _read_record(source: Path) -> dict[str, Any]:
@@ -176,12 +201,12 @@ def _record_hash(record: dict[str, Any]) -> str:
 
 def _split_weights(weights: Weights) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
     arrays, betas = {}, {}
-    for field in fields(weights):
-        value = getattr(weights, field.name)
+    for part in fields(weights):
+        value = getattr(weights, part.name)
         if isinstance(value, np.ndarray):
-            arrays[field.name] = np.ascontiguousarray(value)
+            arrays[part.name] = np.ascontiguousarray(value)
         else:
-            betas[field.name] = value
+            betas[part.name] = value
     return arrays, betas
 
 

@@ -12,7 +12,7 @@ def describe_model(bundle: Bundle) -> str:
     config, recipe, weights, summary = bundle.config, bundle.recipe, bundle.weights, bundle.summary
     hidden, units = weights.latent_weight.shape[1], weights.n_units
     facts = {
-        "preset": bundle.preset,
+        "preset": bundle.asked.preset,
         "trained on": f"{summary['n_cells']:,} cells ({summary['n_train']:,} for training, "
         f"{summary['n_validation']:,} for early "
         f"stopping, {summary['n_test']:,} for the report)",
@@ -23,6 +23,7 @@ def describe_model(bundle: Bundle) -> str:
         "training": f"best epoch {summary['best_epoch']} of {summary['n_epochs']}, {summary['seconds']:.1f} s",
         "loss": f"test {summary['test_loss']:.6g}, validation {summary['validation_loss']:.6g} ({config.likelihood})",
         "seed": summary["seed"],
+        "counts in": "X" if bundle.asked.layer is None else f"the layer {bundle.asked.layer!r}",
         **_adaptation(summary.get("adapted_from")),
         "fingerprints": f"weights {weights.fingerprint()}, data {summary['data_fingerprint']}",
         "versions": ", ".join(f"{name} {v}" for name, v in summary["versions"].items()),

@@ -1,7 +1,6 @@
 """Which genes a model is built on."""
 
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import pandas as pd
 
 from scprism._bundled import bundled_path
 from scprism._check import some
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 from scprism.genes.names import match_names
 from scprism.genes.organism import told_or_detected
 from scprism.genes.tables import read_gmt
@@ -84,7 +84,7 @@ def _genes_of_file(wanted: Sequence[str], names: Sequence[str], *, choice: str) 
         raise InputError(msg)
     if len(found) < len(wanted) / 2 and choice != "hallmark":
         msg = f"Only {len(found):,} of the {len(wanted):,} genes of genes={choice!r} are in the data."
-        warnings.warn(msg, PrismWarning, stacklevel=2)
+        warn(msg)
     return tuple(sorted(set(found.values())))
 
 

@@ -70,7 +70,7 @@ def read_embedding(path: PathLike) -> AnnData:
 
 
 def write_labels(path: PathLike, labels: pd.DataFrame) -> None:
-    """Write the result of `Prism.label` as CSV: ``cell label confidence distance novel``."""
+    """Write the result of `Model.label` as CSV: ``cell label confidence distance novel``."""
     with replacing(path) as scratch:
         labels.reset_index(names="cell")[LABEL_FILE_COLUMNS].to_csv(scratch, index=False)
 

@@ -1,7 +1,6 @@
 """A foreign data set as one model sees it: its counts found and checked, its genes aligned, its gaps filled."""
 
 import logging
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -9,12 +8,12 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-from scprism.errors import PrismWarning
+from scprism._warnings import warn
 from scprism.model.config import Config
 from scprism.prepare.recipe import Recipe
 from scprism.prepare.stream import CHUNK_SIZE, GeneMap, PreparedChunk, fill_row, prepared_chunks
 from scprism.query.align import Alignment, align_genes, check_coverage, coverage_summary
-from scprism.read.counts import checked_counts
+from scprism.read.checked import CheckedCells, check_cells
 from scprism.types import FloatArray, Matrix, Organism
 
 __all__ = ["USUAL_COVERAGE", "Query", "open_query", "with_gaps_of"]
@@ -59,7 +58,7 @@ class Query:
 
 
 def open_query(
-    cells: AnnData,
+    cells: AnnData | CheckedCells,
     recipe: Recipe,
     config: Config,
     *,
@@ -76,16 +75,16 @@ def open_query(
         If the values are not raw counts, or fewer than `min_coverage` (that of `config` if None) of the genes are
         there.
     """
-    matrix, names = checked_counts(cells, layer=layer, integers=recipe.normalise != "none")
-    alignment = align_genes(list(names), recipe, organism=organism)
+    checked = check_cells(cells, layer=layer, integers=recipe.normalise != "none")
+    alignment = align_genes(list(checked.genes), recipe, organism=organism)
     check_coverage(alignment, min_coverage=config.min_coverage if min_coverage is None else min_coverage)
     summary = coverage_summary(alignment)
     logger.info("query: %s", summary)
     if alignment.share_of_genes < USUAL_COVERAGE:
-        warnings.warn(f"Low gene coverage: {summary}", PrismWarning, stacklevel=3)
+        warn(f"Low gene coverage: {summary}", stacklevel=4)
     is_random = config.missing_genes == "random"
     fill = np.zeros(len(recipe.genes), dtype=np.float32) if is_random else fill_row(recipe, alignment.gene_map)
-    return Query(matrix, alignment, fill, recipe, is_random, seed)
+    return Query(checked.matrix, alignment, fill, recipe, is_random, seed)
 
 
 def with_gaps_of(reference: Query, query: Query) -> Query:

@@ -1,6 +1,5 @@
 """Where an AnnData's raw counts are, and whether they are raw counts."""
 
-import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -8,7 +7,8 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import some
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 from scprism.genes.identifiers import has_genes_in_rows
 from scprism.read.chunks import row_chunks
 from scprism.read.survey import Survey, survey_values
@@ -28,7 +28,7 @@ def find_counts(cells: AnnData, *, layer: str | None = None) -> tuple[Matrix, pd
     cells
         Cells by genes; left as it is.
     layer
-        None for ``.X``, the name of a layer, or ``"raw"`` for ``.raw`` (unless a layer has that name).
+        None or ``"X"`` for ``.X``, the name of a layer, or ``"raw"`` for ``.raw`` (unless a layer has that name).
 
     Raises
     ------
@@ -38,15 +38,15 @@ def find_counts(cells: AnnData, *, layer: str | None = None) -> tuple[Matrix, pd
     if not isinstance(cells, AnnData):
         msg = f"Cells must come as an AnnData, got {type(cells).__name__}. Read a file with scprism.read_cells(path)."
         raise InputError(msg)
-    if layer is None and cells.X is not None:
-        return cells.X, cells.var_names
     if layer in cells.layers:
         return cells.layers[layer], cells.var_names
+    if layer in (None, "X") and cells.X is not None:
+        return cells.X, cells.var_names
     if layer == "raw" and cells.raw is not None:
         return cells.raw.X, cells.raw.var_names
     wanted = "The counts were looked for in .X, which is empty" if layer is None else f"There is no layer {layer!r}"
     others = [name for name in _layers(cells) if name not in cells.layers]
-    with_others = "".join({None: ", None for .X", "raw": ", 'raw' for .raw"}[name] for name in others)
+    with_others = "".join({None: ", 'X' for .X", "raw": ", 'raw' for .raw"}[name] for name in others)
     msg = f"{wanted}. `layer` may be: {some(cells.layers, limit=20)} (the layers){with_others}."
     raise InputError(msg)
 
@@ -101,7 +101,7 @@ def check_counts(
             f"{survey.n_empty_cells:,} of {len(cells):,} cells have no counts and stay in as zeros. "
             "Remove them first, for example with scanpy.pp.filter_cells(cells, min_counts=1)."
         )
-        warnings.warn(msg, PrismWarning, stacklevel=3)
+        warn(msg, stacklevel=3)
 
 
 def _check_names(shape: tuple[int, ...], *, genes: Sequence[str] | pd.Index, cells: Sequence[str] | pd.Index) -> None:

@@ -65,11 +65,11 @@ def plot_training(log: pd.DataFrame, ax: Axes | None = None, *, best_epoch: int 
     Parameters
     ----------
     log
-        `Prism.log_`.
+        `Model.log`.
     ax
         Where to draw; a new figure if not given.
     best_epoch
-        ``summary_["best_epoch"]``; marked if given.
+        ``summary["best_epoch"]``; marked if given.
     """
     ax = _axes(ax)
     ax.plot(log["epoch"], log["train_loss"], color=TRAINING, label="training")
@@ -87,7 +87,7 @@ def plot_confidence(labels: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     labels
-        The result of `Prism.label`.
+        The result of `Model.label`.
     ax
         Where to draw; a new figure if not given.
     """

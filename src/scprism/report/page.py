@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from scprism._files import replacing
+from scprism.estimator.model import Model
+from scprism.estimator.view import View
 from scprism.explain.explanation import Explanation
 from scprism.query.align import Alignment
 from scprism.report import findings, sections
@@ -29,9 +31,6 @@ from scprism.report.tables import sets_per_unit
 from scprism.report.trust import trust_section
 from scprism.types import FloatArray, PathLike
 
-if TYPE_CHECKING:
-    from scprism.estimator.prism import Prism
-
 __all__ = ["write_report"]
 
 TEMPLATE, STYLE, SCRIPT = "page.html.jinja", "page.css", "page.js"
@@ -40,13 +39,13 @@ TEMPLATE, STYLE, SCRIPT = "page.html.jinja", "page.css", "page.js"
 def write_report(
     path: PathLike,
     *,
-    model: "Prism",
+    model: Model,
     explanation: Explanation,
     enrichment: pd.DataFrame,
     embedding: FloatArray,
-    cells: AnnData,
+    cells: AnnData | View,
     labels: pd.DataFrame | None = None,
-    reference: AnnData | None = None,
+    reference: AnnData | View | None = None,
     reference_labels: str | None = None,
     messages: Sequence[str] = (),
     trust: pd.DataFrame | None = None,
@@ -63,15 +62,15 @@ def write_report(
     model
         The trained model.
     explanation
-        The result of `Prism.explain` on the query.
+        The result of `Model.explain` on the query.
     enrichment
         The result of `scprism.enrich` on it.
     embedding
         Latent of the query, (cells, units).
     cells
-        The query.
+        The query, or the model's view of it.
     labels
-        The result of `Prism.label`; without it the page has no section on labels.
+        The result of `Model.label`; without it the page has no section on labels.
     reference
         The reference, drawn beside the query: its counts, or what `scprism embed` wrote for it with this model.
     reference_labels
@@ -93,13 +92,15 @@ def write_report(
         explanation,
         enrichment,
         np.asarray(embedding),
-        cells,
+        cells.cells if isinstance(cells, View) else cells,
         labels,
-        reference,
+        reference.cells if isinstance(reference, View) else reference,
         reference_labels,
         tuple(messages),
         trust,
         layer,
+        cells if isinstance(cells, View) else None,
+        reference if isinstance(reference, View) else None,
     )
     check_subject(subject)
     text = _render(_content(subject))
@@ -108,14 +109,14 @@ def write_report(
 
 
 def _content(subject: Subject) -> dict[str, Any]:
-    alignment = subject.model.align(subject.cells, layer=subject.layer)
+    alignment = _alignment(subject)
     reference = reference_latent(subject)
     drawn = drawn_cells(subject, reference)
     units = sections.unit_names(subject)
     latent = subject.embedding if reference is None else np.concatenate([reference, subject.embedding])
-    best_epoch = subject.model.summary_["best_epoch"]
+    best_epoch = subject.model.summary["best_epoch"]
     figures = {
-        "training": training_figure(subject.model.log_, best_epoch=best_epoch),
+        "training": training_figure(subject.model.log, best_epoch=best_epoch),
         "confidence": confidence_figure(subject.labels) if subject.labels is not None else None,
         "pathways": pathway_figure(subject.enrichment),
         "histogram": histogram_figure(sets_per_unit(subject.enrichment)),
@@ -137,13 +138,19 @@ def _content(subject: Subject) -> dict[str, Any]:
     }
 
 
+def _alignment(subject: Subject) -> Alignment:
+    if subject.view is not None:
+        return subject.view.query.alignment
+    return subject.model.align(subject.cells, layer=subject.layer)
+
+
 def _warnings(subject: Subject, alignment: Alignment, latent: FloatArray, units: list[str]) -> list[str]:
-    config = subject.model.config_
+    config = subject.model.config
     computed = [
         *findings.coverage_finding(alignment),
         *findings.label_findings(subject.labels),
         *findings.training_finding(
-            subject.model.log_, best_epoch=subject.model.summary_["best_epoch"], max_epochs=config.max_epochs
+            subject.model.log, best_epoch=subject.model.summary["best_epoch"], max_epochs=config.max_epochs
         ),
         *findings.dead_unit_finding(latent, units=units),
         *findings.explanation_finding(subject.explanation),

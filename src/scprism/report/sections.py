@@ -58,15 +58,15 @@ def unit_names(subject: Subject) -> list[str]:
 
 def model_section(subject: Subject) -> dict[str, Any]:
     """Return what was trained on what, and how well it went."""
-    model, summary = subject.model, subject.model.summary_
-    config = model.config_
+    model, summary = subject.model, subject.model.summary
+    config = model.config
     kept = ("n_cells", "n_train", "n_validation", "n_test", "best_epoch", "validation_loss", "test_loss")
     return {
         **{name: summary[name] for name in kept},
-        "preset": model.preset if isinstance(model.preset, str) else "custom",
-        "organism": model.recipe_.organism or "unknown",
-        "n_genes": len(model.recipe_.genes),
-        "n_epochs": len(model.log_),
+        "preset": model.asked.preset,
+        "organism": model.recipe.organism or "unknown",
+        "n_genes": len(model.recipe.genes),
+        "n_epochs": len(model.log),
         "genes": config.genes if isinstance(config.genes, str) else "list",
         "n_units": config.bottleneck_size,
         "hidden_size": config.hidden_size,
@@ -204,9 +204,9 @@ def coverage_section(alignment: Alignment) -> dict[str, Any]:
 
 def provenance_section(subject: Subject) -> dict[str, Any]:
     """Return versions, seeds, fingerprints and every setting. Times are left out: same results, same page."""
-    model, summary = subject.model, subject.model.summary_
-    settings = model.config_.to_json()
-    preset = PRESETS[model.preset].to_json() if isinstance(model.preset, str) else settings
+    model, summary = subject.model, subject.model.summary
+    settings = model.config.to_json()
+    preset = PRESETS[model.asked.preset].to_json() if model.asked.preset in PRESETS else settings
     page = {"scprism": __version__, **{name: version(name) for name in ("plotly", "umap-learn", "scikit-learn")}}
     return {
         "seed": summary["seed"],

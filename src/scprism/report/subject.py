@@ -1,7 +1,6 @@
 """What one page is about: the results, checked to belong together, and the cells that it draws."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,15 +9,14 @@ from anndata import AnnData
 from scprism._check import closest, some
 from scprism.annotation import EMBEDDING_KEY
 from scprism.errors import InputError
+from scprism.estimator.model import Model
+from scprism.estimator.view import View
 from scprism.explain.explanation import ALL, Explanation
 from scprism.label.labels import labels_as_text
 from scprism.label.neighbours import scaling_of
 from scprism.report.projection import Projection, project
 from scprism.report.trust import check_trust
 from scprism.types import FloatArray
-
-if TYPE_CHECKING:
-    from scprism.estimator.prism import Prism
 
 __all__ = [
     "MAX_CELLS",
@@ -41,7 +39,7 @@ LABEL_COLUMNS = ("label", "confidence", "novel")
 class Subject:
     """The results that a page shows; the arguments of `write_report`."""
 
-    model: "Prism"
+    model: Model
     explanation: Explanation
     enrichment: pd.DataFrame
     embedding: FloatArray
@@ -52,6 +50,8 @@ class Subject:
     messages: tuple[str, ...]
     trust: pd.DataFrame | None = None
     layer: str | None = None
+    view: View | None = None
+    reference_view: View | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class DrawnCells:
 
 def check_subject(subject: Subject) -> None:
     """Raise `InputError` unless the results are of one model and of these cells."""
-    n_cells, n_units = subject.cells.n_obs, subject.model.config_.bottleneck_size
+    n_cells, n_units = subject.cells.n_obs, subject.model.config.bottleneck_size
     if subject.embedding.shape != (n_cells, n_units):
         got = " by ".join(f"{n:,}" for n in subject.embedding.shape)
         msg = f"`embedding` must have one row a cell and one column a unit: {n_cells:,} by {n_units:,}, got {got}."
@@ -118,12 +118,13 @@ def reference_latent(subject: Subject) -> FloatArray | None:
     record = subject.reference.uns.get("scprism", {})
     if EMBEDDING_KEY in subject.reference.obsm and record.get("fingerprint") == subject.model.fingerprint:
         return np.asarray(subject.reference.obsm[EMBEDDING_KEY], dtype=np.float32)
-    return subject.model.embed(subject.reference)
+    known = subject.reference if subject.reference_view is None else subject.reference_view
+    return subject.model.embed(known)
 
 
 def drawn_cells(subject: Subject, reference: FloatArray | None) -> DrawnCells:
     """Return reference and query in one plane, on the scale on which labels are transferred."""
-    config = subject.model.config_
+    config = subject.model.config
     parts = [subject.embedding] if reference is None else [reference, subject.embedding]
     latent = np.concatenate(parts)
     rng = np.random.default_rng(PROJECTION_SEED)

@@ -32,7 +32,7 @@ def label_table(labels: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     labels
-        The result of `Prism.label`. ``low_confidence`` and ``novel`` count cells; ``share`` is of all cells.
+        The result of `Model.label`. ``low_confidence`` and ``novel`` count cells; ``share`` is of all cells.
     """
     names = labels["label"].astype(str)
     by_label = pd.DataFrame(

@@ -5,7 +5,6 @@ the same epoch.
 """
 
 import json
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ import torch
 from safetensors.torch import save
 
 from scprism._files import replacing
-from scprism.errors import BundleError, InputError, PrismWarning, TrainingError
+from scprism._warnings import warn
+from scprism.errors import BundleError, InputError, TrainingError
 
 __all__ = ["Checkpoint", "TrainingState", "check_checkpoint", "read_checkpoint", "write_checkpoint"]
 
@@ -137,4 +137,4 @@ def _compare(checkpoint: Checkpoint, header: dict[str, Any]) -> None:
             f"The training goes on under other conditions ({'; '.join(other)}); its weights will not be those of an "
             f"uninterrupted run, bit for bit."
         )
-        warnings.warn(msg, PrismWarning, stacklevel=2)
+        warn(msg)

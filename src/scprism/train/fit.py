@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import platform
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,7 +14,8 @@ import torch
 
 from scprism._check import check_choice
 from scprism._version import __version__
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 from scprism.model.config import Config
 from scprism.model.network import build_autoencoder, to_weights
 from scprism.model.weights import Weights
@@ -82,7 +82,7 @@ def prepare_training(
     recipe = learn_recipe(matrix, names, draft=draft, min_max_count=config.min_max_count)
     if len(recipe.genes) < FEW_GENES:
         msg = f"Only {len(recipe.genes):,} genes go into the model; it will know little of the cells."
-        warnings.warn(msg, PrismWarning, stacklevel=4)
+        warn(msg, stacklevel=4)
     chunks = prepared_chunks(matrix, map_by_name(names, recipe.genes), recipe)
     cells = collect_cells(chunks, counts_as_targets=config.counts_as_targets)
     return recipe, dataclasses.replace(cells, strata=strata)

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,8 @@ from anndata import AnnData
 from scprism.enrich.genesets import GeneSets
 from scprism.enrich.pathways import count_significant, enrich
 from scprism.errors import PrismWarning
+from scprism.estimator.model import Model
+from scprism.estimator.view import View
 from scprism.explain.randomise import Layers, shuffle_within_genes
 from scprism.model.weights import Weights
 from scprism.train.batches import TrainingCells
@@ -20,8 +22,8 @@ from scprism.trust.gene_sets import decomposition_stability, set_jaccard
 from scprism.trust.inputs import TrustSettings, check_settings, seen_cells, training_cells
 from scprism.trust.matching import UnitAgreement, compare_views, shuffled_matches
 from scprism.trust.networks import (
+    NetworkView,
     SeenCells,
-    View,
     gene_weights,
     paired_correlation,
     randomised_views,
@@ -32,9 +34,6 @@ from scprism.trust.sharing import mean_absolute_cosine, set_sharing
 from scprism.trust.table import TRUST_COLUMNS
 from scprism.trust.verdict import Limits, judge_units, rule_texts
 from scprism.types import RNGLike
-
-if TYPE_CHECKING:
-    from scprism.estimator.prism import Prism
 
 __all__ = ["assess_units"]
 
@@ -47,10 +46,10 @@ LAYERS: tuple[Layers, Layers] = ("bottleneck", "encoder")
 
 
 def assess_units(
-    model: "Prism",
-    query: AnnData,
+    model: Model,
+    query: AnnData | View,
     *,
-    reference: AnnData,
+    reference: AnnData | View,
     groupby: "str | pd.Series[str] | None" = None,
     sets: GeneSets | None = None,
     settings: TrustSettings = TrustSettings(),  # noqa: B008  frozen
@@ -69,7 +68,7 @@ def assess_units(
     reference
         The data that the model was trained on.
     groupby
-        Groups of the query as in `Prism.explain`: a unit's map holds its mean signed attributions in each of them. Give
+        Groups of the query as in `Model.explain`: a unit's map holds its mean signed attributions in each of them. Give
         the groups by which it is to be named.
     sets
         Gene sets, for the overlap of significant sets between refits.
@@ -93,14 +92,16 @@ def assess_units(
     """
     check_settings(settings)
     streams = np.random.default_rng(rng).spawn(6)
-    training = training_cells(model, reference)
+    training = training_cells(model, reference, layer=settings.reference_layer)
     cells = seen_cells(model, query, groupby=groupby, settings=settings, rng=streams[0])
-    own = view_network(model.weights_, cells)
-    refits = _refits(model, training, cells, n_refits=settings.n_refits, rng=streams[1])
+    own = view_network(model.weights, cells)
+    refits = _refits(model, training, cells, settings=settings, rng=streams[1])
     logger.info("training on shuffled genes")
-    twin = view_network(_fit(model, shuffle_within_genes(training, rng=streams[2]), streams[2])[0], cells)
+    twin = view_network(
+        _fit(model, shuffle_within_genes(training, rng=streams[2]), streams[2], device=settings.device)[0], cells
+    )
     bottleneck, encoder = (
-        randomised_views(model.weights_, cells, layers=layers, n_draws=settings.n_draws, rng=streams[3])
+        randomised_views(model.weights, cells, layers=layers, n_draws=settings.n_draws, rng=streams[3])
         for layers in LAYERS
     )
     pairs = [compare_views(own, refit, n_top=N_TOP) for refit in refits]
@@ -142,32 +143,42 @@ def assess_units(
     return table
 
 
-def _fit(model: "Prism", training: TrainingCells, rng: np.random.Generator) -> tuple[Weights, dict[str, Any]]:
-    fitted = fit_network(model.recipe_, training, config=model.config_, rng=rng, device=model.device)
+def _fit(
+    model: Model, training: TrainingCells, rng: np.random.Generator, *, device: str | None
+) -> tuple[Weights, dict[str, Any]]:
+    chosen = model.asked.device if device is None else device
+    fitted = fit_network(model.recipe, training, config=model.config, rng=rng, device=chosen)
     return fitted.weights, fitted.summary
 
 
 def _refits(
-    model: "Prism", training: TrainingCells, cells: SeenCells, *, n_refits: int, rng: np.random.Generator
-) -> list[View]:
+    model: Model, training: TrainingCells, cells: SeenCells, *, settings: TrustSettings, rng: np.random.Generator
+) -> list[NetworkView]:
     views = []
-    for i, stream in enumerate(rng.spawn(n_refits)):
-        logger.info("refit %d of %d", i + 1, n_refits)
-        weights, summary = _fit(model, training, stream)
-        if i == 0 and summary["data_fingerprint"] != model.summary_["data_fingerprint"]:
+    for i, stream in enumerate(rng.spawn(settings.n_refits)):
+        logger.info("refit %d of %d", i + 1, settings.n_refits)
+        weights, summary = _fit(model, training, stream, device=settings.device)
+        if i == 0 and summary["data_fingerprint"] != model.summary["data_fingerprint"]:
             msg = (
                 "`reference` is not the data that the model was trained on (their fingerprints differ), so refits "
                 "differ by more than their seeds."
             )
             warnings.warn(msg, PrismWarning, stacklevel=3)
-        elif i == 0 and "adapted_from" in model.summary_:
+        elif i == 0 and "adapted_from" in model.summary:
             msg = "The model was adapted, and refits are not, so they differ from it by more than their seeds."
             warnings.warn(msg, PrismWarning, stacklevel=3)
         views.append(view_network(weights, cells))
     return views
 
 
-def _limits(own: View, refits: list[View], encoder: list[View], *, n_shuffles: int, rng: np.random.Generator) -> Limits:
+def _limits(
+    own: NetworkView,
+    refits: list[NetworkView],
+    encoder: list[NetworkView],
+    *,
+    n_shuffles: int,
+    rng: np.random.Generator,
+) -> Limits:
     controls = [compare_views(own, view, n_top=N_TOP) for view in encoder]
     random = np.abs([pair.matching.correlation for pair in controls])
     missed = [shuffled_matches(own.latent, view.latent, n_shuffles=n_shuffles, rng=rng) for view in refits]
@@ -178,7 +189,7 @@ def _limits(own: View, refits: list[View], encoder: list[View], *, n_shuffles: i
     )
 
 
-def _stability_columns(own: View, pairs: list[UnitAgreement], twin: UnitAgreement) -> pd.DataFrame:
+def _stability_columns(own: NetworkView, pairs: list[UnitAgreement], twin: UnitAgreement) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "spread": own.latent.std(axis=0, dtype=np.float64),
@@ -190,7 +201,7 @@ def _stability_columns(own: View, pairs: list[UnitAgreement], twin: UnitAgreemen
     )
 
 
-def _randomisation_columns(own: View, bottleneck: list[View], encoder: list[View]) -> pd.DataFrame:
+def _randomisation_columns(own: NetworkView, bottleneck: list[NetworkView], encoder: list[NetworkView]) -> pd.DataFrame:
     maps = unit_maps(own.explanation)
     near, far = (
         np.abs([paired_correlation(maps, unit_maps(view.explanation)) for view in views])
@@ -205,11 +216,11 @@ def _randomisation_columns(own: View, bottleneck: list[View], encoder: list[View
     )
 
 
-def _curve_columns(model: "Prism", own: View, cells: SeenCells, *, rng: np.random.Generator) -> pd.DataFrame:
+def _curve_columns(model: Model, own: NetworkView, cells: SeenCells, *, rng: np.random.Generator) -> pd.DataFrame:
     rows = np.sort(rng.permutation(cells.inputs.shape[0])[:N_CURVE_CELLS])
     row = cells.attribution.baseline
     return curve_gains(
-        model.weights_,
+        model.weights,
         cells.dense(rows),
         baseline=np.asarray(cells.fill if row is None else row, dtype=np.float64),
         attributed=gene_weights(own.explanation),
@@ -230,7 +241,7 @@ def _set_columns(tested: list[pd.DataFrame], pairs: list[UnitAgreement], *, n_un
     return pd.DataFrame({"jaccard_sets": overlap.mean().to_numpy(), "n_sets": n_sets.to_numpy(dtype=np.float64)})
 
 
-def _sharing(own: View, tested: list[pd.DataFrame]) -> dict[str, float | None]:
+def _sharing(own: NetworkView, tested: list[pd.DataFrame]) -> dict[str, float | None]:
     """Return how units share genes, and, where sets were tested, sets; None where there is nothing to share."""
     facts: dict[str, float | None] = {"map_cosine": mean_absolute_cosine(unit_maps(own.explanation))}
     by_unit, by_set = set_sharing(tested[0]) if tested else (pd.Series(dtype=float), pd.Series(dtype=float))

@@ -1,7 +1,6 @@
 """What units are assessed on: the settings, the training cells, and a sample of the query with its groups."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,15 +8,13 @@ from anndata import AnnData
 from scipy import sparse
 
 from scprism.errors import InputError
+from scprism.estimator.model import Model
+from scprism.estimator.view import View
 from scprism.explain.attribution import Attribution, baseline_row
 from scprism.explain.grouping import group_codes
-from scprism.query.view import open_query
 from scprism.train.batches import TrainingCells, collect_cells
 from scprism.trust.networks import SeenCells
 from scprism.types import AttributionMethod
-
-if TYPE_CHECKING:
-    from scprism.estimator.prism import Prism
 
 __all__ = ["TrustSettings", "check_settings", "seen_cells", "training_cells"]
 
@@ -41,6 +38,10 @@ class TrustSettings:
         Attribution method; that of the model if None. ``"expected_gradients"`` is not offered.
     layer
         Where the query's counts are; that of the model if None.
+    reference_layer
+        Where the reference's counts are; that of the model if None.
+    device
+        Where the networks are trained; where the model was asked to be trained if None.
     """
 
     n_refits: int = 5
@@ -48,6 +49,8 @@ class TrustSettings:
     max_cells: int = 1000
     method: AttributionMethod | None = None
     layer: str | None = None
+    reference_layer: str | None = None
+    device: str | None = None
 
 
 def check_settings(settings: TrustSettings) -> None:
@@ -61,40 +64,41 @@ def check_settings(settings: TrustSettings) -> None:
         raise InputError(msg)
 
 
-def training_cells(model: "Prism", reference: AnnData) -> TrainingCells:
+def training_cells(model: Model, reference: AnnData | View, *, layer: str | None = None) -> TrainingCells:
     """Return the reference as the model was trained on it."""
-    query = open_query(reference, model.recipe_, model.config_, layer=model.layer)
-    return collect_cells(query.chunks(), counts_as_targets=model.config_.counts_as_targets)
+    query = model.view(reference, layer=layer).query
+    return collect_cells(query.chunks(), counts_as_targets=model.config.counts_as_targets)
 
 
 def seen_cells(
-    model: "Prism",
-    cells: AnnData,
+    model: Model,
+    cells: AnnData | View,
     *,
     groupby: "str | pd.Series[str] | None",
     settings: TrustSettings,
     rng: np.random.Generator,
 ) -> SeenCells:
     """Return a sample of the query's cells as the model sees them, with their groups and the way to explain them."""
-    method = settings.method or model.config_.attribution
+    method = settings.method or model.config.attribution
     if method == "expected_gradients":
         msg = "Units are not assessed with method='expected_gradients'; take 'integrated_gradients', or 'deeplift'."
         raise InputError(msg)
-    if cells.n_obs < MIN_CELLS:
-        msg = f"At least {MIN_CELLS} query cells are needed to match units, got {cells.n_obs}."
+    n_cells = (cells.cells if isinstance(cells, View) else cells).n_obs
+    if n_cells < MIN_CELLS:
+        msg = f"At least {MIN_CELLS} query cells are needed to match units, got {n_cells}."
         raise InputError(msg)
-    layer = model.layer if settings.layer is None else settings.layer
-    query = open_query(cells, model.recipe_, model.config_, layer=layer, min_coverage=model.min_coverage)
-    names, codes = group_codes(cells, groupby)
-    rows = np.sort(rng.permutation(cells.n_obs)[: settings.max_cells])
+    view = model.view(cells, layer=settings.layer)
+    query = view.query
+    names, codes = group_codes(view.cells, groupby)
+    rows = np.sort(rng.permutation(n_cells)[: settings.max_cells])
     parts = [c.inputs[rows[(rows >= c.rows.start) & (rows < c.rows.stop)] - c.rows.start] for c in query.chunks()]
     kept = np.unique(codes[rows][codes[rows] >= 0])  # a group of which no cell was sampled has no map
     place = np.full(len(names) + 1, -1)
     place[kept] = np.arange(len(kept))
     attribution = Attribution(
         method=method,
-        baseline=baseline_row(model.config_.baseline, method=method, mean=query.recipe.mean),
-        first_unit_plain=model.config_.first_unit_plain and method == "guided",
+        baseline=baseline_row(model.config.baseline, method=method, mean=query.recipe.mean),
+        first_unit_plain=model.config.first_unit_plain and method == "guided",
         absolute=False,
     )
     return SeenCells(

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from scprism.errors import InputError
-from scprism.trust.networks import View, gene_weights, paired_correlation, standard_ranks, unit_maps
+from scprism.trust.networks import NetworkView, gene_weights, paired_correlation, standard_ranks, unit_maps
 from scprism.types import FloatArray, IntArray
 
 __all__ = [
@@ -84,7 +84,7 @@ def paired_jaccard(first: np.ndarray, second: np.ndarray) -> FloatArray:
     return np.asarray(np.divide(both, either, out=np.full(len(first), np.nan), where=either > 0))
 
 
-def compare_views(first: View, second: View, *, n_top: int) -> UnitAgreement:
+def compare_views(first: NetworkView, second: NetworkView, *, n_top: int) -> UnitAgreement:
     """Return how far the units of `first` are found again in `second`, which sees the same cells.
 
     Parameters

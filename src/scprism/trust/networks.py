@@ -14,7 +14,15 @@ from scprism.model.forward import encode
 from scprism.model.weights import Weights
 from scprism.types import FloatArray, IntArray
 
-__all__ = ["SeenCells", "View", "gene_weights", "paired_correlation", "randomised_views", "unit_maps", "view_network"]
+__all__ = [
+    "NetworkView",
+    "SeenCells",
+    "gene_weights",
+    "paired_correlation",
+    "randomised_views",
+    "unit_maps",
+    "view_network",
+]
 
 
 @dataclass(frozen=True)
@@ -48,14 +56,14 @@ class SeenCells:
 
 
 @dataclass(frozen=True)
-class View:
+class NetworkView:
     """Cells through one network: the latent, (cells, units), and the explanation."""
 
     latent: FloatArray
     explanation: Explanation
 
 
-def view_network(weights: Weights, cells: SeenCells) -> View:
+def view_network(weights: Weights, cells: SeenCells) -> NetworkView:
     """Return what a network makes of the cells."""
     explanation = explain_groups(
         weights,
@@ -65,7 +73,7 @@ def view_network(weights: Weights, cells: SeenCells) -> View:
         attribution=cells.attribution,
         fill=cells.fill,
     )
-    return View(encode(weights, cells.inputs, fill=cells.fill), explanation)
+    return NetworkView(encode(weights, cells.inputs, fill=cells.fill), explanation)
 
 
 def randomised_views(
@@ -75,7 +83,7 @@ def randomised_views(
     layers: Layers,
     n_draws: int,
     rng: np.random.Generator,
-) -> list[View]:
+) -> list[NetworkView]:
     """Return what networks make of the cells whose weights are drawn anew (see `redraw_weights`)."""
     return [view_network(redraw_weights(weights, layers=layers, rng=rng), cells) for _ in range(n_draws)]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,8 @@ from anndata import AnnData
 
 from scprism._check import check_choice
 from scprism.errors import InputError
+from scprism.estimator.model import Model
+from scprism.estimator.view import View
 from scprism.explain.attribution import MEAN_CELL, Attribution, baseline_row
 from scprism.explain.explanation import Explanation
 from scprism.explain.grouping import group_codes
@@ -19,13 +21,10 @@ from scprism.explain.randomise import shuffle_within_genes
 from scprism.model.config import Config
 from scprism.model.network import build_autoencoder, to_weights
 from scprism.model.weights import Weights
-from scprism.query.view import Query, open_query
+from scprism.query.view import Query
 from scprism.train.batches import collect_cells
 from scprism.train.fit import fit_network
 from scprism.types import AttributionMethod, Baseline, IntArray, RNGLike
-
-if TYPE_CHECKING:
-    from scprism.estimator.prism import Prism
 
 __all__ = ["NullKind", "Nulls", "null_explanations"]
 
@@ -53,20 +52,20 @@ class Nulls:
     absolute
         Whether means of |attribution| are taken too, which cost far more; for scores made of them.
     baseline
-        What attributions are relative to, as in `Prism.explain`; that of the model's settings if None.
+        What attributions are relative to, as in `Model.explain`; that of the model's settings if None.
     """
 
     kind: NullKind = "untrained"
     n: int = 100
-    reference: AnnData | None = None
+    reference: AnnData | View | None = None
     max_epochs: int | None = None
     absolute: bool = False
     baseline: Baseline | None = None
 
 
 def null_explanations(
-    model: "Prism",
-    cells: AnnData,
+    model: Model,
+    cells: AnnData | View,
     *,
     nulls: Nulls = Nulls(),
     groupby: "str | pd.Series[str] | None" = None,
@@ -76,7 +75,7 @@ def null_explanations(
 ) -> Iterator[Explanation]:
     """Return explanations of the same cells and groups by nulls of the model, made one by one as they are asked for.
 
-    Arguments are those of `Prism.explain` with which the model's own explanation was made; `scprism.enrich` tests that
+    Arguments are those of `Model.explain` with which the model's own explanation was made; `scprism.enrich` tests that
     one against these. Memory does not grow with their number.
 
     Raises
@@ -84,21 +83,16 @@ def null_explanations(
     InputError
         If the cells cannot be used, or the reference is missing or not wanted.
     """
-    chosen = method or model.config_.attribution
+    chosen = method or model.config.attribution
     _check(nulls, chosen)
-    query = open_query(
-        cells,
-        model.recipe_,
-        model.config_,
-        layer=model.layer if layer is None else layer,
-        min_coverage=model.min_coverage,
-    )
-    groups, codes = group_codes(cells, groupby)
-    plan = _Plan(query, groups, _attribution(query, chosen, nulls, config=model.config_))
+    view = model.view(cells, layer=layer)
+    query = view.query
+    groups, codes = group_codes(view.cells, groupby)
+    plan = _Plan(query, groups, _attribution(query, chosen, nulls, config=model.config))
     # A model's own seed must not start null networks from the weights that the model itself was trained from.
     generator = np.random.default_rng(rng).spawn(1)[0]
     if nulls.kind == "permuted_labels":
-        return (_explain(plan, model.weights_, _dealt(codes, generator)) for _ in range(nulls.n))
+        return (_explain(plan, model.weights, _dealt(codes, generator)) for _ in range(nulls.n))
     networks = _untrained(model, generator)
     if nulls.reference is not None:
         networks = _shuffled(model, nulls.reference, max_epochs=nulls.max_epochs, rng=generator)
@@ -153,18 +147,17 @@ def _dealt(codes: IntArray, rng: np.random.Generator) -> IntArray:
     return dealt
 
 
-def _untrained(model: "Prism", rng: np.random.Generator) -> Iterator[Weights]:
+def _untrained(model: Model, rng: np.random.Generator) -> Iterator[Weights]:
     while True:
-        yield to_weights(build_autoencoder(model.config_, n_genes=len(model.recipe_.genes), rng=rng))
+        yield to_weights(build_autoencoder(model.config, n_genes=len(model.recipe.genes), rng=rng))
 
 
 def _shuffled(
-    model: "Prism", reference: AnnData, *, max_epochs: int | None, rng: np.random.Generator
+    model: Model, reference: AnnData | View, *, max_epochs: int | None, rng: np.random.Generator
 ) -> Iterator[Weights]:
-    recipe = model.recipe_
-    config = replace(model.config_, max_epochs=max_epochs or model.config_.max_epochs)
-    opened = open_query(reference, recipe, config, layer=model.layer)
-    cells = collect_cells(opened.chunks(), counts_as_targets=config.counts_as_targets)
+    recipe = model.recipe
+    config = replace(model.config, max_epochs=max_epochs or model.config.max_epochs)
+    cells = collect_cells(model.view(reference).query.chunks(), counts_as_targets=config.counts_as_targets)
     while True:
         shuffled = shuffle_within_genes(cells, rng=rng)
         yield fit_network(recipe, shuffled, config=config, rng=rng, device="cpu").weights

@@ -169,10 +169,10 @@ class Workshop:
         recipe, cells = self.prepared(spec.source, config)
         if spec.is_trained:
             fitted = fit_network(recipe, cells, config=config, rng=spec.seed, device="cpu")
-            return Bundle("custom", config, recipe, fitted.weights, fitted.log, fitted.summary)
+            return Bundle(config, recipe, fitted.weights, fitted.log, fitted.summary)
         rng = np.random.default_rng(spec.seed)
         weights = to_weights(build_autoencoder(config, n_genes=len(recipe.genes), rng=rng))
-        return Bundle("custom", config, recipe, weights, pd.DataFrame({"epoch": []}), {})
+        return Bundle(config, recipe, weights, pd.DataFrame({"epoch": []}), {})
 
 
 def training_seconds(folder: Path) -> float:

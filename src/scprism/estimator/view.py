@@ -1,0 +1,205 @@
+"""A data set seen by a model: opened once, then embedded, denoised, labelled and explained."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from anndata import AnnData
+
+from scprism.denoise.adjust import denoise_query
+from scprism.errors import InputError
+from scprism.explain.explanation import Explanation
+from scprism.explain.grouping import asked_attribution, explain_query
+from scprism.label.transfer import Seen, embed_query, indexed, label_query, learn_labels
+from scprism.query.align import coverage_summary
+from scprism.query.view import Query
+from scprism.types import AttributionMethod, Baseline, FloatArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scprism.estimator.model import Model
+    from scprism.label.reference import LabelReference
+
+__all__ = ["View"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class View:
+    """Cells as one model sees them, from `Model.view`: their counts are checked and their genes matched, once.
+
+    What several results need, the latent, is computed once and remembered. The cells are not copied, and must not
+    change while the view is in use.
+
+    Attributes
+    ----------
+    model
+        The model.
+    cells
+        The cells as they came.
+    query
+        What the functions on plain arrays take: counts, matched genes, and what fills the gaps.
+
+    Examples
+    --------
+    >>> from scprism import Prism, make_cells
+    >>> reference, cells = make_cells(rng=0), make_cells(rng=1)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, device="cpu", rng=0).fit(reference)
+    >>> view = model.view(cells)
+    >>> view.embed().shape
+    (300, 50)
+    >>> view.label(reference=reference, labels="cell_type").index.equals(cells.obs_names)
+    True
+    """
+
+    model: "Model"
+    cells: AnnData
+    query: Query
+
+    def __repr__(self) -> str:
+        """Return the number of cells and the coverage of the model's genes."""
+        return f"View({self.cells.n_obs:,} cells; {coverage_summary(self.query.alignment)})"
+
+    @property
+    def coverage(self) -> pd.DataFrame:
+        """How the model's genes were found: one row a gene, ``gene found sources share``.
+
+        ``found`` is ``"name"``, ``"id"``, ``"ortholog"``, ``"alias"`` or ``"missing"``; ``sources`` are the genes of
+        the data set that count for it, joined by ``;``; ``share`` is its part of the reference's expression of the
+        model's genes.
+        """
+        return self.query.alignment.coverage.copy()
+
+    def embed(self) -> FloatArray:
+        """Return the latent, float32 (cells, units), in the order of the cells."""
+        return self._seen.latent.copy()
+
+    def denoise(self, *, adjust: bool | None = None) -> FloatArray:
+        """Return decoded expression, log1p counts per million, float32 (cells, genes of the model).
+
+        `adjust` fits it to the totals and the molecules of these cells (docs/denoise.md), so that a cell's values
+        depend on the others; not given: as the preset says (the default does, the paper's do not).
+        """
+        return denoise_query(
+            self.query,
+            weights=self.model.weights,
+            config=self.model.config,
+            adjust=adjust,
+            latent=lambda: self._seen.latent,
+        )
+
+    def label(
+        self,
+        *,
+        reference: "AnnData | View | None" = None,
+        labels: str | None = None,
+        reference_layer: str | None = None,
+    ) -> pd.DataFrame:
+        """Return each cell's label by its nearest reference cells and the centres of the labels; index: cell.
+
+        ``confidence`` is the estimated probability that ``label`` is right, ``distance`` the mean distance to the
+        neighbours; ``novel`` are cells that lie farther out than 95 % of the reference's own kind.
+
+        Parameters
+        ----------
+        reference
+            Labelled cells; they are seen through the genes that these cells have. Not given: those of `Model.index`.
+        labels
+            A column of ``reference.obs``, or of the index, where it may be left out if it is the only one.
+        reference_layer
+            Where the counts of `reference` are; that of the model if not given.
+
+        Raises
+        ------
+        InputError
+            If there are no labelled cells, or no such column.
+        """
+        model = self.model
+        if reference is None:
+            chosen = indexed(model.labels_known, labels, query=self.query)
+        else:
+            known = model.view(reference, layer=reference_layer)
+            chosen = indexed(known.learn_labels(labels, seen_as=self), labels)
+        return label_query(self._seen, chosen, names=self.cells.obs_names, config=model.config)
+
+    def explain(
+        self,
+        *,
+        groupby: "str | pd.Series[str] | None" = None,
+        method: AttributionMethod | None = None,
+        baseline: Baseline | None = None,
+        reference: "AnnData | View | None" = None,
+        directions: pd.DataFrame | None = None,
+    ) -> Explanation:
+        """Return which genes drive each unit, per group of cells and for all of them.
+
+        Parameters
+        ----------
+        groupby
+            Column of ``cells.obs``, or a Series of groups indexed by cell. There is always the group ``"all"``.
+        method, baseline
+            Attribution method; whether attributions are of a cell's expression (``"zero"``), or of its difference from
+            the mean training cell (``"mean"``). Those of the preset if not given.
+        reference
+            For ``"expected_gradients"``: the data whose cells are the baselines; 100 of them are used.
+        directions
+            Explained in place of units: a row a direction, a column a unit (see `scprism.explain.directions`).
+
+        Raises
+        ------
+        InputError
+            If the groups or directions are not of these cells or units, or the method needs a reference.
+        """
+        model = self.model
+        attribution = asked_attribution(
+            model.config,
+            method=method,
+            baseline=baseline,
+            reference=None if reference is None else model.view(reference).query,
+            directions=directions,
+            mean=model.recipe.mean,
+        )
+        return explain_query(self.query, self.cells, weights=model.weights, groupby=groupby, attribution=attribution)
+
+    def learn_labels(
+        self, labels: "str | Sequence[str] | None", *, seen_as: "View | None" = None
+    ) -> "dict[str, LabelReference]":
+        """Return these cells as labelled ones, ready for label transfer, by the column of their labels.
+
+        With `seen_as` they are seen through the genes that another data set has.
+        """
+        return learn_labels(
+            self.query,
+            self.cells,
+            labels,
+            embed=self._embedded,
+            config=self.model.config,
+            unseen=self.model.summary.get("unseen_cells", ()),
+            seen_as=None if seen_as is None else seen_as.query,
+        )
+
+    def of_model(self, model: "Model") -> "View":
+        """Return the same view for a model of the same weights, such as one that has learned labels since.
+
+        Raises
+        ------
+        InputError
+            If the model sees cells in another way.
+        """
+        if model is self.model:
+            return self
+        if model.fingerprint != self.model.fingerprint or model.config != self.model.config:
+            msg = "This view of the cells is another model's. Give the cells themselves, or this model's view of them."
+            raise InputError(msg)
+        other = View(model, self.cells, self.query)
+        if "_seen" in vars(self):
+            vars(other)["_seen"] = self._seen
+        return other
+
+    @cached_property
+    def _seen(self) -> Seen:
+        return embed_query(self.query, weights=self.model.weights)
+
+    def _embedded(self, query: Query) -> Seen:
+        return self._seen if query is self.query else embed_query(query, weights=self.model.weights)
