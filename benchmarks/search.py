@@ -23,7 +23,7 @@ import pandas as pd
 from scprism.model.config import Config
 from scprism.model.presets import preset_config
 from scprism.search.search import train_best
-from scprism.search.study import census, trials_table
+from scprism.search.study import count_trials, trials_table
 from scprism.search.task import HALVING_TRIALS, Search, Task
 from scprism.search.trials import open_task, run_trials
 from scprism.train.fit import prepare_training
@@ -40,7 +40,7 @@ def measure(task: Task, *, start: float, minutes: float) -> dict[str, object] | 
     """Return one row, or None where time ran out before the search was complete."""
     study = open_task(task, resume=True)
     n_trials = task.search.n_trials or 0
-    for n in range(census(study)[0] + 1, n_trials + 1):
+    for n in range(count_trials(study)[0] + 1, n_trials + 1):
         if out_of_time(start, minutes):
             return None
         run_trials(study, dataclasses.replace(task, search=dataclasses.replace(task.search, n_trials=n)))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from anndata import AnnData
 from scipy import sparse
-from scprism.denoise import adjust
 
+from scprism.denoise import adjust
 from scprism.denoise.adjust import (
     denoise_query,
     gene_factors,

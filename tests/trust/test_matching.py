@@ -18,14 +18,14 @@ def test_matching_finds_a_known_permutation_and_its_signs(rng):
     second = np.empty_like(first)
     second[:, order] = np.exp(first) * signs  # increasing or decreasing: ranks are all that counts
     matching = match_units(first, second)
-    assert matching.place.tolist() == order.tolist()
+    assert matching.partner.tolist() == order.tolist()
     assert matching.correlation == pytest.approx(signs)
 
 
 def test_no_two_units_get_the_same_partner(rng):
     first = rng.normal(size=(100, 3))
     first[:, 1] = first[:, 0]  # both would take the first
-    assert sorted(match_units(first, first).place) == [0, 1, 2]
+    assert sorted(match_units(first, first).partner) == [0, 1, 2]
 
 
 def test_units_of_other_cells_are_refused(rng):
@@ -67,7 +67,7 @@ def test_a_network_with_its_units_turned_about_is_the_same_network(make_weights,
         attribution=Attribution(absolute=False),
     )
     agreement = compare_views(view_network(weights, known), view_network(turned, known), n_top=5)
-    assert agreement.matching.place.tolist() == np.argsort(order).tolist()
+    assert agreement.matching.partner.tolist() == np.argsort(order).tolist()
     assert agreement.matching.correlation == pytest.approx(signs)
     assert agreement.maps == pytest.approx(np.ones(6), abs=1e-3)
     assert agreement.jaccard.tolist() == [1.0] * 6

@@ -71,7 +71,7 @@ class Explanation:
     def frame(self, group: str, *, absolute: bool = False) -> pd.DataFrame:
         """Return one group's map as a table, units by genes."""
         values = self.absolute if absolute else self.signed
-        return pd.DataFrame(values[self._place(group)], index=list(self.units), columns=list(self.genes))
+        return pd.DataFrame(values[self._row(group)], index=list(self.units), columns=list(self.genes))
 
     def top_genes(self, group: str, n: int = 10, *, by: Literal["absolute", "signed"] = "absolute") -> pd.DataFrame:
         """Return each unit's `n` leading genes as a long table: ``unit rank gene signed absolute``.
@@ -85,8 +85,8 @@ class Explanation:
             cells that pull in opposite directions cancel. Ties are in the order of the genes.
         """
         check_choice("by", by, ("absolute", "signed"))
-        place = self._place(group)
-        key = self.absolute[place] if by == "absolute" else np.abs(self.signed[place])
+        row = self._row(group)
+        key = self.absolute[row] if by == "absolute" else np.abs(self.signed[row])
         order = np.argsort(-key, axis=1, kind="stable")[:, :n]  # (units, n)
         unit = np.repeat(np.arange(len(self.units)), order.shape[1])
         gene = order.ravel()
@@ -95,8 +95,8 @@ class Explanation:
                 "unit": np.array(self.units)[unit],
                 "rank": np.tile(np.arange(1, order.shape[1] + 1), len(self.units)),
                 "gene": np.array(self.genes)[gene],
-                "signed": self.signed[place][unit, gene],
-                "absolute": self.absolute[place][unit, gene],
+                "signed": self.signed[row][unit, gene],
+                "absolute": self.absolute[row][unit, gene],
             }
         )
 
@@ -114,7 +114,7 @@ class Explanation:
         if self.minus:
             msg = f"This explanation is already a difference, from {self.minus!r}. Start from the one it was made of."
             raise InputError(msg)
-        whole = self._place(ALL)
+        whole = self._row(ALL)
         others = self.n_cells[whole] - self.n_cells
         is_kept = np.array([name not in (ALL, minus) for name in self.groups])
         if minus == "rest":
@@ -128,7 +128,7 @@ class Explanation:
         def subtract(values: FloatArray) -> FloatArray:
             own = values[is_kept].astype(np.float64)
             if minus != "rest":
-                return np.asarray(own - values[self._place(minus)], dtype=np.float32)
+                return np.asarray(own - values[self._row(minus)], dtype=np.float32)
             total = values[whole] * float(self.n_cells[whole])
             return np.asarray(own - (total - own * size) / left, dtype=np.float32)
 
@@ -174,7 +174,7 @@ class Explanation:
             },
         )
 
-    def _place(self, group: str) -> int:
+    def _row(self, group: str) -> int:
         check_choice("group", group, self.groups)
         return self.groups.index(group)
 

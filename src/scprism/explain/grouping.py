@@ -24,7 +24,7 @@ N_BASELINES = 100
 
 
 def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple[tuple[str, ...], IntArray]:
-    """Return the groups' names in order, and each cell's place among them, −1 for a cell without a group.
+    """Return the groups' names in order, and each cell's number among them, −1 for a cell without a group.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ def explain_groups(
     weights
         The network.
     chunks
-        Pairs of normalised cells, (cells, genes), dense or sparse, and the group of each, a place in `groups` or -1
+        Pairs of normalised cells, (cells, genes), dense or sparse, and the group of each, its number in `groups` or -1
         for a cell that counts for ``"all"`` only. The result does not depend on how cells are cut into chunks.
     genes, groups
         Names. Groups without cells are left out, with a warning. ``"all"`` is added as the last group.
@@ -273,7 +273,7 @@ def _completeness_error(sums: _Sums, signed: FloatArray) -> float:
 
 
 def _bins(codes: IntArray, *, n_cells: int, n_groups: int) -> IntArray:
-    """Return the place in the sums of each cell."""
+    """Return the row of the sums that each cell is added to."""
     codes = np.asarray(codes)
     if codes.shape != (n_cells,):
         msg = f"Each chunk needs one group code a cell: got {codes.shape} codes for {n_cells:,} cells."

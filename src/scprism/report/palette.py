@@ -54,8 +54,8 @@ def count_colours(n_levels: int) -> list[str]:
     colours = []
     for i in range(n_levels + 1):
         # one step away from white at once, so that a count of 1 is seen
-        place = 0.0 if i == 0 else 3 * (0.3 + 0.7 * i / n_levels)
-        low = min(int(place), 2)
-        mixed = [round(a + (b - a) * (place - low)) for a, b in zip(stops[low], stops[low + 1], strict=True)]
+        position = 0.0 if i == 0 else 3 * (0.3 + 0.7 * i / n_levels)
+        low = min(int(position), 2)
+        mixed = [round(a + (b - a) * (position - low)) for a, b in zip(stops[low], stops[low + 1], strict=True)]
         colours.append("#{:02x}{:02x}{:02x}".format(*mixed))
     return colours

@@ -15,7 +15,16 @@ from optuna import Study
 
 from scprism.errors import InputError
 
-__all__ = ["COUNTED", "JOURNAL", "Study", "census", "open_study", "requeue_lost", "sign_of_life", "trials_table"]
+__all__ = [
+    "COUNTED",
+    "JOURNAL",
+    "Study",
+    "count_trials",
+    "open_study",
+    "process_identity",
+    "requeue_lost",
+    "trials_table",
+]
 
 logger = logging.getLogger("scprism")
 States = optuna.trial.TrialState
@@ -101,13 +110,13 @@ def _backend(storage: str | None) -> Any:
     return optuna.storages.RDBStorage(storage, engine_kwargs={"connect_args": {"timeout": 60}})
 
 
-def sign_of_life() -> dict[str, Any]:
+def process_identity() -> dict[str, Any]:
     """Return what tells this process from any other, also from a later one of the same number, and the time."""
     started = psutil.Process().create_time()
     return {"host": socket.gethostname(), "process": os.getpid(), "started": started, "seen": time.time()}
 
 
-def census(study: Study) -> tuple[int, int]:
+def count_trials(study: Study) -> tuple[int, int]:
     """Return how many trials are finished, and how many run."""
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
     return sum(state in COUNTED for state in states), states.count(States.RUNNING)
@@ -137,7 +146,7 @@ def _is_lost(trial: Any) -> bool:
     worker = trial.user_attrs.get("worker")
     if worker is None:
         return bool(time.time() - trial.datetime_start.timestamp() > UNCLAIMED_SECONDS)
-    me = sign_of_life()
+    me = process_identity()
     if worker["host"] != me["host"]:
         return bool(time.time() - worker["seen"] > SILENT_SECONDS)
     if worker["process"] == me["process"]:

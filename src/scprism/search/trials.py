@@ -12,7 +12,7 @@ from scprism.errors import TrainingError
 from scprism.model.config import Config
 from scprism.search.sampler import NOT_LOST, make_sampler, suggest
 from scprism.search.space import STARTS, Settings, Space
-from scprism.search.study import Study, census, open_study, requeue_lost, sign_of_life
+from scprism.search.study import Study, count_trials, open_study, process_identity, requeue_lost
 from scprism.search.task import Task
 from scprism.train.fit import fit_network
 from scprism.train.loop import EpochRecord
@@ -64,14 +64,14 @@ def run_trials(study: "Study", task: Task, *, on_trial: OnTrial = lambda *_: Non
     n_trials = task.search.n_trials or 0
     while True:
         requeue_lost(study)
-        n_finished, n_running = census(study)
+        n_finished, n_running = count_trials(study)
         if n_finished >= n_trials:
             return
         if n_finished + n_running >= n_trials:
             time.sleep(POLL_SECONDS)
             continue
         trial = study.ask()
-        trial.set_user_attr("worker", sign_of_life())
+        trial.set_user_attr("worker", process_identity())
         others = study.get_trials(deepcopy=False, states=NOT_LOST)
         if sum(other.number < trial.number for other in others) >= n_trials:
             study.tell(trial, state=States.FAIL)  # another process took the last one at the same moment
@@ -133,7 +133,7 @@ class _Watch:
         self.n_epochs, self.last = record.epoch, record.validation_loss
         if time.monotonic() - self.beat > BEAT_SECONDS:
             self.beat = time.monotonic()
-            self.trial.set_user_attr("worker", sign_of_life())
+            self.trial.set_user_attr("worker", process_identity())
         if record.epoch == self.rung < self.stops_before:
             self.trial.report(self.last, record.epoch)
             if self.trial.should_prune():

@@ -24,7 +24,7 @@ from scprism.errors import InputError, PrismError, TrainingError
 from scprism.model.config import Config
 from scprism.prepare.recipe import Recipe
 from scprism.search.space import Span
-from scprism.search.study import JOURNAL, Study, census, trials_table
+from scprism.search.study import JOURNAL, Study, count_trials, trials_table
 from scprism.search.task import Search, Task
 from scprism.search.trials import POLL_SECONDS, OnTrial, open_task, run_trials
 from scprism.train.batches import TrainingCells
@@ -51,7 +51,7 @@ def run_workers(task: Task, *, on_trial: OnTrial) -> pd.DataFrame:
             search = dataclasses.replace(task.search, storage=f"{JOURNAL}{folder / 'study.log'}")
             task = dataclasses.replace(task, search=search)
         study = open_task(task, resume=task.search.resume)
-        if census(study)[0] >= (task.search.n_trials or 0):
+        if count_trials(study)[0] >= (task.search.n_trials or 0):
             return trials_table(study)
         save_task(task, folder)
         workers = [_start(folder, number, task.search.jobs) for number in range(task.search.jobs)]
@@ -62,7 +62,7 @@ def run_workers(task: Task, *, on_trial: OnTrial) -> pd.DataFrame:
                 worker.terminate()
             for worker in workers:
                 worker.wait()
-        if census(study)[0] < (task.search.n_trials or 0):
+        if count_trials(study)[0] < (task.search.n_trials or 0):
             messages = [(folder / f"{number}.txt").read_text(encoding="utf-8") for number in range(len(workers))]
             last = next((text.strip().splitlines()[-1] for text in messages if text.strip()), "killed from outside")
             msg = (
@@ -73,10 +73,10 @@ def run_workers(task: Task, *, on_trial: OnTrial) -> pd.DataFrame:
 
 
 def _wait(study: Study, workers: "list[subprocess.Popen[bytes]]", *, task: Task, on_trial: OnTrial) -> None:
-    seen = set(trials_table(study)["trial"]) if census(study)[0] else set()
+    seen = set(trials_table(study)["trial"]) if count_trials(study)[0] else set()
     while True:
         are_over = all(worker.poll() is not None for worker in workers)
-        if census(study)[0] > len(seen):
+        if count_trials(study)[0] > len(seen):
             new = trials_table(study).query("trial not in @seen")
             for number, loss in zip(new["trial"].tolist(), new["validation_loss"].tolist(), strict=True):
                 on_trial(number, loss)
@@ -88,8 +88,8 @@ def _wait(study: Study, workers: "list[subprocess.Popen[bytes]]", *, task: Task,
 
 def _start(folder: Path, number: int, n_jobs: int) -> "subprocess.Popen[bytes]":
     threads = str(max(1, torch.get_num_threads() // n_jobs))
-    place = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, (place, os.environ.get("PYTHONPATH"))))
+    package_folder = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, (package_folder, os.environ.get("PYTHONPATH"))))
     with (folder / f"{number}.txt").open("wb") as messages:
         return subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "scprism.search.workers", str(folder), threads],
@@ -120,8 +120,8 @@ def save_task(task: Task, folder: Path) -> None:
 def load_task(folder: Path) -> Task:
     """Return the task that `save_task` wrote; its cells stay on disk and are read as they are used."""
     record = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
-    cells: dict[str, Any] = {place.stem: np.load(place) for place in folder.glob("*.npy")}
-    cells |= {place.name: _load_matrix(place) for place in folder.iterdir() if place.is_dir()}
+    cells: dict[str, Any] = {file.stem: np.load(file) for file in folder.glob("*.npy")}
+    cells |= {file.name: _load_matrix(file) for file in folder.iterdir() if file.is_dir()}
     cells.setdefault("targets", cells["inputs"])
     search = record["search"]
     if not isinstance(search["space"], str):

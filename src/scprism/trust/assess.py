@@ -235,7 +235,7 @@ def _set_columns(tested: list[pd.DataFrame], pairs: list[UnitAgreement], *, n_un
         return pd.DataFrame({"jaccard_sets": np.full(n_units, np.nan), "n_sets": np.full(n_units, np.nan)})
     own, *others = tested
     overlap = pd.DataFrame(
-        [set_jaccard(own, other, pair.matching.place) for other, pair in zip(others, pairs, strict=True)]
+        [set_jaccard(own, other, pair.matching.partner) for other, pair in zip(others, pairs, strict=True)]
     )
     n_sets = (count_significant(own) > 0).sum(axis=1)
     return pd.DataFrame({"jaccard_sets": overlap.mean().to_numpy(), "n_sets": n_sets.to_numpy(dtype=np.float64)})

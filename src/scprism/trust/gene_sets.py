@@ -19,7 +19,7 @@ MAX_CELLS = 1000
 """More cells than this are sampled for PCA and NMF: they are yardsticks, not results."""
 
 
-def set_jaccard(first: pd.DataFrame, second: pd.DataFrame, place: IntArray) -> FloatArray:
+def set_jaccard(first: pd.DataFrame, second: pd.DataFrame, partner: IntArray) -> FloatArray:
     """Return for each unit the sets significant for it and its partner as a share of those for either, (units,).
 
     NaN for a unit without any such set on either side.
@@ -28,12 +28,12 @@ def set_jaccard(first: pd.DataFrame, second: pd.DataFrame, place: IntArray) -> F
     ----------
     first, second
         Results of `scprism.enrich` of the same sets; units in the same order as in the matching.
-    place
+    partner
         Each unit's partner (see `match_units`).
     """
     own, other = count_significant(first) > 0, count_significant(second) > 0
     other = other.reindex(columns=own.columns, fill_value=False)
-    return paired_jaccard(own.to_numpy(), other.to_numpy()[place])
+    return paired_jaccard(own.to_numpy(), other.to_numpy()[partner])
 
 
 def decomposition_stability(

@@ -93,8 +93,8 @@ def seen_cells(
     rows = np.sort(rng.permutation(n_cells)[: settings.max_cells])
     parts = [c.inputs[rows[(rows >= c.rows.start) & (rows < c.rows.stop)] - c.rows.start] for c in query.chunks()]
     kept = np.unique(codes[rows][codes[rows] >= 0])  # a group of which no cell was sampled has no map
-    place = np.full(len(names) + 1, -1)
-    place[kept] = np.arange(len(kept))
+    number = np.full(len(names) + 1, -1)
+    number[kept] = np.arange(len(kept))
     attribution = Attribution(
         method=method,
         baseline=baseline_row(model.config.baseline, method=method, mean=query.recipe.mean),
@@ -106,6 +106,6 @@ def seen_cells(
         fill=query.fill,
         genes=query.recipe.genes,
         groups=tuple(names[i] for i in kept),
-        codes=place[codes[rows]],
+        codes=number[codes[rows]],
         attribution=attribution,
     )

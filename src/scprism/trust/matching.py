@@ -22,9 +22,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Matching:
-    """The partner of each unit: its place in the other network, and Spearman's correlation with it, signed."""
+    """The partner of each unit: its number in the other network, and Spearman's correlation with it, signed."""
 
-    place: IntArray
+    partner: IntArray
     correlation: FloatArray
 
 
@@ -58,8 +58,8 @@ def match_units(first: FloatArray, second: FloatArray) -> Matching:
         msg = f"Units are matched over the same cells and to no fewer units, got {first.shape} and {second.shape}."
         raise InputError(msg)
     correlation = standard_ranks(first.T) @ standard_ranks(second.T).T  # (units, units)
-    rows, place = linear_sum_assignment(-np.abs(correlation))
-    return Matching(place, correlation[rows, place])
+    rows, partner = linear_sum_assignment(-np.abs(correlation))
+    return Matching(partner, correlation[rows, partner])
 
 
 def shuffled_matches(first: FloatArray, second: FloatArray, *, n_shuffles: int, rng: np.random.Generator) -> FloatArray:
@@ -93,8 +93,8 @@ def compare_views(first: NetworkView, second: NetworkView, *, n_top: int) -> Uni
         Genes that lead a unit.
     """
     matching = match_units(first.latent, second.latent)
-    maps, others = unit_maps(first.explanation), unit_maps(second.explanation)[matching.place]
+    maps, others = unit_maps(first.explanation), unit_maps(second.explanation)[matching.partner]
     top = top_genes(gene_weights(first.explanation), n_top)
-    top_others = top_genes(gene_weights(second.explanation), n_top)[matching.place]
+    top_others = top_genes(gene_weights(second.explanation), n_top)[matching.partner]
     agreement = paired_correlation(maps, others) * np.where(matching.correlation < 0, -1.0, 1.0)
     return UnitAgreement(matching, agreement, paired_jaccard(top, top_others))

@@ -38,7 +38,7 @@ class SeenCells:
     genes, groups
         Names.
     codes
-        Each cell's place among the groups, −1 for a cell in none.
+        Each cell's number among the groups, −1 for a cell in none.
     attribution
         Method and baseline.
     """
@@ -116,5 +116,5 @@ def standard_ranks(rows: FloatArray) -> FloatArray:
 
 
 def paired_correlation(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Return Spearman's correlation of each row with the row of the same place, (rows,)."""
+    """Return Spearman's correlation of each row with the same row of the other, (rows,)."""
     return np.asarray((standard_ranks(first) * standard_ranks(second)).sum(axis=1))

@@ -60,7 +60,7 @@ def run_stability(cell: Cell, workshop: Workshop) -> Rows:
         leading.append(top_genes(gene_weights(view_network(network.weights, seen).explanation), TOP_GENES))
     rows: Rows = []
     for i, j in combinations(range(len(networks)), 2):
-        place = match_units(latents[i], latents[j]).place
+        place = match_units(latents[i], latents[j]).partner
         jaccard = float(np.nanmean(paired_jaccard(leading[i], leading[j][place])))
         rows.append({**compare_latents(latents[i], latents[j]), "jaccard_top50": jaccard})
     return rows
@@ -79,7 +79,7 @@ def compare_latents(first: FloatArray, second: FloatArray) -> dict[str, str | in
     # a unit of `first` is predicted from its partner in `second`
     return {
         "matched": float(np.abs(matching.correlation).mean()),
-        "single_r2": float(np.nanmedian(matched_r2(second, first, matching.place))),
+        "single_r2": float(np.nanmedian(matched_r2(second, first, matching.partner))),
         "span_r2": float(np.mean(spans)),
         "canonical": canonical_correlation(first, second),
     }
