@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import pickle
 import shutil
@@ -7,10 +8,28 @@ import pandas as pd
 import pytest
 
 from scprism.errors import BundleError
+from scprism.model.asked import Asked
 from scprism.model.bundle import Bundle, load_bundle, save_bundle
 from scprism.model.config import Config
 from scprism.model.network import build_autoencoder, to_weights
 from scprism.prepare.recipe import Recipe
+
+SUMMARY = {
+    "seed": 0,
+    "n_cells": 9,
+    "best_epoch": 2,
+    "validation_loss": 1 / 3,
+    "test_loss": 1 / 3,
+    "n_train": 7,
+    "n_validation": 1,
+    "n_test": 1,
+    "n_epochs": 2,
+    "seconds": 0.5,
+    "data_fingerprint": "beef",
+    "unseen_cells": ["0123456789ab"],
+    "threads": 1,
+    "versions": {"torch": "2"},
+}
 
 
 @pytest.fixture(params=["multinomial", "negative_binomial"])
@@ -19,8 +38,11 @@ def bundle(request, rng):
     weights = to_weights(build_autoencoder(config, n_genes=4, rng=rng))
     moments = {name: rng.random(4) for name in ("mean", "spread", "share")}
     recipe = Recipe(("a", "b", "c", "d"), "mouse", "per_cell", 1e4, "recipe", "refuse", n_cells=9, **moments)
-    log = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.1 + 0.2, 1 / 3]})
-    return Bundle(config, recipe, weights, log, {"seed": 0, "test_loss": 1 / 3})
+    columns = ("train_loss", "validation_loss", "penalty", "seconds")
+    log = pd.DataFrame({"epoch": [1, 2], **{name: [0.1 + 0.2, 1 / 3] for name in columns}})
+    asked = Asked(preset="paper", settings={"genes": ("a", "b"), "hidden_size": 5}, layer="counts", seed=3)
+    trials = pd.DataFrame({"trial": [0, 1], "state": ["complete", "diverged"], "validation_loss": [1 / 3, np.nan]})
+    return Bundle(config, recipe, weights, log, SUMMARY, asked, ("Few genes.",), trials)
 
 
 @pytest.fixture
@@ -35,10 +57,14 @@ def test_everything_comes_back_to_the_bit(bundle, folder):
     assert (again.weights.log_dispersion is None) == (bundle.config.likelihood == "multinomial")
     assert again.recipe.to_json() == bundle.recipe.to_json()
     assert (again.config, again.summary, again.asked) == (bundle.config, bundle.summary, bundle.asked)
+    assert again.warnings == bundle.warnings
     pd.testing.assert_frame_equal(again.log, bundle.log, check_exact=True)
+    pd.testing.assert_frame_equal(again.trials, bundle.trials, check_exact=True)
 
 
-def test_the_folder_holds_the_three_files_of_the_design(folder):
+def test_the_folder_holds_the_three_files_of_the_design_and_the_trials(folder, bundle, tmp_path):
+    assert sorted(p.name for p in folder.iterdir()) == ["log.csv", "model.json", "trials.csv", "weights.safetensors"]
+    save_bundle(dataclasses.replace(bundle, trials=None), folder)
     assert sorted(p.name for p in folder.iterdir()) == ["log.csv", "model.json", "weights.safetensors"]
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
 
@@ -99,7 +125,7 @@ def flip_weight(folder):
         pytest.param(truncate_weights, "truncated or was edited: its checksum", id="truncated weights"),
         pytest.param(flip_weight, "truncated or was edited: its checksum", id="one bit of a weight"),
         pytest.param(lambda f: (f / "weights.safetensors").unlink(), "cannot be read", id="no weights"),
-        pytest.param(lambda f: (f / "log.csv").unlink(), "is incomplete", id="no log"),
+        pytest.param(lambda f: (f / "log.csv").unlink(), "cannot be used: .*log.csv", id="no log"),
         pytest.param(
             lambda f: (f / "model.json").write_text('{"format": "scpr'),
             "truncated or is not JSON",

@@ -18,9 +18,21 @@ import pandas as pd
 import safetensors
 import safetensors.numpy
 
-from scprism.errors import BundleError
+from scprism._warnings import warn
+from scprism.errors import BundleError, InputError
 from scprism.model.asked import Asked
 from scprism.model.config import Config
+from scprism.model.record import (
+    RECORD,
+    TABLE,
+    asked_in,
+    check_log,
+    checked,
+    config_in,
+    recipe_in,
+    summary_in,
+    weights_in,
+)
 from scprism.model.weights import Weights
 from scprism.prepare.recipe import Recipe
 from scprism.types import PathLike
@@ -121,7 +133,9 @@ def check_target(target: Path) -> None:
 
 
 def load_bundle(folder: PathLike) -> Bundle:
-    """Return the model in a folder.
+    """Return the model in a folder, after every field and every array of it was checked.
+
+    Models of schema 1 did not keep which layer their counts were in: they are read as models of ``X``, with a warning.
 
     Raises
     ------
@@ -135,38 +149,21 @@ def load_bundle(folder: PathLike) -> Bundle:
         msg = f"{str(source / WEIGHTS_FILE)!r} is truncated or was edited: its checksum is not the one in {MODEL_FILE}."
         raise BundleError(f"{msg} Copy the whole folder again, or train the model again.")
     try:
-        arrays: dict[str, Any] = safetensors.numpy.load(payload)
-        weights = Weights(**arrays, **record["betas"])
-        config, recipe = Config.from_json(record["config"]), Recipe.from_json(record["recipe"])
-        log = _read_table(source / LOG_FILE)
+        config = config_in(record["config"])
+        recipe = recipe_in(record["recipe"], config)
+        arrays = safetensors.numpy.load(payload)
+        weights = weights_in(arrays, record["betas"], config=config, n_genes=len(recipe.genes))
+        log = check_log(_read_table(source / LOG_FILE))
         trials = _read_table(source / TRIALS_FILE) if (source / TRIALS_FILE).is_file() else None
-        asked = _asked(record)
-    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
-        msg = (
-            f"The model in {str(source)!r} is incomplete: {error}. Copy the whole folder again, or train the "
-            f"model again."
-        )
-        raise BundleError(msg) from error
-    if weights.n_genes != len(recipe.genes):
-        msg = (
-            f"The model in {str(source)!r} has weights for {weights.n_genes:,} genes and a recipe of "
-            f"{len(recipe.genes):,}."
-        )
-        raise BundleError(msg)
-    warnings = tuple(record.get("warnings", ()))
-    return Bundle(config, recipe, weights, log, record["summary"], asked, warnings, trials)
+        summary, asked = summary_in(record["summary"]), asked_in(record["asked"])
+    except (OSError, ValueError, TypeError, safetensors.SafetensorError) as error:
+        msg = f"The model in {str(source)!r} cannot be used: {str(error).rstrip('.')}."
+        raise BundleError(f"{msg} Copy the whole folder again, or train the model again (scprism fit).") from error
+    return Bundle(config, recipe, weights, log, summary, asked, tuple(record["warnings"]), trials)
 
 
 def _read_table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, float_precision="round_trip")
-
-
-def _asked(record: dict[str, Any]) -> Asked:
-    """Return what was asked for; models of schema 1 did not keep it, and their layer is not known."""
-    if record["schema_version"] == 1:
-        return Asked(preset=record["preset"], organism=record["recipe"]["organism"], seed=record["summary"].get("seed"))
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in record["asked"]["settings"].items()}
-    return Asked(**{**record["asked"], "settings": settings})
 
 
 def _read_record(source: Path) -> dict[str, Any]:
@@ -176,22 +173,51 @@ def _read_record(source: Path) -> dict[str, Any]:
             f"--out` wrote."
         )
         raise BundleError(msg)
+    name = str(source / MODEL_FILE)
     try:
         record = json.loads(_read_bytes(source / MODEL_FILE))
     except ValueError as error:
-        msg = f"{str(source / MODEL_FILE)!r} is truncated or is not JSON ({error}). Copy the whole folder again."
+        msg = f"{name!r} is truncated or is not JSON ({error}). Copy the whole folder again."
         raise BundleError(msg) from error
     if not isinstance(record, dict) or record.get("format") != "scprism model":
-        msg = f"{str(source / MODEL_FILE)!r} was not written by scprism: it does not say format 'scprism model'."
+        msg = f"{name!r} was not written by scprism: it does not say format 'scprism model'."
         raise BundleError(msg)
     version = record.get("schema_version")
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        msg = f"{name!r} must say a schema version from 1 to {SCHEMA_VERSION}, got {version!r}."
+        raise BundleError(f"{msg} Copy the whole folder again, or train the model again (scprism fit).")
+    if version > SCHEMA_VERSION:
         msg = f"The model in {str(source)!r} has schema version {version}, this scprism reads up to {SCHEMA_VERSION}."
         raise BundleError(f"{msg} Upgrade: pip install --upgrade scprism")
     if record.get("record_sha256") != _record_hash(record):
-        msg = f"{str(source / MODEL_FILE)!r} was edited after it was written: its checksum does not fit."
+        msg = f"{name!r} was edited after it was written: its checksum does not fit."
         raise BundleError(f"{msg} Models are not changed by hand; train again with other settings.")
-    return record
+    try:
+        return checked(_of_this_schema(record), RECORD, where=name)
+    except InputError as error:
+        msg = f"{error}. Copy the whole folder again, or train the model again (scprism fit)."
+        raise BundleError(msg) from error
+
+
+def _of_this_schema(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record of an older schema as one of this schema."""
+    if record["schema_version"] != 1:
+        return record
+    tables = ("recipe", "summary", "betas")
+    checked({name: record.get(name) for name in tables}, dict.fromkeys(tables, TABLE), where="the record")
+    warn(
+        "This model was saved by an earlier scprism, which did not keep where its counts were: they are looked for in "
+        "X. Name the layer if they were in one (`layer`, --layer).",
+        stacklevel=5,
+    )
+    asked = Asked(
+        preset=record.get("preset", "custom"),
+        organism=record["recipe"].get("organism"),
+        seed=record["summary"].get("seed"),
+    )
+    rest = {name: value for name, value in record.items() if name != "preset"}
+    betas = {name: value for name, value in record["betas"].items() if name != "log_dispersion"}
+    return {**rest, "betas": betas, "asked": asdict(asked), "warnings": []}
 
 
 def _record_hash(record: dict[str, Any]) -> str:
@@ -205,7 +231,7 @@ def _split_weights(weights: Weights) -> tuple[dict[str, np.ndarray], dict[str, f
         value = getattr(weights, part.name)
         if isinstance(value, np.ndarray):
             arrays[part.name] = np.ascontiguousarray(value)
-        else:
+        elif part.name.endswith("_beta"):
             betas[part.name] = value
     return arrays, betas
 

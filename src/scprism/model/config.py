@@ -1,28 +1,14 @@
 """The settings of a model, from its genes to its neighbours, as one frozen record."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self
 
-from scprism._check import check_choice, closest
+from scprism._check import closest
 from scprism.errors import InputError
+from scprism.model.setting import check_settings, setting
 from scprism.types import AttributionMethod, Baseline
 
 __all__ = ["Config"]
-
-AT_LEAST_ONE = (
-    "hidden_size",
-    "bottleneck_size",
-    "batch_size",
-    "min_batches",
-    "max_batches",
-    "max_epochs",
-    "check_every",
-    "patience",
-    "n_neighbours",
-    "search_trials",
-    "search_epochs",
-)
-NOT_NEGATIVE = ("penalty_weight", "l1_weight", "weight_decay", "momentum", "min_max_count", "final_epochs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,20 +102,20 @@ class Config:
     """
 
     genes: str | tuple[str, ...] = "hallmark"
-    min_max_count: float = 2.0
+    min_max_count: float = setting(2.0, least=0)
     normalise: Literal["per_cell", "per_gene", "none"] = "per_cell"
-    target_sum: float = 1e4
+    target_sum: float = setting(1e4, above=0)
     library: Literal["all", "recipe"] = "recipe"
     negative_values: Literal["refuse", "clip", "keep"] = "refuse"
     missing_genes: Literal["mean", "random"] = "mean"
-    min_coverage: float = 0.5
+    min_coverage: float = setting(0.5, least=0, most=1)
 
-    hidden_size: int = 256
-    bottleneck_size: int = 50
-    softplus_beta: float | Literal["width"] = 1.0
+    hidden_size: int = setting(256, least=1)
+    bottleneck_size: int = setting(50, least=1)
+    softplus_beta: float | Literal["width"] = setting(1.0, above=0)
     bottleneck: Literal["linear", "softplus"] = "linear"
-    input_dropout: float = 0.5
-    gene_dropout: float = 0.9
+    input_dropout: float = setting(0.5, least=0, most=1)
+    gene_dropout: float = setting(0.9, least=0, most=1)
 
     likelihood: Literal["multinomial", "poisson_counts", "negative_binomial", "poisson", "poisson_log_input"] = (
         "multinomial"
@@ -137,28 +123,28 @@ class Config:
     penalty: Literal[
         "rows", "columns", "squared", "double_soft", "coherence", "hard", "decorrelated", "separate_maps"
     ] = "rows"
-    penalty_weight: float = 1.0
+    penalty_weight: float = setting(1.0, least=0)
     penalty_gradient: bool = True
-    l1_weight: float = 0.0
+    l1_weight: float = setting(0.0, least=0)
     l1_gradient: bool = True
-    weight_decay: float = 0.0
+    weight_decay: float = setting(0.0, least=0)
 
     optimiser: Literal["adam", "sgd"] = "adam"
-    learning_rate: float = 1e-3
-    momentum: float = 0.9
-    batch_size: int = 128
-    min_batches: int = 16
-    max_batches: int = 500
+    learning_rate: float = setting(1e-3, above=0)
+    momentum: float = setting(0.9, least=0)
+    batch_size: int = setting(128, least=1)
+    min_batches: int = setting(16, least=1)
+    max_batches: int = setting(500, least=1)
     reshuffle: bool = True
     split: tuple[float, float, float] = (0.9, 0.05, 0.05)
     stratify: str | None = None
-    max_epochs: int = 200
-    check_every: int = 1
-    patience: int = 20
+    max_epochs: int = setting(200, least=1)
+    check_every: int = setting(1, least=1)
+    patience: int = setting(20, least=1)
 
-    search_trials: int = 40
-    search_epochs: int = 100
-    final_epochs: int = 400
+    search_trials: int = setting(40, least=1)
+    search_epochs: int = setting(100, least=1)
+    final_epochs: int = setting(400, least=0)
     search_space: Literal["simple", "complex", "effective"] = "effective"
     search_stopping: Literal["none", "halving"] = "none"
 
@@ -166,7 +152,7 @@ class Config:
     metric: Literal["cosine", "euclidean"] = "cosine"
     standardise_latent: bool = False
     whiten_latent: bool = True
-    n_neighbours: int = 15
+    n_neighbours: int = setting(15, least=1)
     votes: Literal["equal", "weighted"] = "weighted"
     knn_neighbours: tuple[int, ...] = tuple(range(2, 26))
     foreign_loss: Literal["all_cells", "one_cell"] = "all_cells"
@@ -178,29 +164,14 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse values that no step could use."""
-        for name, hint in get_type_hints(Config).items():
-            value = getattr(self, name)
-            if get_origin(hint) is Literal:
-                check_choice(name, value, get_args(hint))
-            if hint in (bool, int, float):
-                _check_type(name, value, hint)
-        for name in AT_LEAST_ONE:
-            _check_range(name, getattr(self, name), above=1 - 1e-9)
-        for name in NOT_NEGATIVE:
-            _check_range(name, getattr(self, name), above=-1e-300)
-        for name in ("learning_rate", "target_sum", *(["softplus_beta"] if self.softplus_beta != "width" else [])):
-            _check_range(name, getattr(self, name), above=0)
-        for name in ("input_dropout", "gene_dropout", "min_coverage"):
-            if not 0 <= getattr(self, name) <= 1:
-                msg = f"`{name}` must lie between 0 and 1, got {getattr(self, name)!r}."
-                raise InputError(msg)
+        check_settings(self)
         if self.penalty == "hard" and self.penalty_weight > 0 and (self.l1_weight > 0 or self.weight_decay > 0):
             msg = "`penalty='hard'` keeps weights orthonormal, which L1 and weight decay would undo."
             raise InputError(f"{msg} Set `l1_weight` and `weight_decay` to 0, or choose another penalty.")
         if self.counts_as_targets and self.normalise == "none":
             msg = f"`likelihood={self.likelihood!r}` needs counts, but `normalise='none'` says that there are none."
             raise InputError(f"{msg} Choose likelihood='poisson'.")
-        if len(self.split) != 3 or min(self.split) < 0 or abs(sum(self.split) - 1) > 1e-9 or self.split[0] == 0:
+        if min(self.split) < 0 or abs(sum(self.split) - 1) > 1e-9 or self.split[0] == 0:
             msg = f"`split` must be three shares that add up to 1, the first above 0, got {self.split!r}."
             raise InputError(msg)
 
@@ -223,18 +194,3 @@ class Config:
                 raise InputError(msg)
         settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**settings)
-
-
-def _check_type(name: str, value: Any, kind: type) -> None:
-    allowed = (int, float) if kind is float else (kind,)
-    if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
-        words = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-        msg = f"`{name}` must be {words}, got {value!r}."
-        raise InputError(msg)
-
-
-def _check_range(name: str, value: float, *, above: float) -> None:
-    if not value > above:
-        least = "above 0" if above == 0 else f"at least {round(above):g}"
-        msg = f"`{name}` must be {least}, got {value!r}."
-        raise InputError(msg)

@@ -1,27 +1,17 @@
 """The autoencoder: two encoding and two decoding layers, fully connected and untied."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import orthogonal
 
+from scprism.model.betas import Betas, layer_betas
 from scprism.model.config import Config
 from scprism.model.weights import Weights
 
 __all__ = ["Autoencoder", "Betas", "build_autoencoder", "softplus", "to_weights"]
-
-
-@dataclass(frozen=True)
-class Betas:
-    """Softplus beta of each layer; None stands for a linear layer."""
-
-    hidden: float | None
-    latent: float | None
-    decoder: float | None
-    output: float | None
 
 
 def softplus(z: torch.Tensor, beta: float | None) -> torch.Tensor:
@@ -63,19 +53,6 @@ def _empty_layer(n_inputs: int, n_outputs: int) -> nn.Linear:
     """Return a layer whose values are of no use yet; torch's global generator, which draws them, is left as it was."""
     with torch.random.fork_rng(devices=[]):  # a layer on the device "meta" would import sympy: 25 MB
         return nn.Linear(n_inputs, n_outputs)
-
-
-def layer_betas(config: Config, n_genes: int) -> Betas:
-    """Return each layer's beta: fixed, or its width as in the released code (`method.md`, row 5)."""
-    widths = (config.hidden_size, config.bottleneck_size, config.hidden_size, n_genes)
-    by_width = config.softplus_beta == "width"
-    hidden, latent, decoder, output = (float(w if by_width else config.softplus_beta) for w in widths)
-    return Betas(
-        hidden=hidden,
-        latent=None if config.bottleneck == "linear" else latent,
-        decoder=decoder,
-        output=None if config.counts_as_targets else output,
-    )
 
 
 def build_autoencoder(config: Config, *, n_genes: int, rng: np.random.Generator) -> Autoencoder:
