@@ -5,9 +5,8 @@ Nothing in a model folder is code, and nothing in it is unpickled.
 
 import hashlib
 import json
-import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -93,7 +92,8 @@ def save_bundle(bundle: Bundle, folder: PathLike, *, add: Callable[[Path], None]
     target = Path(folder)
     check_target(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    scratch = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+    scratch.mkdir()
     try:
         arrays, betas = _split_weights(bundle.weights)
         payload = safetensors.numpy.save(arrays)
@@ -115,7 +115,6 @@ def save_bundle(bundle: Bundle, folder: PathLike, *, add: Callable[[Path], None]
         if bundle.trials is not None:
             bundle.trials.to_csv(scratch / TRIALS_FILE, index=False)
         add(scratch)
-        scratch.chmod(0o777 & ~_umask())
         _replace_folder(target, scratch)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -256,9 +255,3 @@ def _replace_folder(target: Path, replacement: Path) -> None:
 
 def _is_model(folder: Path) -> bool:
     return (folder / MODEL_FILE).is_file()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from scprism._check import check_choice
+from scprism._torch import torch
 from scprism._version import __version__
 from scprism._warnings import warn
 from scprism.errors import InputError

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-import torch
 
+from scprism._torch import torch
 from scprism.model.losses import reconstruction_loss
 from scprism.paper.experiments.plan import Cell, Experiment, Plan, Rows
 from scprism.paper.experiments.workshop import Network, Workshop
