@@ -1,6 +1,5 @@
 """Labels of the nearest reference cells, with what says how far to trust them."""
 
-import warnings
 from typing import Literal
 
 import numpy as np
@@ -8,7 +7,8 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import closest
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 from scprism.label.evidence import cast_votes
 from scprism.label.neighbours import BLOCK, neighbour_finder
 from scprism.label.reference import LabelReference, voters_of
@@ -106,5 +106,5 @@ def known_labels(reference: AnnData, column: str) -> pd.Series:
         msg = (
             f"{column!r} holds {n_labels:,} different labels for {n_labelled:,} reference cells; are these cell types?"
         )
-        warnings.warn(msg, PrismWarning, stacklevel=3)
+        warn(msg)
     return known

@@ -82,7 +82,7 @@ def prepare_training(
     recipe = learn_recipe(matrix, names, draft=draft, min_max_count=config.min_max_count)
     if len(recipe.genes) < FEW_GENES:
         msg = f"Only {len(recipe.genes):,} genes go into the model; it will know little of the cells."
-        warn(msg, stacklevel=4)
+        warn(msg)
     chunks = prepared_chunks(matrix, map_by_name(names, recipe.genes), recipe)
     cells = collect_cells(chunks, counts_as_targets=config.counts_as_targets)
     return recipe, dataclasses.replace(cells, strata=strata)
