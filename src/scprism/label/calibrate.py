@@ -99,7 +99,7 @@ class Calibration:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         """Return the calibration in `values`."""
-        scales = [name for name in ("distance_scale", "deviation_scale")]
+        scales = ("distance_scale", "deviation_scale")
         pairs = [(float(values[name][0]), float(values[name][1])) for name in scales]
         others = (float(values[f.name]) for f in fields(cls) if f.name not in scales)
         return cls(*pairs, *others)

@@ -96,8 +96,8 @@ def _remarks(values: pd.Series, known: pd.Series, column: str) -> list[str]:
         groups = "; ".join(" and ".join(repr(name) for name in group) for group in similar[:5])
         more = f" and {len(similar) - 5:,} more" if len(similar) > 5 else ""
         remarks.append(
-            f"Some labels in {column!r} differ in blanks, capitals or '.0' only, and are kept apart: {groups}{more}. If "
-            "they are one type, give them one name."
+            f"Some labels in {column!r} differ in blanks, capitals or '.0' only, and are kept apart: {groups}{more}. "
+            "If they are one type, give them one name."
         )
     return remarks
 

@@ -1,7 +1,7 @@
 """Nearest reference cells, and how much they speak for each label.
 
-The search is exact for references of usual size, and by an inverted file of FAISS for large ones. Distances of the cells
-found are computed again one by one, so that neither the order of cells nor what is searched beside changes a bit.
+The search is exact for references of usual size, and by an inverted file of FAISS for large ones. Distances of the
+cells found are computed again one by one, so that neither the order of cells nor what is searched beside changes a bit.
 """
 
 from collections.abc import Callable

@@ -69,7 +69,9 @@ def with_quality(chunks: Iterable[PreparedChunk], *, n_genes: int, seen: list[Ce
 def joined_quality(seen: list[CellQuality]) -> CellQuality:
     """Return the quality of all chunks' cells as one."""
     empty = [np.zeros(0)]
-    return CellQuality(np.concatenate([p.depth for p in seen] or empty), np.concatenate([p.zeros for p in seen] or empty))
+    return CellQuality(
+        np.concatenate([p.depth for p in seen] or empty), np.concatenate([p.zeros for p in seen] or empty)
+    )
 
 
 def usual_range(quality: CellQuality) -> UsualRange:

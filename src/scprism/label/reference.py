@@ -203,7 +203,7 @@ def learn_reference(
     labels
         Their labels.
     keys
-        A number of each cell that does not depend on the others (`scprism.label.transfer.cell_keys`), uint64 (cells,).
+        A number of each cell that does not depend on the others (`scprism.prepare.draws.cell_keys`), uint64 (cells,).
     sample
         Row numbers of the cells that confidence is learned on (`calibration_sample`).
     simulated
@@ -320,9 +320,7 @@ def _evidence_without_own_type(latent: FloatArray, classifier: Classifier, sampl
     """Return the evidence on the sampled cells by a reference without any cell of their own type."""
     codes = classifier.codes[sample]
     cells = [np.flatnonzero(codes == label) for label in np.unique(codes)]
-    parts = [
-        classifier.without_label(latent, int(codes[own[0]])).calls(latent[sample[own]]).evidence for own in cells
-    ]
+    parts = [classifier.without_label(latent, int(codes[own[0]])).calls(latent[sample[own]]).evidence for own in cells]
     return joined_evidence(parts, cells)
 
 

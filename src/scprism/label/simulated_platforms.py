@@ -3,20 +3,20 @@
 Everything random is drawn by the gene's name and by the cell, never by where they stand in a file.
 """
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 from scipy.special import ndtri
 
-from scprism.prepare.stream import GeneMap, fill_row
+from scprism.prepare.draws import gene_draws, thin_by_cell
+from scprism.prepare.stream import fill_row
+from scprism.query.model_genes import in_model_genes
 from scprism.query.view import Query
-from scprism.read.chunks import picked_rows
 from scprism.types import FloatArray, IntArray
 
-__all__ = ["gene_draws", "simulated_platforms", "thin_by_cell"]
+__all__ = ["simulated_platforms"]
 
 DEPTHS = (0.5, 0.1)
 """Shares of the molecules that are kept."""
@@ -40,9 +40,9 @@ def simulated_platforms(query: Query, cells: IntArray, *, keys: IntArray) -> Ite
     cells
         Row numbers, ascending.
     keys
-        A number of each of these cells (`scprism.label.transfer.cell_keys`), uint64 (cells,).
+        A number of each of these cells (`scprism.prepare.draws.cell_keys`), uint64 (cells,).
     """
-    query = _in_model_genes(query, cells)
+    query = in_model_genes(query, cells)
     genes = query.recipe.genes
     are_counts = query.recipe.normalise != "none"
     for share in DEPTHS if are_counts else ():
@@ -53,61 +53,6 @@ def simulated_platforms(query: Query, cells: IntArray, *, keys: IntArray) -> Ite
         purpose = f"platform {spread}"
         efficiency = np.exp(spread * (ndtri(gene_draws(genes, purpose)) - FULL_CAPTURE))
         yield _thinned(query, np.minimum(efficiency, 1), keys, purpose)
-
-
-def gene_draws(genes: Sequence[str], purpose: str) -> FloatArray:
-    """Return a number between 0 and 1 for each gene that depends on its name and the purpose alone, (genes,).
-
-    Examples
-    --------
-    >>> a, b = gene_draws(["Cd3e", "Cd19"], "depth"), gene_draws(["Cd19", "Cd3e"], "depth")
-    >>> bool((a == b[::-1]).all())
-    True
-    """
-    digests = (hashlib.blake2b(f"{purpose}:{gene}".encode(), digest_size=8).digest() for gene in genes)
-    return (np.array([int.from_bytes(digest, "little") for digest in digests], dtype=np.float64) + 0.5) / 2**64
-
-
-def thin_by_cell(
-    counts: sparse.csr_matrix, chance: FloatArray, keys: IntArray, *, purpose: str = ""
-) -> sparse.csr_matrix:
-    """Return counts of which each molecule was kept by chance; a cell's draws depend on its key alone.
-
-    Parameters
-    ----------
-    counts
-        Raw counts in the model's genes, without stored zeros, indices sorted, (cells, genes).
-    chance
-        With which a molecule of each gene is kept, (genes,).
-    keys
-        A number of each cell, uint64 (cells,).
-    purpose
-        Draws for different purposes are independent.
-    """
-    stream = int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest(), "little")
-    whole, kept = np.rint(counts.data).astype(np.int64), np.empty(counts.nnz, dtype=np.float32)
-    for cell, key in enumerate(keys):
-        span = slice(counts.indptr[cell], counts.indptr[cell + 1])
-        rng = np.random.Generator(np.random.PCG64([stream, int(key)]))
-        kept[span] = rng.binomial(whole[span], chance[counts.indices[span]])
-    thinned = sparse.csr_matrix((kept, counts.indices.copy(), counts.indptr.copy()), shape=counts.shape)
-    thinned.eliminate_zeros()
-    return thinned
-
-
-def _in_model_genes(query: Query, cells: IntArray) -> Query:
-    """Return some cells in the model's genes, and one column more: the sum of what else makes up their library."""
-    known, counts = query.alignment.gene_map, picked_rows(query.matrix, cells)
-    picked = sparse.csr_matrix(known.pick(counts))
-    picked.eliminate_zeros()
-    library = np.asarray(counts @ known.in_library, dtype=np.float64)
-    others = np.maximum(library - np.asarray(picked.sum(axis=1), dtype=np.float64).ravel(), 0)
-    matrix = sparse.hstack([picked, sparse.csr_matrix(others.reshape(-1, 1))], format="csr", dtype=np.float32)
-    present = known.present.astype(np.float32)
-    selection = sparse.csr_matrix(sparse.vstack([sparse.diags(present), sparse.csr_matrix((1, len(present)))]))
-    selection.eliminate_zeros()
-    gene_map = replace(known, selection=selection, in_library=np.ones(len(present) + 1))
-    return replace(query, matrix=matrix, alignment=replace(query.alignment, gene_map=gene_map))
 
 
 def _thinned(query: Query, chance: FloatArray, keys: IntArray, purpose: str) -> Query:
@@ -121,6 +66,6 @@ def _without_genes(query: Query, is_left_out: np.ndarray) -> Query:
     selection = sparse.csr_matrix(known.selection @ sparse.diags(kept))
     selection.eliminate_zeros()
     in_library = known.in_library * np.append(kept, 1.0)
-    gene_map = GeneMap(selection=selection, in_library=in_library)
+    gene_map = replace(known, selection=selection, in_library=in_library)
     fill = np.zeros_like(query.fill) if query.random_missing else fill_row(query.recipe, gene_map)
     return replace(query, alignment=replace(query.alignment, gene_map=gene_map), fill=fill)

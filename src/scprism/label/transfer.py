@@ -16,11 +16,12 @@ from scprism.label.simulated_platforms import simulated_platforms
 from scprism.model.config import Config
 from scprism.model.weights import Weights
 from scprism.prepare.cell_hashes import cell_marks
+from scprism.prepare.draws import keys_of_hashes
 from scprism.query.embed import embed_cells
 from scprism.query.view import USUAL_COVERAGE, Query, with_gaps_of
-from scprism.types import FloatArray, IntArray
+from scprism.types import FloatArray
 
-__all__ = ["cell_keys", "cells_among", "indexed", "label_query", "learn_labels"]
+__all__ = ["cells_among", "indexed", "label_query", "learn_labels"]
 
 
 def learn_labels(
@@ -61,7 +62,7 @@ def learn_labels(
     wanted = [columns] if isinstance(columns, str) else list(columns)
     labels = {column: known_labels(cells, column) for column in wanted}
     hashes = _hashes(query)
-    is_unseen, keys = _among(hashes, unseen), _keys(hashes)
+    is_unseen, keys = _among(hashes, unseen), keys_of_hashes(hashes)
     query = query if seen_as is None else with_gaps_of(query, seen_as)
     latent, quality = _embedded(query, weights)
     references = {}
@@ -147,21 +148,8 @@ def cells_among(query: Query, hashes: Collection[str]) -> np.ndarray:
     return _among(_hashes(query), hashes)
 
 
-def cell_keys(query: Query) -> IntArray:
-    """Return a number for each cell that its expression in the model's genes decides alone, uint64 (cells,).
-
-    What is drawn by it, or put in its order, changes neither with the order of cells and genes nor with genes that the
-    model does not read.
-    """
-    return _keys(_hashes(query))
-
-
 def _hashes(query: Query) -> list[str]:
     return [name for chunk in query.chunks() for name in cell_marks(chunk.inputs)]
-
-
-def _keys(hashes: Sequence[str]) -> IntArray:
-    return np.array([int(name, 16) for name in hashes], dtype=np.uint64)
 
 
 def _among(hashes: Sequence[str], wanted: Collection[str]) -> np.ndarray:
