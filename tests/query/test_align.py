@@ -81,7 +81,7 @@ def test_ensembl_ids_count_for_their_symbols_and_are_added():
 
 def test_two_ids_of_one_symbol_are_added(monkeypatch):
     table = {"ENSG00000000001": "MYC", "ENSG00000000002": "MYC"}
-    monkeypatch.setattr("scprism.genes.ids.read_gene_ids", lambda: table)
+    monkeypatch.setattr("scprism.genes.identifiers.read_gene_ids", lambda: table)
     alignment = align_genes(list(table), recipe(["MYC"], organism="human"))
     np.testing.assert_array_equal(np.array([[3, 4]]) @ alignment.gene_map.selection.toarray(), [[7]])
 
@@ -179,7 +179,7 @@ def test_a_gene_that_is_found_is_not_looked_for_under_other_names(monkeypatch):
     def unread(organism):
         raise AssertionError(organism)
 
-    monkeypatch.setattr("scprism.genes.aliases.read_gene_aliases", unread)
+    monkeypatch.setattr("scprism.genes.match.read_gene_aliases", unread)
     alignment = align_genes(["TENT5C", "FAM46C"], recipe(["TENT5C"], organism="human"), organism="human")
     assert found(alignment) == {"TENT5C": "name"}
 
