@@ -17,7 +17,8 @@ from scprism.genes.naming import genomes_of, plain_names
         pytest.param(["HLA.A", "MT.CO1", "X9930104L06Rik"], ["HLA-A", "MT-CO1", "9930104L06Rik"], id="R, human"),
         pytest.param(["H2.Aa", "H2-D1"], ["H2.Aa", "H2-D1"], id="a hyphen shows that it was not R"),
         pytest.param(["Tex19.1", "AC109138.1", "X1"], ["Tex19.1", "AC109138.1", "X1"], id="points of their own"),
-        pytest.param(["Cd74", "Cd74-1", "Cd74.2", "Cd8-1"], ["Cd74", "Cd74", "Cd74", "Cd8-1"], id="numbered"),
+        pytest.param(["Cd74", "Cd74-1", "Cd74-2", "Cd8-1"], ["Cd74", "Cd74", "Cd74", "Cd8-1"], id="numbered"),
+        pytest.param(["Cd74", "Cd74.1", "Gm", "Gm-2"], ["Cd74", "Cd74", "Gm", "Gm-2"], id="numbers begin at 1"),
         pytest.param(["Krtap13", "Krtap13-1", "Trbv13", "Trbv13-2"], ["Krtap13", "Krtap13-1", "Trbv13", "Trbv13-2"], id="genes"),
     ],
 )

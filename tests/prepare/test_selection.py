@@ -139,7 +139,7 @@ def test_organism_of_unknown_names_is_none():
 
 
 def test_ensembl_ids_are_named_with_what_to_do():
-    with pytest.raises(InputError, match=r"Genes must be symbols.*'ENSG00000167286'.*gene_symbols='gene_name'"):
+    with pytest.raises(InputError, match=r"Genes must be symbols.*'ENSG00000167286'.*by `gene_symbols` when reading"):
         detect_organism(["ENSG00000167286", "ENSG00000010610"])
 
 

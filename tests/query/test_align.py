@@ -48,13 +48,13 @@ def test_a_human_query_meets_a_mouse_model_through_orthologs():
 
 
 def test_counts_of_several_orthologs_of_one_gene_are_added(monkeypatch):
-    monkeypatch.setattr("scprism.query.align.ortholog_sources", lambda *_, **__: {"Defa-a": ("DEFA1", "DEFA3")})
+    monkeypatch.setattr("scprism.genes.match.ortholog_sources", lambda *_, **__: {"Defa-a": ("DEFA1", "DEFA3")})
     alignment = align_genes(["DEFA3", "x", "DEFA1"], recipe(["Defa-a"]), organism="human")
     np.testing.assert_array_equal(np.array([[5, 9, 2]]) @ alignment.gene_map.selection.toarray(), [[7]])
 
 
 def test_without_an_ortholog_the_gene_of_the_same_name_is_taken(monkeypatch):
-    monkeypatch.setattr("scprism.query.align.ortholog_sources", lambda *_, **__: {"Ccl6": ("CCL5",)})
+    monkeypatch.setattr("scprism.genes.match.ortholog_sources", lambda *_, **__: {"Ccl6": ("CCL5",)})
     assert sources(align_genes(["CCL4", "CCL5"], recipe(["Ccl4", "Ccl5", "Ccl6"]), organism="human")) == {
         "Ccl4": "CCL4",
         "Ccl5": "",  # its name is used for another gene
@@ -169,7 +169,7 @@ def test_a_name_that_serves_a_gene_serves_no_other():
 
 def test_a_name_that_two_genes_want_goes_to_neither(monkeypatch):
     monkeypatch.setattr(
-        "scprism.query.align.ortholog_sources", lambda *_, **__: {"A": ("Fam46c",), "B": ("Fam46c",), "C": ("Igj",)}
+        "scprism.genes.match.ortholog_sources", lambda *_, **__: {"A": ("Fam46c",), "B": ("Fam46c",), "C": ("Igj",)}
     )
     alignment = align_genes(["Tent5c", "Jchain"], recipe(["A", "B", "C"], organism="human"), organism="mouse")
     assert sources(alignment) == {"A": "", "B": "", "C": "Jchain"}

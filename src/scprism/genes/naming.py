@@ -23,7 +23,7 @@ MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 DATE = re.compile(
     rf"X?\d{{1,2}}[-./]{MONTH}|{MONTH}[-./]\d{{1,2}}|\d{{4}}[-/]\d{{2}}[-/]\d{{2}}(?: 00:00:00)?", re.IGNORECASE
 )
-NUMBERED = re.compile(r"(?P<name>.+)[-.]\d{1,2}")
+NUMBERED = re.compile(r"(?P<name>.+)(?P<joint>[-.])[1-9]\d?")
 MIN_GENOME_SHARE = 0.01
 """Below this share of the names a prefix is no genome of its own, but a gene that was added."""
 
@@ -51,7 +51,8 @@ def plain_names(names: tuple[str, ...]) -> PlainNames:
     * ``mm10_Cd3e`` is ``Cd3e``, where most names have that prefix;
     * ``Cd3e_ENSMUSG00000032093`` and ``ENSMUSG00000032093_Cd3e`` are ``Cd3e``, where most names are so;
     * ``H2.Aa`` is ``H2-Aa`` and ``X2810417H13Rik`` is ``2810417H13Rik``, where R replaced all hyphens;
-    * ``Cd74-1`` or ``Cd74.1`` is a second ``Cd74``, where there is a ``Cd74`` and no gene of that name;
+    * ``Cd74-1`` or ``Cd74.1`` is a second ``Cd74``, and ``Cd74-2`` a third, where there is a ``Cd74`` and no gene of
+      that name;
     * ``1-Mar`` is a date that a spreadsheet made of a gene: told, since it may be either of two genes.
 
     Raises
@@ -86,7 +87,7 @@ def genomes_of(names: Sequence[str]) -> dict[str, int]:
     >>> genomes_of(["GRCh38_CD3E", "GRCh38_CD19", "mm10___Cd3e", "Cd4"])
     {'GRCh38': 2, 'mm10': 1}
     """
-    counts = Counter(match["genome"] for name in names if (match := GENOME.fullmatch(name)) is not None)
+    counts = Counter(match["genome"] for name in names if "_" in name and (match := GENOME.fullmatch(name)))
     return {genome: n for genome, n in counts.most_common() if n >= MIN_GENOME_SHARE * len(names)}
 
 
@@ -113,6 +114,8 @@ def _without_prefix(names: list[str]) -> tuple[list[str], str]:
 
 
 def _without_ids(names: list[str]) -> tuple[list[str], str]:
+    if sum("ENS" in name.upper() for name in names) <= len(names) / 2:
+        return names, ""
     matches = [SYMBOL_AND_ID.fullmatch(name) for name in names]
     n_found = sum(match is not None for match in matches)
     if n_found <= len(names) / 2:
@@ -143,8 +146,12 @@ def _without_r(names: list[str]) -> tuple[list[str], str]:
 
 def _without_numbers(names: list[str]) -> tuple[list[str], str]:
     there = frozenset(names)
-    matches = ((name, NUMBERED.fullmatch(name)) for name in names)
-    twins = {name: match["name"] for name, match in matches if match is not None and match["name"] in there}
+    matches = ((name, NUMBERED.fullmatch(name)) for name in names if name[-1:].isdigit())
+    twins = {
+        name: match["name"]
+        for name, match in matches
+        if match is not None and match["name"] in there and f"{match['name']}{match['joint']}1" in there
+    }
     if not twins:
         return names, ""
     twins = {name: symbol for name, symbol in twins.items() if name.upper() not in _all_symbols()}
