@@ -1,7 +1,8 @@
+import pandas as pd
 import pytest
 
-from scprism.genes.aliases import other_names
-from scprism.genes.orthologs import ortholog_sources_by_alias
+from scprism.genes import match
+from scprism.genes.match import find_genes, ortholog_sources, ortholog_sources_by_alias, other_names
 from scprism.genes.tables import read_gene_aliases
 
 # Renamings as the nomenclature committees announced them: HGNC for human, MGI for mouse; the newer symbol second.
@@ -133,3 +134,55 @@ def test_orthologs_are_known_by_the_old_symbol_of_either_organism():
     found = ortholog_sources_by_alias(["FAM46C", "KIAA0101", "nothing"], of="human", source="mouse")
     assert found == {"FAM46C": ("Tent5c",), "KIAA0101": ("Pclaf",)}
     assert ortholog_sources_by_alias(["Fam46c"], of="mouse", source="human") == {"Fam46c": ("TENT5C",)}
+
+
+@pytest.fixture
+def table(monkeypatch):
+    pairs = pd.DataFrame(
+        [
+            ("CD3E", "Cd3e"),  # one to one
+            ("HLA-A", "H2-D1"),  # one human gene, two mouse genes, neither of its name
+            ("HLA-A", "H2-K1"),
+            ("DEFA1", "Defa-a"),  # two human genes, one mouse gene
+            ("DEFA3", "Defa-a"),
+            ("ISG15", "Isg15"),  # one of its partners has its name
+            ("ISG15", "Gm9706"),
+        ],
+        columns=["human", "mouse"],
+    )
+    monkeypatch.setattr(match, "read_orthologs", lambda: pairs)
+
+
+@pytest.mark.parametrize(
+    ("gene", "sources"),
+    [
+        ("Cd3e", ("CD3E",)),
+        ("Defa-a", ("DEFA1", "DEFA3")),
+        ("Isg15", ("ISG15",)),
+        ("Gm9706", None),
+        ("H2-D1", None),
+        ("Xyz", None),
+    ],
+)
+def test_no_count_is_used_twice(table, gene, sources):
+    assert ortholog_sources([gene], of="mouse", source="human").get(gene) == sources
+
+
+def test_the_other_direction_drops_genes_with_two_partners(table):
+    found = ortholog_sources(["DEFA1", "DEFA3", "HLA-A"], of="human", source="mouse")
+    assert found == {"HLA-A": ("H2-D1", "H2-K1")}
+
+
+def test_real_table_maps_most_hallmark_genes():
+    from scprism.prepare.selection import hallmark_genes
+
+    genes = hallmark_genes("mouse")
+    found = ortholog_sources(genes, of="mouse", source="human")
+    assert found["Cd3e"] == ("CD3E",)
+    assert len(found) > 0.9 * len(genes)
+
+
+def test_counts_of_all_names_of_a_gene_are_found():
+    found = find_genes(["Cd74", "Cd3e"], ["Cd74", "CD3E", "Cd74"], organism="mouse", source="mouse")
+    assert [gene.positions for gene in found] == [(0, 2), (1,)]
+    assert find_genes(["Cd74"], ["CD74", "CD74"], organism=None, source=None)[0].positions == (0, 1)
