@@ -94,11 +94,5 @@ def test_a_module_of_the_name_of_its_function_is_both():
     import inspect
 
     import scprism.annotate
-    import scprism.enrich.gsea
-    from scprism.enrich.pathways import enrich
-
-    assert inspect.signature(scprism.enrich) == inspect.signature(enrich)
-    assert scprism.enrich.gsea.gsea is scprism.gsea
     assert inspect.signature(scprism.annotate) == inspect.signature(scprism.annotate.annotate)
-    with pytest.raises(scprism.InputError, match="`scores` must be one of"):
-        scprism.enrich(None, {}, scores="other")
+

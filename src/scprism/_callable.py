@@ -20,7 +20,7 @@ def make_callable(name: str, main: Callable[..., Any]) -> None:
     """Let the module `name` be called as `main`.
 
     Python binds an imported submodule to its name in the package, where it hides a function of that name. Called as the
-    function, the module can be both: ``scprism.enrich(explanation, sets)`` and ``scprism.enrich.gsea``.
+    function, the module can be both: ``scprism.enrich(explanation, sets)`` and ``scprism.enrichment.gsea``.
     """
     module = sys.modules[name]
     module.__class__ = _CallableModule

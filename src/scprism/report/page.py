@@ -1,6 +1,6 @@
 """The report: one HTML file that holds everything it shows and asks no network for anything."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from scprism._files import replacing
+from scprism.enrichment.result import Enrichment, table_of
 from scprism.explain.explanation import Explanation
 from scprism.report import findings, sections
 from scprism.report.embedding import embedding_data
@@ -42,13 +43,13 @@ def write_report(
     *,
     model: "Prism",
     explanation: Explanation,
-    enrichment: pd.DataFrame,
+    enrichment: Enrichment | pd.DataFrame,
     embedding: FloatArray,
     cells: AnnData,
     labels: pd.DataFrame | None = None,
     reference: AnnData | None = None,
     reference_labels: str | None = None,
-    messages: Sequence[str] = (),
+    messages: Collection[str] = (),
     trust: pd.DataFrame | None = None,
     layer: str | None = None,
 ) -> None:
@@ -65,7 +66,7 @@ def write_report(
     explanation
         The result of `Prism.explain` on the query.
     enrichment
-        The result of `scprism.enrich` on it.
+        The result of `scprism.enrich` on it, whose warnings are shown too.
     embedding
         Latent of the query, (cells, units).
     cells
@@ -88,10 +89,12 @@ def write_report(
     InputError
         If the results do not belong together; nothing is written then.
     """
+    if isinstance(enrichment, Enrichment):
+        messages = dict.fromkeys([*messages, *enrichment.warnings])
     subject = Subject(
         model,
         explanation,
-        enrichment,
+        table_of(enrichment),
         np.asarray(embedding),
         cells,
         labels,
