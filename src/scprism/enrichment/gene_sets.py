@@ -1,7 +1,7 @@
 """Gene sets by name or from a file, and their genes' numbers among the genes of a ranking."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from warnings import warn
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from scprism._bundled import bundled_path
 from scprism._check import check_choice, some
 from scprism.errors import InputError, PrismWarning
+from scprism.genes.identifiers import is_ensembl_ids
 from scprism.genes.organism import detect_organism
 from scprism.genes.tables import read_gmt
 from scprism.types import Organism, PathLike
 
-__all__ = ["GeneSets", "MatchedSets", "gene_sets", "match_sets"]
+__all__ = ["GeneSets", "MatchedSets", "gene_numbers", "gene_sets", "match_sets"]
 
 log = logging.getLogger("scprism")
 
@@ -40,10 +41,13 @@ class MatchedSets:
         Gene numbers of each set, ascending and distinct, int32.
     share
         Share of the sets' distinct symbols that are among the genes.
+    messages
+        What the user should be warned of: few genes in common, two organisms.
     """
 
     members: dict[str, NDArray[np.int32]]
     share: float
+    messages: tuple[str, ...]
 
 
 def gene_sets(
@@ -99,7 +103,7 @@ def _check_organism(sets: GeneSets, organism: Organism | None) -> None:
 
 
 def match_sets(sets: GeneSets, genes: Sequence[str]) -> MatchedSets:
-    """Return the sets as numbers of `genes`; symbols match exactly, or else in any case if that is unambiguous.
+    """Return the sets as numbers of `genes`; symbols are matched as by `gene_numbers`.
 
     Raises
     ------
@@ -109,36 +113,55 @@ def match_sets(sets: GeneSets, genes: Sequence[str]) -> MatchedSets:
     if not sets:
         msg = "`sets` must hold at least one gene set, got none."
         raise InputError(msg)
+    symbols = sorted({str(gene) for members in sets.values() for gene in _symbols("", members)})
+    found = gene_numbers(symbols, genes)
+    members = {
+        str(name): np.array(sorted({found[str(gene)] for gene in chosen if str(gene) in found}), dtype=np.int32)
+        for name, chosen in sets.items()
+    }
+    messages = _overlap_messages(len(found), symbols, [str(gene) for gene in genes])
+    return MatchedSets(members=members, share=len(found) / len(symbols), messages=messages)
+
+
+def gene_numbers(symbols: Iterable[str], genes: Sequence[str]) -> dict[str, int]:
+    """Return the place among `genes` of each symbol that is one of them.
+
+    A symbol means the gene of exactly that name, or else the only one that differs in capitals alone; where several do
+    (ABC and Abc for abc), it means none.
+    """
     exact = {str(gene): number for number, gene in enumerate(genes)}
     folded: dict[str, int | None] = {}
     for gene, number in exact.items():
         key = gene.casefold()
         folded[key] = None if key in folded else number
-    symbols = sorted({str(gene) for members in sets.values() for gene in _symbols("", members)})
-    found = {gene: exact.get(gene, folded.get(gene.casefold())) for gene in symbols}
-    n_found = sum(number is not None for number in found.values())
-    _report_share(n_found, symbols, list(exact))
-    members = {
-        str(name): np.array(sorted({n for gene in chosen if (n := found[str(gene)]) is not None}), dtype=np.int32)
-        for name, chosen in sets.items()
-    }
-    return MatchedSets(members=members, share=n_found / len(symbols))
+    found = {symbol: exact.get(symbol, folded.get(symbol.casefold())) for symbol in symbols}
+    return {symbol: number for symbol, number in found.items() if number is not None}
 
 
-def _report_share(n_found: int, symbols: Sequence[str], genes: Sequence[str]) -> None:
+def _overlap_messages(n_found: int, symbols: Sequence[str], genes: Sequence[str]) -> tuple[str, ...]:
+    """Return what to warn of; sets that meet no gene are refused."""
     share = n_found / len(symbols)
-    if n_found == 0:
-        msg = (
-            f"None of the {len(symbols):,} symbols of the gene sets (such as {some(symbols, limit=3)}) is among the "
-            f"{len(genes):,} genes (such as {some(genes, limit=3)}). Give both as symbols of one organism."
-        )
-        raise InputError(msg)
-    log.info(
-        "gene sets: %d of %d symbols (%.0f %%) are among the %d genes", n_found, len(symbols), 100 * share, len(genes)
+    in_common = (
+        f"{n_found:,} of the {len(symbols):,} symbols of the gene sets ({share:.0%}; such as {some(symbols, limit=3)}) "
+        f"are among the {len(genes):,} genes (such as {some(genes, limit=3)})"
     )
-    if share < LOW_SHARE:
-        msg = (
-            f"Only {n_found:,} of {len(symbols):,} symbols of the gene sets ({share:.0%}) are among the {len(genes):,} "
-            "genes. Check that both are of one organism, and that the genes were not cut to a few."
-        )
-        warn(msg, PrismWarning, stacklevel=4)
+    organisms = [_organism(symbols), _organism(genes)]
+    differ = None not in organisms and organisms[0] != organisms[1]
+    other = f"The gene sets are {organisms[0]} genes and the genes tested are {organisms[1]} genes: " if differ else ""
+    advice = (
+        f"Take {organisms[1]} sets: `organism={organisms[1]!r}` in `gene_sets`, --organism {organisms[1]} on the "
+        "command line, or a GMT file of that organism."
+        if differ
+        else "Give both as symbols of one organism, and check that the genes were not cut to a few."
+    )
+    if n_found == 0:
+        msg = f"{other}{in_common.replace('0 of', 'none of', 1)}. {advice}"
+        raise InputError(msg[0].upper() + msg[1:])
+    log.info("gene sets: %s", in_common)
+    if differ:
+        return (f"{other}{in_common}, whatever their capitals; genes whose names differ are missed. {advice}",)
+    return (f"Only {in_common}. {advice}",) if share < LOW_SHARE else ()
+
+
+def _organism(symbols: Sequence[str]) -> Organism | None:
+    return None if is_ensembl_ids(symbols) else detect_organism(symbols)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scprism.enrich.genesets import gene_sets, match_sets
+from scprism.enrichment.gene_sets import gene_sets, match_sets
 from scprism.errors import InputError, PrismWarning
 
 

@@ -1,6 +1,7 @@
 """Enrichment against networks that have learned nothing: whether genes form a set because of what was learned."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from warnings import warn
 
 import numba
 import numpy as np
@@ -8,13 +9,15 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from scprism._check import some
-from scprism.enrich.genesets import GeneSets, match_sets
-from scprism.enrich.kernel import SetMembers
-from scprism.enrich.null import NullSummary, observed_scores, summarise_draws
-from scprism.enrich.pathways import Scores, enrich, ranked_maps
-from scprism.enrich.rankings import rank_genes
-from scprism.enrich.settings import GseaSettings, sized_sets
-from scprism.errors import InputError
+from scprism.enrichment.enrich import Scores, ranked_maps, tested_maps
+from scprism.enrichment.gene_sets import GeneSets, match_sets
+from scprism.enrichment.kernels import SetMembers
+from scprism.enrichment.permutation import NullSummary, observed_scores, summarise_draws
+from scprism.enrichment.rankings import rank_genes
+from scprism.enrichment.result import Enrichment
+from scprism.enrichment.settings import GseaSettings, sized_sets
+from scprism.enrichment.small_p import PValues, counted
+from scprism.errors import InputError, PrismWarning
 from scprism.explain.explanation import Explanation
 from scprism.types import FloatArray, IntArray, RNGLike
 
@@ -30,8 +33,8 @@ def enrich_against(
     settings: GseaSettings | None = None,
     rng: RNGLike = None,
     threads: int | None = None,
-) -> pd.DataFrame:
-    """Return the table of `enrich`, in which a set must stand out twice: from random genes, and in null networks.
+) -> Enrichment:
+    """Return the result of `enrich`, in which a set must stand out twice: from random genes, and in null networks.
 
     ``p_value`` is the larger of two, and ``nes`` the one nearer to 0: that of `enrich`, which asks whether random genes
     would score as high in this ranking, and that of the same set in the same group in the units of `nulls`, which asks
@@ -54,7 +57,8 @@ def enrich_against(
         If there are no nulls, or they are of other groups, other genes, another method or another baseline.
     """
     chosen = settings or GseaSettings()
-    table = enrich(explanation, sets, scores=scores, settings=chosen, rng=rng, threads=threads)
+    alone = tested_maps(explanation, sets, scores=scores, settings=chosen, rng=rng, threads=threads)
+    table = alone.table
     groups = ranked_maps(explanation, scores)[1]
     genes = np.sort(np.asarray(explanation.genes))
     names, members = sized_sets(match_sets(sets, list(genes)), chosen, n_genes=genes.size)
@@ -81,7 +85,14 @@ def enrich_against(
         msg = "`nulls` must hold at least one explanation, got none. Make them with `null_explanations`."
         raise InputError(msg)
     rows = np.ravel_multi_index(places, observed.shape)
-    return _joined(table, null, rows)
+    for message in alone.warnings:
+        warn(message, PrismWarning, stacklevel=2)
+    told = {
+        **alone.settings,
+        "null": f"{alone.settings['null']} and null networks, the larger p-value",
+        "n_null_draws": null.n_draws,
+    }
+    return Enrichment(_joined(table, null, rows), told, alone.warnings)
 
 
 def map_scores(
@@ -125,22 +136,19 @@ def _check_null(null: Explanation, explanation: Explanation) -> None:
 
 def _joined(table: pd.DataFrame, null: NullSummary, rows: IntArray) -> pd.DataFrame:
     """Return the table with the larger p-values and the smaller normalised scores; `rows` are its tests in the null."""
-    n_same, sum_same, n_extreme = (part.ravel()[rows] for part in (null.n_same, null.sum_same, null.n_extreme))
-    es, nes = table["es"].to_numpy(), table["nes"].to_numpy()
-    by_networks = np.divide(es * n_same, sum_same, out=nes.copy(), where=sum_same > 0)
-    p_values = np.maximum(table["p_value"].to_numpy(), (n_extreme + 1.0) / (n_same + 1.0))
+    sums = null.sum_same.ravel()[rows]
+    networks = PValues(*(part.ravel()[rows] for part in counted(null)))
+    es, nes, p_values = (table[column].to_numpy() for column in ("es", "nes", "p_value"))
+    by_networks = np.divide(es * null.n_same.ravel()[rows], sums, out=nes.copy(), where=sums > 0)
+    larger = networks.p_values > p_values
     joined = table.assign(
         nes=np.where(np.abs(by_networks) < np.abs(nes), by_networks, nes),
-        p_value=p_values,
-        q_value=false_discovery_control(p_values),
+        p_value=np.maximum(p_values, networks.p_values),
+        log_p_error=np.where(larger, networks.log_errors, table["log_p_error"]),
+        p_is_bound=np.where(larger, networks.are_bounds, table["p_is_bound"]),
     )
+    joined["q_value"] = false_discovery_control(joined["p_value"])
     # Rankings stay in their order; pandas' codes of first appearance are that order.
     ranking = joined.groupby(["group", "unit"], sort=False, observed=True).ngroup().to_numpy()
-    order = np.lexsort((joined["gene_set"].to_numpy().astype(str), -np.abs(joined["nes"]), p_values, ranking))
-    result = joined.iloc[order].reset_index(drop=True)
-    result.attrs = {
-        **table.attrs,
-        "null": f"{table.attrs['null']} and null networks, the larger p-value",
-        "n_null_draws": null.n_draws,
-    }
-    return result
+    order = np.lexsort((joined["gene_set"].to_numpy().astype(str), -np.abs(joined["nes"]), joined["p_value"], ranking))
+    return joined.iloc[order].reset_index(drop=True)

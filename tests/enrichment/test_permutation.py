@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scprism.enrich.kernel import SetMembers
-from scprism.enrich.null import matched_members, observed_scores, summarise_draws, summarise_shared
-from scprism.enrich.rankings import rank_genes
-from scprism.enrich.shared import nested_places
+from scprism.enrichment.kernels import SetMembers
+from scprism.enrichment.permutation import matched_members, observed_scores, summarise_draws, summarise_shared
+from scprism.enrichment.permutation_kernels import nested_places
+from scprism.enrichment.rankings import rank_genes
 
 N_GENES = 9
 

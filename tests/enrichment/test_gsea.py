@@ -4,12 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scprism.enrich.gsea import gsea, gsea_with
-from scprism.enrich.settings import GseaSettings
+from scprism.enrichment.gsea import gsea, gsea_with
+from scprism.enrichment.settings import GseaSettings
 from scprism.errors import InputError, PrismWarning
 
 N_GENES = 400
-COLUMNS = ["ranking", "gene_set", "size", "es", "nes", "p_value", "q_value", "leading_edge"]
+COLUMNS = [
+    *("ranking", "gene_set", "size", "es", "nes"),
+    *("p_value", "log_p_error", "p_is_bound", "q_value", "leading_edge"),
+]
 
 
 def simulated(n_rankings, *, seed=0, n_sets=12, size=20):
@@ -216,10 +219,11 @@ def test_null_of_like_expression_is_not_fooled_by_sets_of_highly_expressed_genes
     sets = {"high": list(rng.choice(genes[250:], 30, replace=False))}
     naive = gsea(scores, sets, n_permutations=200, rng=0)
     settings = GseaSettings(n_permutations=200, null="matched", expression=expression)
-    matched = gsea_with(scores, sets, settings=settings, rng=0)
+    tested = gsea_with(scores, sets, settings=settings, rng=0)
+    matched = tested.table
     assert (naive["p_value"] < 0.05).mean() > 0.5
     assert (matched["p_value"] < 0.05).mean() < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)
-    assert matched.attrs["null"] == "permutation of genes of like mean expression"
+    assert tested.settings["null"] == "permutation of genes of like mean expression"
 
 
 def scores_with(value):

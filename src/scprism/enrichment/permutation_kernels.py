@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scprism._threads import compiled
+from scprism._compiled import compiled
 
 __all__ = ["LANES", "Tally", "add_draws", "nested_places"]
 

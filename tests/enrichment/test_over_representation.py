@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control, fisher_exact
 
-from scprism.enrich.genesets import gene_sets
-from scprism.enrich.ora import ora
+from scprism.enrichment.gene_sets import gene_sets
+from scprism.enrichment.over_representation import ora
 from scprism.errors import InputError
 
 

@@ -1,7 +1,9 @@
 """Over-representation of gene sets in a list of genes."""
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Literal
+from warnings import warn
 
 import numpy as np
 import pandas as pd
@@ -9,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, hypergeom
 
 from scprism._check import check_choice, some
-from scprism.enrich.genesets import GeneSets, match_sets
-from scprism.errors import InputError
+from scprism.enrichment.gene_sets import GeneSets, gene_numbers, match_sets
+from scprism.errors import InputError, PrismWarning
 from scprism.types import FloatArray
 
 __all__ = ["ORA_COLUMNS", "hypergeometric_tail", "odds_ratio", "ora"]
@@ -55,12 +57,14 @@ def ora(
     1        b        0      1.0
     """
     universe = _universe(background, sets)
-    matched = match_sets(sets, universe).members
-    kept = {name: members for name, members in matched.items() if min_size <= members.size <= max_size}
+    matched = match_sets(sets, universe)
+    kept = {name: members for name, members in matched.members.items() if min_size <= members.size <= max_size}
     if not kept:
         msg = f"No gene set has between {min_size} and {max_size} genes among the {len(universe):,} of the background."
         raise InputError(msg)
-    listed = _listed(genes, universe)
+    listed, messages = _listed(genes, universe)
+    for message in (*matched.messages, *messages):
+        warn(message, PrismWarning, stacklevel=2)
     sizes = np.array([members.size for members in kept.values()])
     shared = [members[listed[members]] for members in kept.values()]
     overlap = np.array([members.size for members in shared])
@@ -104,23 +108,36 @@ def odds_ratio(overlap: NDArray[np.int64], sizes: NDArray[np.int64], *, n_listed
 def _universe(background: Collection[str] | Literal["sets"], sets: GeneSets) -> list[str]:
     if isinstance(background, str):
         check_choice("background", background, ("sets",))
-        return sorted({str(gene) for members in sets.values() for gene in members})
+        # Two spellings that differ in capitals only are one gene.
+        return sorted({gene.casefold(): gene for gene in sorted(_names(sets), reverse=True)}.values())
     return sorted({str(gene) for gene in background})
 
 
-def _listed(genes: Collection[str], universe: list[str]) -> NDArray[np.bool_]:
-    """Return which genes of the background are in the list, matched in any case where exact names differ."""
+def _names(sets: GeneSets) -> set[str]:
+    return {str(gene) for members in sets.values() for gene in members}
+
+
+def _listed(genes: Collection[str], universe: list[str]) -> tuple[NDArray[np.bool_], list[str]]:
+    """Return which genes of the background are in the list, and what to warn of."""
     names = [str(gene) for gene in genes]
     if isinstance(genes, str) or not names:
         msg = f"`genes` must be a list of at least one symbol, got {genes!r}."
         raise InputError(msg)
-    exact = set(names)
-    folded = {name.casefold() for name in names}
-    listed = np.array([gene in exact or gene.casefold() in folded for gene in universe])
-    if not listed.any():
+    found = gene_numbers(names, universe)
+    n_alike = Counter(gene.casefold() for gene in universe)
+    unclear = sorted({name for name in names if name not in found and n_alike[name.casefold()] > 1})
+    messages = []
+    if unclear:
+        messages.append(
+            f"{len(unclear):,} listed genes are left out: each could be one of several genes of the background that "
+            f"differ in capitals only: {some(unclear)}. Spell them as in the background."
+        )
+    if not found:
         msg = (
             f"None of the {len(names):,} listed genes (such as {some(names, limit=3)}) is in the background (such as "
-            f"{some(universe, limit=3)}). Give both as symbols of one organism."
+            f"{some(universe, limit=3)}). " + (messages[0] if messages else "Give both as symbols of one organism.")
         )
         raise InputError(msg)
-    return listed
+    listed = np.zeros(len(universe), dtype=bool)
+    listed[list(found.values())] = True
+    return listed, messages

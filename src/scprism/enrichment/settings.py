@@ -2,18 +2,17 @@
 
 from dataclasses import dataclass
 from typing import Literal
-from warnings import warn
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from scprism._check import check_choice, some
-from scprism.enrich.genesets import MatchedSets
-from scprism.enrich.kernel import SetMembers
-from scprism.errors import InputError, PrismWarning
+from scprism.enrichment.gene_sets import MatchedSets
+from scprism.enrichment.kernels import SetMembers
+from scprism.errors import InputError
 
-__all__ = ["GseaSettings", "aligned_expression", "check_settings", "check_signs", "sized_sets"]
+__all__ = ["GseaSettings", "aligned_expression", "check_settings", "sign_messages", "sized_sets"]
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,16 @@ def check_settings(settings: GseaSettings) -> None:
         raise InputError(msg)
 
 
-def check_signs(scores: pd.DataFrame, *, one_sided: bool) -> None:
-    """Warn of scores that do not fit the number of sides."""
+def sign_messages(scores: pd.DataFrame, *, one_sided: bool) -> tuple[str, ...]:
+    """Return a warning of scores that do not fit the number of sides."""
     negative = bool((scores.to_numpy() < 0).any())
     if one_sided and negative:
-        msg = "`one_sided` is meant for scores that are never negative, but some are: sets at the bottom go unseen."
-        warn(msg, PrismWarning, stacklevel=4)
+        return ("`one_sided` is meant for scores that are never negative, but some are: sets at the bottom go unseen.",)
     if not one_sided and not negative:
-        msg = "No score is negative, so the test's lower side has no meaning; `one_sided=True` tests the upper alone."
-        warn(msg, PrismWarning, stacklevel=4)
+        return (
+            "No score is negative, so the test's lower side has no meaning; `one_sided=True` tests the upper alone.",
+        )
+    return ()
 
 
 def sized_sets(matched: MatchedSets, settings: GseaSettings, *, n_genes: int) -> tuple[list[str], SetMembers]:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.stats import norm, rankdata
 
-from scprism.enrich.kernel import SetMembers
+from scprism.enrichment.kernels import SetMembers
 from scprism.types import FloatArray, Matrix
 
 __all__ = ["correlated_rank_test", "inter_gene_correlation"]

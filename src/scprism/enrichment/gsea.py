@@ -1,19 +1,30 @@
 """Pre-ranked gene set enrichment analysis of many rankings at once."""
 
+from typing import NamedTuple
+from warnings import warn
+
 import numba
 import numpy as np
 import pandas as pd
 
-from scprism.enrich.genesets import GeneSets, match_sets
-from scprism.enrich.kernel import SetMembers
-from scprism.enrich.null import NullSummary, matched_members, observed_scores, summarise_draws, summarise_shared
-from scprism.enrich.rankings import Rankings, rank_genes
-from scprism.enrich.settings import GseaSettings, aligned_expression, check_settings, check_signs, sized_sets
-from scprism.enrich.table import Outcome, long_table
-from scprism.enrich.tail import resolve
+from scprism._check import some
+from scprism.enrichment.gene_sets import GeneSets, match_sets
+from scprism.enrichment.kernels import SetMembers
+from scprism.enrichment.permutation import (
+    NullSummary,
+    matched_members,
+    observed_scores,
+    summarise_draws,
+    summarise_shared,
+)
+from scprism.enrichment.rankings import Rankings, rank_genes
+from scprism.enrichment.settings import GseaSettings, aligned_expression, check_settings, sign_messages, sized_sets
+from scprism.enrichment.small_p import PValues, counted, resolved
+from scprism.enrichment.table import Outcome, long_table
+from scprism.errors import PrismWarning
 from scprism.types import FloatArray, RNGLike
 
-__all__ = ["gsea", "gsea_with"]
+__all__ = ["Tested", "gsea", "gsea_with"]
 
 NULL_NAMES = {"genes": "gene permutation", "matched": "permutation of genes of like mean expression"}
 
@@ -49,7 +60,7 @@ def gsea(
     n_permutations
         Random sets for each size, shared by all rankings. P-values are (k + 1) / (n + 1), with n the random sets of the
         score's sign and k those as extreme. Where k is under 10, importance sampling takes over, with a standard
-        error of at most about a fifth of the p-value however small that is (see `scprism.enrich.tail`).
+        error of at most about a fifth of the p-value however small that is (see `scprism.enrichment.small_p`).
     weight
         Power of |score| by which a hit counts; 0 by rank alone.
     one_sided
@@ -65,7 +76,19 @@ def gsea(
         If scores are missing or infinite, names are not distinct, or no set matches within the limits.
     """
     settings = GseaSettings(n_permutations, weight, one_sided, min_size, max_size)
-    return gsea_with(scores, sets, settings=settings, rng=rng, threads=threads)
+    tests = gsea_with(scores, sets, settings=settings, rng=rng, threads=threads)
+    for message in tests.messages:
+        warn(message, PrismWarning, stacklevel=2)
+    tests.table.attrs = dict(tests.settings)
+    return tests.table
+
+
+class Tested(NamedTuple):
+    """The table of `gsea`, how its tests were made, and what the user should be warned of."""
+
+    table: pd.DataFrame
+    settings: dict[str, str | float | bool | None]
+    messages: tuple[str, ...]
 
 
 def gsea_with(
@@ -75,14 +98,13 @@ def gsea_with(
     settings: GseaSettings,
     rng: RNGLike = None,
     threads: int | None = None,
-) -> pd.DataFrame:
-    """Return the table of `gsea` under the given settings, which offer more nulls.
+) -> Tested:
+    """Return the tests of `gsea` under the given settings, which offer more nulls.
 
     Under ``null="matched"`` p-values are counts only, so none is below 1 / (n_permutations + 1).
     """
     check_settings(settings)
     rankings = rank_genes(scores, weight=settings.weight)
-    check_signs(scores, one_sided=settings.one_sided)
     matched = match_sets(sets, list(rankings.genes))
     names, members = sized_sets(matched, settings, n_genes=rankings.genes.size)
     generator = np.random.default_rng(rng)
@@ -90,15 +112,30 @@ def gsea_with(
     es, peaks = observed_scores(rankings, members, one_sided=settings.one_sided, threads=n_threads)
     null, p_values = _tested(rankings, es, members, settings=settings, rng=generator, threads=n_threads)
     table = long_table(rankings, Outcome(names, members, es, peaks, _normalised(es, null), p_values))
-    table.attrs = {
+    told: dict[str, str | float | bool | None] = {
         "null": NULL_NAMES[settings.null],
         "n_permutations": settings.n_permutations,
         "weight": settings.weight,
         "one_sided": settings.one_sided,
+        "min_size": settings.min_size,
+        "max_size": settings.max_size,
+        "seed": int(rng) if isinstance(rng, int | np.integer) else None,
         "share_matched": matched.share,
         "n_sets_left_out": len(matched.members) - len(names),
     }
-    return table
+    messages = (
+        *sign_messages(scores, one_sided=settings.one_sided),
+        *matched.messages,
+        *_flat_messages(rankings),
+    )
+    return Tested(table, told, messages)
+
+
+def _flat_messages(rankings: Rankings) -> tuple[str, ...]:
+    if not rankings.flat.any():
+        return ()
+    names = [str(name) for name in rankings.names[rankings.flat]]
+    return (f"All genes score the same in {len(names):,} rankings, which get p-value 1: {some(names)}.",)
 
 
 def _tested(
@@ -109,7 +146,7 @@ def _tested(
     settings: GseaSettings,
     rng: np.random.Generator,
     threads: int,
-) -> tuple[NullSummary, FloatArray]:
+) -> tuple[NullSummary, PValues]:
     """Return the summary of the null, and p-values, (rankings, sets)."""
     one_sided = settings.one_sided
     if settings.expression is not None:
@@ -117,11 +154,11 @@ def _tested(
         drawn = matched_members(members, expression, n_permutations=settings.n_permutations, rng=rng)
         scores = (observed_scores(rankings, m, one_sided=one_sided, threads=threads)[0] for m in drawn)
         null = summarise_draws(es, scores)
-        return null, (null.n_extreme + 1.0) / (null.n_same + 1.0)
+        return null, counted(null)
     sizes = np.diff(members.starts)
     n = settings.n_permutations
     null = summarise_shared(rankings, es, sizes, n_permutations=n, one_sided=one_sided, rng=rng, threads=threads)
-    return null, resolve(rankings, es, sizes, null=null, one_sided=one_sided, rng=rng, threads=threads)
+    return null, resolved(rankings, members, es, null=null, one_sided=one_sided, rng=rng, threads=threads)
 
 
 def _normalised(es: FloatArray, null: NullSummary) -> FloatArray:

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest, false_discovery_control
 
-from scprism.enrich.genesets import match_sets
-from scprism.enrich.network_null import enrich_against, map_scores, unit_draws
-from scprism.enrich.null import summarise_draws
-from scprism.enrich.pathways import enrich
-from scprism.enrich.settings import GseaSettings, sized_sets
+from scprism.enrichment.enrich import enrich
+from scprism.enrichment.gene_sets import match_sets
+from scprism.enrichment.network_null import enrich_against, map_scores, unit_draws
+from scprism.enrichment.permutation import summarise_draws
+from scprism.enrichment.settings import GseaSettings, sized_sets
 from scprism.errors import InputError
 from scprism.estimator.prism import Prism
 from scprism.explain.explanation import Explanation
@@ -40,19 +40,21 @@ def test_p_value_counts_the_units_of_all_null_networks_by_sign():
     # Scores by rank: 1 at the top, 2/3 in the middle, -1 at the bottom. Against 1: three of four upper draws reach it.
     nulls = [explained(TOP, MIDDLE, BOTTOM), explained(TOP, TOP)]
     model = explained(TOP, BOTTOM, fingerprint="model")
-    table = enrich_against(model, {"abc": list("abc")}, nulls, settings=BY_RANK, rng=0).set_index("unit")
+    table = enrich_against(model, {"abc": list("abc")}, nulls, settings=BY_RANK, rng=0)
+    table = table.table.set_index("unit")
     assert table["es"].tolist() == pytest.approx([1, -1])
     assert table["p_value"].tolist() == pytest.approx([4 / 5, 2 / 2])
     assert table["nes"].tolist() == pytest.approx([1 / ((3 + 2 / 3) / 4), -1])
     assert table["q_value"].tolist() == pytest.approx([1, 1])
-    assert table.attrs["n_null_draws"] == 5
-    assert table.attrs["null"] == "gene permutation and null networks, the larger p-value"
+    assert settings["n_null_draws"] == 5
+    assert settings["null"] == "gene permutation and null networks, the larger p-value"
 
 
 def test_the_network_itself_with_other_groups_is_compared_unit_by_unit():
     nulls = [explained(TOP, MIDDLE, fingerprint="model"), explained(MIDDLE, TOP, fingerprint="model")]
     model = explained(TOP, MIDDLE, fingerprint="model")
-    table = enrich_against(model, {"abc": list("abc")}, nulls, settings=BY_RANK, rng=0).set_index("unit")
+    table = enrich_against(model, {"abc": list("abc")}, nulls, settings=BY_RANK, rng=0)
+    table = table.table.set_index("unit")
     assert table["p_value"].tolist() == pytest.approx([2 / 3, 3 / 3])
 
 
@@ -69,12 +71,18 @@ def test_p_value_is_the_larger_of_two_and_never_below_that_of_gene_permutation()
 
     model, nulls = drawn(5, "model"), [drawn(8, "null") for _ in range(10)]
     keys = ["group", "unit", "gene_set"]
-    alone = enrich(model, sets, settings=settings, rng=0).set_index(keys)
-    joint = enrich_against(model, sets, iter(nulls), settings=settings, rng=0)
-    backwards = enrich_against(model, sets, nulls[::-1], settings=settings, rng=0)
+    alone = enrich(model, sets, settings=settings, rng=0).table.set_index(keys)
+    joint = enrich_against(model, sets, iter(nulls), settings=settings, rng=0).table
+    backwards = enrich_against(model, sets, nulls[::-1], settings=settings, rng=0).table
     pd.testing.assert_frame_equal(joint, backwards)
-    assert list(joint.columns) == [*keys, "size", "es", "nes", "p_value", "q_value", "leading_edge"]
-    pool = pd.concat([enrich(null, sets, settings=settings, rng=0) for null in nulls])
+    assert list(joint.columns) == [
+        *keys,
+        "size",
+        "es",
+        "nes",
+        *("p_value", "log_p_error", "p_is_bound", "q_value", "leading_edge"),
+    ]
+    pool = pd.concat([enrich(null, sets, settings=settings, rng=0).table for null in nulls])
     pool = pool.groupby(["group", "gene_set"])["es"].apply(list)
     for row in joint.itertuples():
         same = [es for es in pool[row.group, row.gene_set] if (es >= 0) == (row.es >= 0)]
@@ -134,7 +142,7 @@ def test_planted_programs_are_found_and_random_genes_are_not(model, cells, sets)
     decoys = {f"decoy_{k}": list(rng.choice(free, 20, replace=False)) for k in range(6)}
     explanation = model.explain(cells, groupby="cell_type")
     nulls = null_explanations(model, cells, nulls=Nulls(n=100), groupby="cell_type", rng=1)
-    table = enrich_against(explanation, sets | decoys, nulls, rng=0)
+    table = enrich_against(explanation, sets | decoys, nulls, rng=0).table
     found = set(table.loc[table["q_value"] < 0.05, "gene_set"])
     assert found >= set(sets)
     false = table[table["gene_set"].isin(list(decoys))]

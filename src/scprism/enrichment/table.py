@@ -1,22 +1,31 @@
 """The long table of tests."""
 
 from typing import NamedTuple
-from warnings import warn
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
-from scprism._check import some
-from scprism.enrich.kernel import SetMembers
-from scprism.enrich.rankings import Rankings
-from scprism.errors import PrismWarning
+from scprism.enrichment.kernels import SetMembers
+from scprism.enrichment.rankings import Rankings
+from scprism.enrichment.small_p import PValues
 from scprism.types import FloatArray
 
 __all__ = ["GSEA_COLUMNS", "Outcome", "long_table"]
 
-GSEA_COLUMNS = ("ranking", "gene_set", "size", "es", "nes", "p_value", "q_value", "leading_edge")
+GSEA_COLUMNS = (
+    "ranking",
+    "gene_set",
+    "size",
+    "es",
+    "nes",
+    "p_value",
+    "log_p_error",
+    "p_is_bound",
+    "q_value",
+    "leading_edge",
+)
 
 
 class Outcome(NamedTuple):
@@ -27,7 +36,7 @@ class Outcome(NamedTuple):
     es: FloatArray
     peaks: NDArray[np.int32]
     nes: FloatArray
-    p_values: FloatArray
+    p_values: PValues
 
 
 def long_table(rankings: Rankings, tests: Outcome) -> pd.DataFrame:
@@ -36,11 +45,8 @@ def long_table(rankings: Rankings, tests: Outcome) -> pd.DataFrame:
     Rankings without an order have score 0 and p-value 1, and still count as tests.
     """
     flat = rankings.flat[:, None]
-    es, nes, p_values = (np.where(flat, at, v) for v, at in ((tests.es, 0.0), (tests.nes, 0.0), (tests.p_values, 1.0)))
-    if rankings.flat.any():
-        names = [str(name) for name in rankings.names[rankings.flat]]
-        msg = f"All genes score the same in {len(names):,} rankings, which get p-value 1: {some(names)}."
-        warn(msg, PrismWarning, stacklevel=4)
+    es, nes, log_errors = (np.where(flat, 0.0, v) for v in (tests.es, tests.nes, tests.p_values.log_errors))
+    p_values = np.where(flat, 1.0, tests.p_values.p_values)
     n_rankings, n_sets = es.shape
     by_name = np.argsort(np.argsort(np.asarray(tests.names)))
     order = np.lexsort((np.tile(by_name, (n_rankings, 1)), -np.abs(nes), p_values), axis=1)
@@ -55,6 +61,8 @@ def long_table(rankings: Rankings, tests: Outcome) -> pd.DataFrame:
             "es": es[rows, sets],
             "nes": nes[rows, sets],
             "p_value": p_values[rows, sets],
+            "log_p_error": log_errors[rows, sets],
+            "p_is_bound": (tests.p_values.are_bounds & ~flat)[rows, sets],
             "q_value": q_values[rows, sets],
             "leading_edge": _leading_edges(rankings, tests, rows=rows, sets=sets),
         }

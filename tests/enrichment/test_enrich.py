@@ -6,13 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scprism.enrich.gsea import gsea
-from scprism.enrich.pathways import count_significant, enrich, read_enrichment, units_by_sets, write_enrichment
-from scprism.enrich.settings import GseaSettings
+from scprism.enrichment.enrich import enrich
+from scprism.enrichment.gsea import gsea
+from scprism.enrichment.result import Enrichment, count_significant, read_enrichment, units_by_sets
+from scprism.enrichment.settings import GseaSettings
 from scprism.errors import BundleError, InputError, PrismWarning
 from scprism.explain.explanation import Explanation
 
-COLUMNS = ["group", "unit", "gene_set", "size", "es", "nes", "p_value", "q_value", "leading_edge"]
+COLUMNS = [
+    *("group", "unit", "gene_set", "size", "es", "nes"),
+    *("p_value", "log_p_error", "p_is_bound", "q_value", "leading_edge"),
+]
 GENES = [f"g{k:03d}" for k in range(200)]
 SETS = {f"program{k}": GENES[25 * k : 25 * k + 25] for k in range(4)}
 QUICK = GseaSettings(n_permutations=200)
@@ -46,7 +50,7 @@ def first_sets(table):
 
 @pytest.mark.parametrize("scores", ["signed", "absolute"])
 def test_each_units_program_comes_first(explanation, scores):
-    table = enrich(explanation, SETS, scores=scores, settings=QUICK, rng=0)
+    table = enrich(explanation, SETS, scores=scores, settings=QUICK, rng=0).table
     assert list(table.columns) == COLUMNS
     assert len(table) == 3 * 4 * 4
     for k in range(4):
@@ -55,14 +59,16 @@ def test_each_units_program_comes_first(explanation, scores):
 
 def test_signed_scores_tell_a_raised_program_from_a_lowered_one(explanation):
     table = (
-        enrich(explanation, SETS, settings=QUICK, rng=0).set_index(["unit", "gene_set", "group"])["nes"].sort_index()
+        enrich(explanation, SETS, settings=QUICK, rng=0)
+        .table.set_index(["unit", "gene_set", "group"])["nes"]
+        .sort_index()
     )
     signs = np.sign(table.loc["u0", "program0"])
     assert signs.to_dict() == {"all": 1.0, "a": 1.0, "b": -1.0}
 
 
 def test_difference_is_the_groups_map_less_that_of_all_cells(explanation):
-    table = enrich(explanation, SETS, scores="difference", settings=QUICK, rng=0)
+    table = enrich(explanation, SETS, scores="difference", settings=QUICK, rng=0).table
     assert list(table["group"].unique()) == ["a", "b"]
     difference = explanation.absolute[2, 0].astype(float) - explanation.absolute[0, 0]
     by_hand = gsea(pd.DataFrame([difference], columns=GENES), SETS, n_permutations=200, rng=0).set_index("gene_set")
@@ -81,7 +87,7 @@ def test_difference_needs_all_cells_and_a_group(explanation):
 
 
 def test_attributes_state_the_null_and_the_scores(explanation):
-    attrs = enrich(explanation, SETS, scores="absolute", settings=QUICK, rng=0).attrs
+    attrs = enrich(explanation, SETS, scores="absolute", settings=QUICK, rng=0).settings
     assert (attrs["null"], attrs["scores"], attrs["one_sided"]) == ("gene permutation", "absolute", True)
     assert (attrs["n_permutations"], attrs["share_matched"]) == (200, 1.0)
 
@@ -91,13 +97,15 @@ def test_dead_unit_has_p_value_one_and_is_named(explanation):
     signed[:, 2] = 0.0
     dead = dataclasses.replace(explanation, signed=signed)
     with pytest.warns(PrismWarning, match="3 rankings.*'a / u2'"):
-        table = enrich(dead, SETS, settings=QUICK, rng=0)
+        result = enrich(dead, SETS, settings=QUICK, rng=0)
+    table = result.table
+    assert "3 rankings" in result.warnings[0]
     assert (table.loc[table["unit"] == "u2", "p_value"] == 1.0).all()
 
 
 def test_units_of_one_name_in_two_groups_keep_their_group(explanation):
     odd = dataclasses.replace(explanation, groups=("all", "a / u0", "a"))
-    table = enrich(odd, SETS, settings=QUICK, rng=0)
+    table = enrich(odd, SETS, settings=QUICK, rng=0).table
     assert list(table["group"].unique()) == ["all", "a / u0", "a"]
 
 
@@ -129,23 +137,70 @@ def test_units_are_counted_by_their_number_of_sets():
     assert units_by_sets(small_table()).to_dict() == {0: 1, 1: 0, 2: 1}
 
 
-def test_file_comes_back_bit_for_bit(explanation, tmp_path):
+@pytest.mark.parametrize(("suffix", "separator"), [(".tsv", "\t"), (".csv", ",")])
+def test_file_comes_back_bit_for_bit_and_pandas_reads_it(explanation, tmp_path, suffix, separator):
     odd = dataclasses.replace(explanation, groups=("all", "NA", 'T cell, "naive"\tCD4'), units=("1", "02", "3.0", ""))
-    table = enrich(odd, SETS, settings=QUICK, rng=0)
-    path = tmp_path / "enrichment.tsv"
-    write_enrichment(table, path)
+    result = dataclasses.replace(enrich(odd, SETS, settings=QUICK, rng=0), warnings=("one", "two"))
+    path = tmp_path / f"enrichment{suffix}"
+    result.save(path)
     back = read_enrichment(path)
-    pd.testing.assert_frame_equal(back, table.astype({"group": object, "unit": object}), check_exact=True)
-    assert back.attrs == table.attrs
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["enrichment.json", "enrichment.tsv"]
+    pd.testing.assert_frame_equal(back.table, result.table.astype({"group": object, "unit": object}), check_exact=True)
+    assert back.settings == result.settings
+    assert back.settings["seed"] == 0
+    assert back.settings["fingerprint"] == "f"
+    assert back.warnings == ("one", "two")
+    assert list(pd.read_csv(path, sep=separator).columns) == COLUMNS
+    assert sorted(file.name for file in tmp_path.iterdir()) == [f"enrichment{suffix}", f"enrichment{suffix}.json"]
+
+
+def test_files_of_one_stem_keep_their_own_settings(explanation, tmp_path):
+    result = enrich(explanation, SETS, settings=QUICK, rng=0)
+    for seed, suffix in enumerate((".tsv", ".csv")):
+        dataclasses.replace(result, settings={"seed": seed}).save(tmp_path / f"a{suffix}")
+    assert [read_enrichment(tmp_path / f"a{suffix}").settings["seed"] for suffix in (".tsv", ".csv")] == [0, 1]
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.txt", "x", "x.xlsx", "x.h5ad"])
+def test_other_kinds_of_files_are_refused(explanation, tmp_path, name):
+    result = enrich(explanation, SETS, settings=QUICK, rng=0)
+    with pytest.raises(InputError, match=r"ends in \.tsv, \.csv, \.parquet, got 'x"):
+        result.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_never_replace_a_file_of_another_kind(explanation, tmp_path):
+    (tmp_path / "x.tsv.json").write_text('{"mine": 1}')
+    with pytest.raises(InputError, match="is another file. Choose another name"):
+        enrich(explanation, SETS, settings=QUICK, rng=0).save(tmp_path / "x.tsv")
+    assert [file.read_text() for file in tmp_path.iterdir()] == ['{"mine": 1}']
+
+
+def test_table_without_its_settings_is_read_and_says_so(explanation, tmp_path):
+    result = enrich(explanation, SETS, settings=QUICK, rng=0)
+    result.save(tmp_path / "x.tsv")
+    (tmp_path / "x.tsv.json").unlink()
+    back = read_enrichment(tmp_path / "x.tsv")
+    assert back.settings == {}
+    assert "'x.tsv.json' beside it is missing" in back.warnings[0]
+    assert len(back.table) == len(result.table)
+
+
+def test_notebooks_show_the_summary_the_warnings_and_the_first_tests(explanation):
+    result = enrich(explanation, SETS, settings=QUICK, rng=0)
+    page = dataclasses.replace(result, warnings=("beware <b>",))._repr_html_()
+    n_found = int((result.table["q_value"] < 0.05).sum())
+    assert f"48 tests, {n_found} with q &lt; 0.05; null: gene permutation" in page
+    assert "<li>beware &lt;b&gt;</li>" in page
+    assert page.count("<tr>") == 10
+    assert repr(result) == f"Enrichment(48 tests, {n_found} with q < 0.05; null: gene permutation)"
 
 
 def test_failed_write_leaves_the_old_file(explanation, tmp_path):
     path = tmp_path / "enrichment.tsv"
     path.write_text("old")
-    table = enrich(explanation, SETS, settings=QUICK, rng=0)
+    result = enrich(explanation, SETS, settings=QUICK, rng=0)
     with pytest.raises(InputError, match="lacks 'q_value'"):
-        write_enrichment(table.drop(columns="q_value"), path)
+        Enrichment(result.table.drop(columns="q_value"), result.settings).save(path)
     assert path.read_text() == "old"
 
 
