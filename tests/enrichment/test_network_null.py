@@ -41,7 +41,7 @@ def test_p_value_counts_the_units_of_all_null_networks_by_sign():
     nulls = [explained(TOP, MIDDLE, BOTTOM), explained(TOP, TOP)]
     model = explained(TOP, BOTTOM, fingerprint="model")
     table = enrich_against(model, {"abc": list("abc")}, nulls, settings=BY_RANK, rng=0)
-    table = table.table.set_index("unit")
+    settings, table = table.settings, table.table.set_index("unit")
     assert table["es"].tolist() == pytest.approx([1, -1])
     assert table["p_value"].tolist() == pytest.approx([4 / 5, 2 / 2])
     assert table["nes"].tolist() == pytest.approx([1 / ((3 + 2 / 3) / 4), -1])
