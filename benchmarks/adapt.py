@@ -33,7 +33,7 @@ from foreign.cells import all_pairs, labels_of
 from foreign.methods import Reference, Task, open_task, vote, vote_as_labels
 from scprism.adaptation.training import Part, loss_of, of_genes
 from scprism.errors import PrismWarning
-from scprism.label.transfer import marked_cells
+from scprism.label.transfer import cells_among
 from scprism.paper.measures.denoise import deviance, matched_to_totals, thin_counts
 from scprism.query.embed import embed_cells
 from scprism.query.view import Query, open_query, with_gaps_of
@@ -134,7 +134,7 @@ def reference_labels(model: scprism.Prism, reference: Query, labels: np.ndarray,
 def results(model: scprism.Prism, task: Task, cells: AnnData, *, ways: list[str], seed: int) -> list[dict[str, object]]:
     """Return a row a way to adapt the model to the pair's query, of which a tenth of the cells stay out."""
     query, reference = opened(model, task.query), opened(model, cells)
-    unseen = marked_cells(reference, model.summary["unseen_cells"])
+    unseen = cells_among(reference, model.summary["unseen_cells"])
     labels = labels_of(task.pair.reference, cells, fine=task.pair.fine)
     order = np.random.default_rng(seed).permutation(task.query.n_obs)
     held, others = np.split(order, [task.query.n_obs // 10])

@@ -12,10 +12,10 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from scprism.enrich.correlation import correlated_rank_test, inter_gene_correlation
-from scprism.enrich.gsea import gsea_with
-from scprism.enrich.kernel import SetMembers
-from scprism.enrich.settings import GseaSettings
+from correlated_ranks import correlated_rank_test, inter_gene_correlation
+from scprism.enrichment.gsea import gsea_with
+from scprism.enrichment.kernels import SetMembers
+from scprism.enrichment.settings import GseaSettings
 
 N_CELLS, N_GENES, N_MODULES, MODULE = 1000, 2000, 20, 50
 ALPHA = 0.05
@@ -60,7 +60,7 @@ def false_positives(scores: np.ndarray, sets: dict[str, list[int]], cells: np.nd
     matched = GseaSettings(n_permutations=200, one_sided=one_sided, null="matched", expression=mean)
     shares = {}
     for name, settings in (("gene permutation", quick), ("matched expression", matched)):
-        result = gsea_with(table, named, settings=settings, rng=0)
+        result = gsea_with(table, named, settings=settings, rng=0).table
         shares[name] = result.assign(hit=result["p_value"] < ALPHA).groupby("ranking")["hit"].mean().to_numpy()
     for name, correlation in (("rank sum", np.zeros(len(sets))), ("rank sum, correlated", None)):
         found = inter_gene_correlation(cells, packed) if correlation is None else correlation

@@ -49,7 +49,7 @@ def problem(setting: Setting) -> tuple[pd.DataFrame, dict[str, list[str]]]:
 
 
 def ours(setting: Setting) -> pd.DataFrame:
-    from scprism.enrich.gsea import gsea
+    from scprism.enrichment.gsea import gsea
 
     scores, sets = problem(setting)
     gsea(scores.iloc[:1], sets, n_permutations=20, rng=0, threads=THREADS)  # compiled before the clock starts

@@ -61,7 +61,7 @@ def log_normalised(cells: AnnData) -> np.ndarray:
 def uncorrected(cells: AnnData) -> AnnData:
     joined = join_data_sets([cells], batch="platform")
     values = log_values(joined, target_sum=1e4)
-    return variable(corrected_cells(joined, values.toarray(), genes=joined.genes), cells)
+    return variable(corrected_cells(joined, values.toarray(), genes=joined.genes, method="none"), cells)
 
 
 def variable(corrected: AnnData, cells: AnnData) -> AnnData:

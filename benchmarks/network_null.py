@@ -21,12 +21,12 @@ from anndata import AnnData
 from scipy import sparse
 from scipy.stats import false_discovery_control
 
-from scprism.enrich.correlation import correlated_rank_test, inter_gene_correlation
-from scprism.enrich.genesets import gene_sets, match_sets
-from scprism.enrich.gsea import gsea_with
-from scprism.enrich.network_null import map_scores, unit_draws
-from scprism.enrich.null import summarise_draws
-from scprism.enrich.settings import GseaSettings, sized_sets
+from correlated_ranks import correlated_rank_test, inter_gene_correlation
+from scprism.enrichment.gene_sets import gene_sets, match_sets
+from scprism.enrichment.gsea import gsea_with
+from scprism.enrichment.network_null import map_scores, unit_draws
+from scprism.enrichment.permutation import summarise_draws
+from scprism.enrichment.settings import GseaSettings, sized_sets
 from scprism.errors import PrismWarning
 from scprism.estimator.prism import Prism
 from scprism.explain.explanation import Explanation
@@ -85,7 +85,7 @@ def p_values(explanation: Explanation, setting: Setting) -> tuple[list[str], dic
     result = {}
     matched = GseaSettings(n_permutations=200, null="matched", expression=setting.mean)
     for name, settings in (("gene permutation", GseaSettings(n_permutations=500)), ("matched expression", matched)):
-        tests = gsea_with(table, named, settings=settings, rng=0, threads=1)
+        tests = gsea_with(table, named, settings=settings, rng=0, threads=1).table
         wide = tests.pivot_table(index="ranking", columns="gene_set", values="p_value").loc[table.index, names]
         result[name] = wide.to_numpy().reshape(scores.shape)
     order = np.argsort(np.asarray(explanation.genes))

@@ -22,8 +22,8 @@ from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from sklearn.decomposition import NMF, PCA
 
-from scprism.enrich.pathways import enrich
-from scprism.enrich.settings import GseaSettings
+from scprism.enrichment.enrich import enrich
+from scprism.enrichment.settings import GseaSettings
 from scprism.estimator.prism import Prism
 from scprism.explain.attribution import GRADIENTS, Attribution
 from scprism.explain.explanation import Explanation
@@ -54,7 +54,7 @@ def matched_area(maps: np.ndarray, members: np.ndarray, *, signed: bool) -> floa
 
 def top_share(explanation: Explanation, programs: dict[str, list[str]], rng: np.random.Generator) -> float:
     decoys = {f"decoy_{k}": rng.choice(explanation.genes, len(genes)) for k, genes in enumerate(programs.values())}
-    table = enrich(explanation, programs | decoys, settings=GseaSettings(n_permutations=300), rng=0, threads=1)
+    table = enrich(explanation, programs | decoys, settings=GseaSettings(n_permutations=300), rng=0, threads=1).table
     first = table.groupby(["group", "unit"], sort=False).head(1)
     return len(set(first.loc[first["q_value"] < 0.05, "gene_set"]) & set(programs)) / len(programs)
 

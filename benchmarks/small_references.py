@@ -26,7 +26,7 @@ from foreign.methods import Method, Reference, Task, on_shared_genes, open_task,
 from foreign.neighbours import NEIGHBOURS, label_calls
 from foreign.networks import trained
 from scprism.errors import PrismWarning
-from scprism.label.evidence import cast_votes, vote_shares, worth_of_votes
+from scprism.label.neighbours import label_weights, majority_label, neighbour_shares
 from scprism.model.presets import PRESETS
 from scprism.query.view import with_gaps_of
 
@@ -56,15 +56,15 @@ def scored(task: Task, z: np.ndarray, z_query: np.ndarray) -> list[dict[str, flo
     codes, places = task.codes[voters], [task.words.index(word) for word in task.types]
     search = NearestNeighbors(n_neighbors=15, metric="cosine", algorithm="brute").fit(z[voters])
     near = codes[search.kneighbors(z_query[task.scored], return_distance=False)]
-    worth, rows = worth_of_votes(codes, n_labels=len(task.words)), []
+    weights, rows = label_weights(codes, n_labels=len(task.words)), []
     for rule in RULES:
         k, kind = rule.split()
         if kind == "labels":
             calls = label_calls(z[voters], codes, z_query[task.scored])[NEIGHBOURS.index(15)]
         elif kind == "weighted":
-            calls = vote_shares(near[:, : int(k)], worth=worth).argmax(axis=1)
+            calls = neighbour_shares(near[:, : int(k)], weights=weights).argmax(axis=1)
         else:
-            calls = cast_votes(near[:, : int(k)])[0]
+            calls = majority_label(near[:, : int(k)])[0]
         f1 = f1_score(task.truth, calls, labels=places, average="macro", zero_division=0)
         lost = float(np.mean(~np.isin(places, calls)))
         rows.append({"rule": rule, "macro_f1": round(float(f1), 5), "types_lost": lost})

@@ -4,10 +4,11 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from scprism.enrich.genesets import gene_sets
-from scprism.enrich.network_null import enrich_against
-from scprism.enrich.pathways import enrich, read_enrichment
-from scprism.enrich.settings import GseaSettings
+from scprism.enrichment.enrich import enrich
+from scprism.enrichment.gene_sets import gene_sets
+from scprism.enrichment.network_null import enrich_against
+from scprism.enrichment.result import read_enrichment
+from scprism.enrichment.settings import GseaSettings
 from scprism.estimator.load import load
 from scprism.estimator.prism import Prism
 from scprism.explain.explanation import read_explanation, write_explanation
@@ -67,8 +68,8 @@ def test_single_steps_give_what_the_whole_path_gives(scprism, folder):
         np.testing.assert_array_equal(first.X, second.X)
     assert sorted(p.name for p in whole.iterdir()) == [
         "embedding.h5ad",
-        "enrichment.json",
         "enrichment.tsv",
+        "enrichment.tsv.json",
         "explanation.h5ad",
         "labels.csv",
         "model",
@@ -298,8 +299,8 @@ def test_enrichment_against_networks_is_that_of_python(scprism, folder, explaine
     nulls = null_explanations(model, cells, nulls=Nulls(n=3), groupby="cell_type", rng=7)
     expected = enrich_against(read_explanation(path), gene_sets("hallmark", organism="mouse"), nulls, rng=7)
     found = read_enrichment(out)
-    pd.testing.assert_series_equal(found["p_value"], expected["p_value"])
-    assert "null networks" in found.attrs["null"]
+    pd.testing.assert_series_equal(found.table["p_value"], expected.table["p_value"])
+    assert "null networks" in found.settings["null"]
 
 
 @pytest.mark.filterwarnings("ignore:Only .* symbols of the gene sets")
@@ -313,7 +314,7 @@ def test_enrichment_against_genes_of_like_expression_is_that_of_python(scprism, 
     settings = GseaSettings(null="matched", expression=pd.Series(model.recipe.mean, index=list(model.recipe.genes)))
     sets = gene_sets("hallmark", organism="mouse")
     expected = enrich(read_explanation(path), sets, scores="absolute", settings=settings, rng=0)
-    pd.testing.assert_series_equal(read_enrichment(out)["p_value"], expected["p_value"])
+    pd.testing.assert_series_equal(read_enrichment(out).table["p_value"], expected.table["p_value"])
 
 
 @pytest.mark.parametrize(

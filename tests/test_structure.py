@@ -12,7 +12,7 @@ import scprism
 SOURCE = Path(scprism.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 # Their arguments are fixed by docs/design.md, or each is an option of the command line.
-MANY_ARGUMENTS = {"Prism.__init__", "Model.explain", "gsea", "write_report"}
+MANY_ARGUMENTS = {"Prism.__init__", "Model.explain", "gsea", "read_cells", "write_report"}
 
 
 def functions(path):
@@ -90,16 +90,6 @@ def test_no_pickle_and_no_torch_load():
         assert "torch.save(" not in text, path
 
 
-def test_a_module_of_the_name_of_its_function_is_both():
-    import inspect
-
-    import scprism.annotate
-
-    import scprism.enrich.gsea
-    from scprism.enrich.pathways import enrich
-
-    assert inspect.signature(scprism.enrich) == inspect.signature(enrich)
-    assert scprism.enrich.gsea.gsea is scprism.gsea
-    assert inspect.signature(scprism.annotate) == inspect.signature(scprism.annotation.annotate)
-    with pytest.raises(scprism.InputError, match="`scores` must be one of"):
-        scprism.enrich(None, {}, scores="other")
+def test_a_public_function_is_not_hidden_by_a_folder_of_its_name():
+    names = {path.stem for path in SOURCE.iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert not names & set(scprism.__all__)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from scprism.label.centroids import centres_of, space_of
-from scprism.label.evidence import cast_votes, say_of_centres, vote_shares, worth_of_votes
+from scprism.label.centroids import centroid_shares, centroids_of, space_of
+from scprism.label.neighbours import label_weights, majority_label, neighbour_shares
 from scprism.model.presets import PRESETS
 
 __all__ = ["NEIGHBOURS", "knn_calls", "label_calls"]
@@ -24,19 +24,21 @@ def knn_calls(
     """
     near = _near(reference, codes, query, metric=metric)
     if equal:
-        return _for_each_k(near, lambda ballots: cast_votes(ballots)[0])
-    worth = worth_of_votes(codes, n_labels=int(codes.max()) + 1)
-    return _for_each_k(near, lambda ballots: vote_shares(ballots, worth=worth).argmax(axis=1))
+        return _for_each_k(near, lambda labels: majority_label(labels)[0])
+    weights = label_weights(codes, n_labels=int(codes.max()) + 1)
+    return _for_each_k(near, lambda labels: neighbour_shares(labels, weights=weights).argmax(axis=1))
 
 
 def label_calls(reference: np.ndarray, codes: np.ndarray, query: np.ndarray) -> np.ndarray:
     """Return the same by the whole rule of `Model.label`: whitened within labels, and with the centres' say."""
     present, codes = np.unique(codes, return_inverse=True)
     space = space_of(reference.astype(np.float32), codes, PRESETS["default"])
-    points, asked = space.place(reference), space.place(query)
-    near, worth = _near(points, codes, asked, metric="euclidean"), worth_of_votes(codes, n_labels=len(present))
-    say = say_of_centres(asked, centres_of(points, codes))
-    return present[_for_each_k(near, lambda ballots: (vote_shares(ballots, worth=worth) + say).argmax(axis=1))]
+    points, asked = space.points(reference), space.points(query)
+    near, weights = _near(points, codes, asked, metric="euclidean"), label_weights(codes, n_labels=len(present))
+    centroids = centroid_shares(asked, centroids_of(points, codes))
+    return present[
+        _for_each_k(near, lambda labels: (neighbour_shares(labels, weights=weights) + centroids).argmax(axis=1))
+    ]
 
 
 def _near(reference: np.ndarray, codes: np.ndarray, query: np.ndarray, *, metric: str) -> np.ndarray:

@@ -15,10 +15,11 @@ from scprism._version import __version__
 if TYPE_CHECKING:
     from scprism.adaptation.adapt import adapt
     from scprism.annotation import annotate
-    from scprism.enrich.genesets import gene_sets
-    from scprism.enrich.gsea import gsea
-    from scprism.enrich.ora import ora
-    from scprism.enrich.pathways import count_significant, enrich
+    from scprism.enrichment.enrich import enrich
+    from scprism.enrichment.gene_sets import gene_sets
+    from scprism.enrichment.gsea import gsea
+    from scprism.enrichment.over_representation import ora
+    from scprism.enrichment.result import Enrichment, count_significant, read_enrichment
     from scprism.errors import BundleError, InputError, PrismError, PrismWarning, TrainingError
     from scprism.estimator.load import load
     from scprism.estimator.model import Model
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _HOME = {
     "BundleError": "errors",
     "Config": "model.config",
+    "Enrichment": "enrichment.result",
     "Explanation": "explain.explanation",
     "InputError": "errors",
     "Model": "estimator.model",
@@ -51,22 +53,24 @@ _HOME = {
     "annotate": "annotation",
     "assess_units": "trust.assess",
     "attribute": "explain.saliency",
-    "count_significant": "enrich.pathways",
-    "enrich": "enrich.pathways",
-    "gene_sets": "enrich.genesets",
-    "gsea": "enrich.gsea",
-    "integrate": "integration.methods",
-    "load": "estimator.load",
+    "count_significant": "enrichment.result",
+    "enrich": "enrichment.enrich",
+    "gene_sets": "enrichment.gene_sets",
+    "gsea": "enrichment.gsea",
+    "integrate": "integrate.methods",
+    "load": "saved",
     "load_dataset": "read.datasets",
     "make_cells": "read.synthetic",
-    "ora": "enrich.ora",
+    "ora": "enrichment.over_representation",
     "read_cells": "read.files",
+    "read_enrichment": "enrichment.result",
     "write_report": "report.page",
 }
 
 __all__ = [
     "BundleError",
     "Config",
+    "Enrichment",
     "Explanation",
     "InputError",
     "Model",
@@ -91,6 +95,7 @@ __all__ = [
     "make_cells",
     "ora",
     "read_cells",
+    "read_enrichment",
     "write_report",
 ]
 

@@ -247,7 +247,7 @@ def test_given_settings_replace_those_of_the_preset():
 
 
 def test_a_human_query_meets_a_mouse_model(model, cells, z):
-    from scprism.genes.orthologs import ortholog_sources
+    from scprism.genes.match import ortholog_sources
 
     partners = ortholog_sources(GENES, of="mouse", source="human")
     one = {mouse: human[0] for mouse, human in partners.items() if len(human) == 1}

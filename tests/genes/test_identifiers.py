@@ -1,9 +1,7 @@
-import numpy as np
 import pandas as pd
 import pytest
-from anndata import AnnData
 
-from scprism.genes.identifiers import has_genes_in_rows, is_ensembl_ids, symbol_columns, symbol_hint
+from scprism.genes.identifiers import has_genes_in_rows, is_ensembl_ids, symbol_column, symbol_hint
 
 
 @pytest.mark.parametrize(
@@ -20,19 +18,36 @@ def test_ensembl_ids_are_told_from_symbols(names, expected):
     assert is_ensembl_ids(names) is expected
 
 
-def test_columns_of_symbols_are_found_by_their_usual_names():
-    columns = ["highly_variable", "feature_name", "gene_ids", "Symbol", "gene_short_name", "n_genes", "hgnc_symbol"]
-    assert symbol_columns(pd.DataFrame(columns=columns)) == ["feature_name", "Symbol", "gene_short_name", "hgnc_symbol"]
+SYMBOLS = ["CD3E", "CD19", "ACTB", "new_gene"]
+IDS = [f"ENSG{i:011}" for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        pytest.param({"gene": IDS, "gene_name": SYMBOLS}, "gene_name", id="ids in a column of a usual name"),
+        pytest.param({"gene": [True] * 4, "Symbol": SYMBOLS}, "Symbol", id="booleans"),
+        pytest.param({"gene": range(4), "name": SYMBOLS}, "name", id="an unusual name"),
+        pytest.param({"name": pd.Categorical(SYMBOLS)}, "name", id="categories"),
+        pytest.param({"name": pd.array(SYMBOLS, dtype="string")}, "name", id="strings that may be missing"),
+        pytest.param({"name": SYMBOLS, "symbol": SYMBOLS}, "symbol", id="the usual name of two alike"),
+        pytest.param({"symbol": ["a1cf-x", "b-y", "c-z", None]}, "symbol", id="another organism"),
+        pytest.param({"feature_name": ["Gene Expression"] * 4}, None, id="one word"),
+        pytest.param({"biotype": ["protein_coding", "lncRNA"] * 2}, None, id="kinds"),
+        pytest.param({}, None, id="none"),
+    ],
+)
+def test_the_column_whose_values_are_symbols_is_found(columns, expected):
+    assert symbol_column(pd.DataFrame(columns, index=IDS)) == expected
 
 
 def test_the_hint_without_a_column_of_symbols_asks_for_one():
-    cells = AnnData(np.ones((1, 1)), var=pd.DataFrame(index=["ENSG00000198851"]))
-    assert symbol_hint(cells).endswith("Add a column of symbols to .var, and name it: gene_symbols='that column'.")
+    hint = symbol_hint(IDS, pd.DataFrame({"n_cells": range(4)}, index=IDS))
+    assert hint.endswith("(there are 'n_cells'). Add one to .var, and name it: gene_symbols='that column'.")
 
 
 def test_there_is_no_hint_where_genes_have_symbols():
-    cells = AnnData(np.ones((1, 1)), var=pd.DataFrame({"symbol": ["CD3E"]}, index=["CD3E"]))
-    assert symbol_hint(cells) == ""
+    assert symbol_hint(["CD3E"], pd.DataFrame({"symbol": ["CD3E"]}, index=["CD3E"])) == ""
 
 
 def test_ensembl_ids_in_rows_are_genes_in_rows():

@@ -1,3 +1,5 @@
+import gzip
+
 import pytest
 
 from scprism._bundled import bundled_path
@@ -26,12 +28,21 @@ def test_sets_are_read_in_order_with_each_gene_once(tmp_path):
         pytest.param("\td\tx\n", "Line 1 .* must hold a name", id="no name"),
         pytest.param("A\td\tx\nA\td\ty\n", "names the set 'A' twice, again in line 2", id="twice"),
         pytest.param("\n", "is empty. Each line of a GMT file is a set", id="empty"),
-        pytest.param(b"\x1f\x8b\x08\x00\xff", "is not text", id="gzipped"),
+        pytest.param(b"\x1f\x8b\x08\x00\xff", "is a gzip file that is cut off or damaged", id="cut off"),
+        pytest.param("A\td\tr\xe9sum\xe9\n".encode("latin-1"), "byte 0xe9 in line 1 is not UTF-8", id="Latin-1"),
+        pytest.param(b"A\td\tx\0\n", "is not text", id="zeros"),
     ],
 )
 def test_bad_gene_set_files_are_refused(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         read_gmt(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_gene_set_files_are_read_by_their_mark(tmp_path, encoding, compress):
+    text = "A\td\tCd3e\tTNF\N{GREEK SMALL LETTER ALPHA}\n"
+    assert read_gmt(write(tmp_path, compress(text.encode(encoding)))) == {"A": ("Cd3e", "TNFα")}
 
 
 def test_a_missing_gene_set_file_is_refused_with_its_neighbours(tmp_path):

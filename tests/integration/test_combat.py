@@ -47,5 +47,33 @@ def test_one_batch_is_refused(two_batches):
 def test_no_common_gene_is_refused(two_batches):
     other = two_batches.copy()
     other.var_names = [f"other_{i}" for i in range(other.n_vars)]
-    with pytest.raises(InputError, match="The data sets share no gene"):
+    with pytest.raises(InputError, match="The data sets have no gene in common"):
         combat([two_batches, other], batch="batch")
+
+
+def test_a_batch_of_one_cell_is_refused_by_name(two_batches):
+    cells = two_batches.copy()
+    cells.obs["lab"] = ["alone", *["other"] * (cells.n_obs - 1)]
+    with pytest.raises(InputError, match="at least 2 cells in each batch of 'lab', .*; 'alone' has one"):
+        combat([cells], batch="lab")
+
+
+def test_nothing_is_printed(two_batches, capsys):
+    cells = two_batches.copy()
+    cells.X = cells.X.toarray()
+    cells.X[:, 0] = 1
+    combat([cells], batch="batch")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("method", ["combat", "scanorama", "seurat"])
+def test_every_method_checks_what_it_returns(method):
+    import ast
+    import importlib
+    import inspect
+
+    tree = ast.parse(inspect.getsource(importlib.import_module(f"scprism.integration.{method}")))
+    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == method)
+    returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return)]
+    assert [value.func.id for value in returned] == ["corrected_cells"]
+    assert [word.value.value for word in returned[0].keywords if word.arg == "method"] == [method]

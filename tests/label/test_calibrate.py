@@ -1,41 +1,47 @@
-"""From votes and distances to the probability that a label is right."""
+"""From agreement and distances to the probability that a label is right."""
 
 import numpy as np
 import pytest
 from scipy.special import expit
 
-from scprism.label.calibrate import Calibration, Evidence, learn_calibration
+from scprism.label.calibrate import Calibration, Evidence, fold_numbers, joined_evidence, learn_calibration
 from scprism.paper.measures.calibration import calibration_error
 
 PLAIN = Calibration(
-    distance=(0.0, 1.0), deviation=(0.0, 1.0), novel_above=1.5, intercept=0.0, votes=1.0, farness=0.0, far=-2.0
+    distance_scale=(0.0, 1.0),
+    deviation_scale=(0.0, 1.0),
+    novel_above=1.5,
+    intercept=0.0,
+    share=1.0,
+    distance=0.0,
+    far_distance=-2.0,
 )
 
 
-def evidence(votes, distance, deviation=None):
+def evidence(share, distance, deviation=None):
     distance = np.asarray(distance, dtype=float)
     return Evidence(
-        np.asarray(votes, dtype=float), 15, distance, distance if deviation is None else np.array(deviation)
+        np.asarray(share, dtype=float), 15, distance, distance if deviation is None else np.array(deviation)
     )
 
 
 def test_confidence_by_hand():
-    # log odds of the votes with half a vote added to either side: 15 of 15, 12 of 15; farness 3 counts 2 beyond 1
+    # log odds of the share with half a neighbour added to either side: 15 of 15, 12 of 15; distance 3 is 2 beyond 1
     found = PLAIN.confidence(evidence([1.0, 0.8, 1.0], [0.0, 1.0, 3.0]))
     np.testing.assert_allclose(found, expit([np.log(31), np.log(12.5 / 3.5), np.log(31) - 4]))
 
 
-def test_farness_is_the_mean_of_both_distances_on_their_scales():
+def test_relative_distance_is_the_mean_of_both_distances_on_their_scales():
     calibration = Calibration((1.0, 2.0), (0.0, 0.5), 1.5, 0.0, 0.0, 0.0, 0.0)
-    assert calibration.farness_of(evidence([1.0], [5.0], [0.5])).tolist() == [(2.0 + 1.0) / 2]
+    assert calibration.relative_distance(evidence([1.0], [5.0], [0.5])).tolist() == [(2.0 + 1.0) / 2]
     assert calibration.novel(evidence([1.0, 1.0], [5.0, 5.1], [0.5, 0.5])).tolist() == [False, True]
 
 
 def planted(rng, n, shift=0.0):
     """Evidence whose labels are right with a known probability."""
-    votes, distance = rng.integers(5, 16, size=n) / 15, rng.normal(shift, 1, size=n)
-    e = evidence(votes, distance)
-    chance = expit(1.2 * np.log((votes * 15 + 0.5) / (15.5 - votes * 15)) - 0.8 * distance)
+    share, distance = rng.integers(5, 16, size=n) / 15, rng.normal(shift, 1, size=n)
+    e = evidence(share, distance)
+    chance = expit(1.2 * np.log((share * 15 + 0.5) / (15.5 - share * 15)) - 0.8 * distance)
     return e, rng.random(n) < chance, chance
 
 
@@ -46,8 +52,8 @@ def test_planted_probabilities_are_found(rng):
     fresh, fresh_right, chance = planted(rng, 4000, shift=0.5)
     confidence = calibration.confidence(fresh)
     assert np.abs(confidence - chance).mean() < 0.03
-    of_votes = calibration_error(fresh.votes, fresh_right)  # the votes themselves are no probability
-    assert calibration_error(confidence, fresh_right) < min(0.03, of_votes / 2)
+    of_share = calibration_error(fresh.share, fresh_right)  # the share itself is no probability
+    assert calibration_error(confidence, fresh_right) < min(0.03, of_share / 2)
 
 
 def test_far_cells_lose_confidence_even_if_every_label_was_right(rng):
@@ -83,7 +89,7 @@ def test_every_way_of_making_cells_foreign_counts_as_much_as_the_cells_as_they_a
     as_is, copy = evidence(np.ones(100), near), evidence(np.ones(100), shifted)
     right = np.ones(100, dtype=bool)
     calibration = learn_calibration((as_is, right), [(copy, right)] * 3, None)
-    assert calibration.novel_above == pytest.approx(calibration.farness_of(copy).max())
+    assert calibration.novel_above == pytest.approx(calibration.relative_distance(copy).max())
     assert not calibration.novel(copy).any()
 
 
@@ -104,3 +110,27 @@ def test_a_calibration_comes_back_from_json():
 )
 def test_calibration_error_by_hand(confidence, right, error):
     assert calibration_error(np.array(confidence), np.array(right, dtype=bool)) == pytest.approx(error)
+
+
+def test_cells_without_their_type_count_a_twentieth():
+    """Where their evidence is that of right cells, 20 of 21 are right by weight, whatever else is learned."""
+    alike = evidence(np.ones(2000), np.tile([-1.0, 1.0], 1000))
+    calibration = learn_calibration((alike, np.ones(2000, dtype=bool)), [], alike)
+    assert calibration.confidence(alike).mean() == pytest.approx(1 / 1.05, abs=0.002)
+
+
+def test_each_fold_has_as_many_cells_of_a_label_and_leaves_out_a_twentieth_of_a_reference():
+    codes = np.repeat([0, 1, 2], [40, 20, 3])
+    folds = fold_numbers(codes, n_cells=63)
+    assert np.unique(folds).tolist() == list(range(10))
+    counts = np.array([np.bincount(folds[codes == label], minlength=10) for label in range(3)])
+    assert (counts.max(axis=1) - counts.min(axis=1)).tolist() == [0, 0, 1]
+    assert fold_numbers(codes, n_cells=63 * 5).max() == 3
+    assert fold_numbers(codes, n_cells=10**6).max() == 1  # never judged with all others of the sample in place
+
+
+def test_evidence_of_parts_comes_back_in_the_order_of_the_cells():
+    parts = [evidence([0.1, 0.4], [1.0, 4.0], [10.0, 40.0]), evidence([0.2, 0.3], [2.0, 3.0], [20.0, 30.0])]
+    joined = joined_evidence(parts, [np.array([0, 3]), np.array([1, 2])])
+    assert joined.share.tolist() == [0.1, 0.2, 0.3, 0.4]
+    assert (joined.log_distance.tolist(), joined.log_deviation.tolist()) == ([1, 2, 3, 4], [10, 20, 30, 40])

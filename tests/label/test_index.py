@@ -68,7 +68,7 @@ def test_the_index_holds_neither_counts_nor_cell_names(folder, cells):
         "0.latent": (50,),
         "0.codes": (),
         "0.usual_distance": (),
-        "0.centre": (50,),
+        "0.centroid": (50,),
         "0.whitening": (50,),
     }
     assert cells.obs_names[0] not in (folder / "index.json").read_text()
@@ -91,7 +91,14 @@ def test_a_truncated_index_is_refused(folder):
 def test_an_index_of_a_newer_scprism_is_refused(folder):
     record = json.loads((folder / "index.json").read_text())
     (folder / "index.json").write_text(json.dumps({**record, "schema_version": 99}))
-    with pytest.raises(BundleError, match="schema version 99, this scprism reads up to 1"):
+    with pytest.raises(BundleError, match="schema version 99, this scprism reads up to 2"):
+        load(folder)
+
+
+def test_an_index_of_an_older_scprism_is_refused(folder):
+    record = json.loads((folder / "index.json").read_text())
+    (folder / "index.json").write_text(json.dumps({**record, "schema_version": 1}))
+    with pytest.raises(BundleError, match="made by an earlier scprism .schema version 1.*Make it again: scprism index"):
         load(folder)
 
 

@@ -4,9 +4,9 @@ import pytest
 from anndata import AnnData
 from sklearn.neighbors import KNeighborsClassifier
 
-from scprism.errors import InputError
-from scprism.label.evidence import cast_votes
-from scprism.label.labels import known_labels, labels_as_text, neighbour_labels
+from scprism.errors import InputError, PrismWarning
+from scprism.label.labels import known_labels, labels_as_text
+from scprism.label.neighbours import majority_label, neighbour_labels
 
 
 @pytest.fixture
@@ -29,14 +29,14 @@ def test_labels_are_scikit_learns(blobs, metric, k):
 
 
 def test_of_equals_the_nearer_label_wins():
-    label, votes = cast_votes(np.array([[0, 1], [1, 0], [1, 1]]))
+    label, share = majority_label(np.array([[0, 1], [1, 0], [1, 1]]))
     assert label.tolist() == [0, 1, 1]
-    assert votes.tolist() == [0.5, 0.5, 1.0]
+    assert share.tolist() == [0.5, 0.5, 1.0]
 
 
-def test_nearness_never_outvotes_a_majority():
-    label, votes = cast_votes(np.array([[0, 0, 1, 1, 1]]))
-    assert (label.tolist(), votes.tolist()) == ([1], [0.6])
+def test_nearness_never_outweighs_a_majority():
+    label, share = majority_label(np.array([[0, 0, 1, 1, 1]]))
+    assert (label.tolist(), share.tolist()) == ([1], [0.6])
 
 
 def reference_with(labels):
@@ -56,6 +56,36 @@ def test_an_unknown_column_is_named_with_the_closest():
         InputError, match=r"`labels` must be a column of the reference's `.obs`, got 'typ'. Closest: 'type'"
     ):
         known_labels(reference_with(["B"]), "typ")
+
+
+def test_whole_numbers_have_one_name_whether_cells_are_missing_or_not():
+    assert labels_as_text(pd.Series([1.0, np.nan, 2.5])).fillna("-").tolist() == ["1", "-", "2.5"]
+    assert labels_as_text(pd.Series([1, 2])).tolist() == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (["B cell", "b cell", "T", "T"] * 3, "'B cell' and 'b cell'"),
+        (["B cell", "B cell ", "T", "T"] * 3, "'B cell' and 'B cell '"),
+        (["B_cell", "B  cell", "T", "T"] * 3, "'B  cell' and 'B_cell'"),
+        (["1", "1.0", "2", "2"] * 3, "'1' and '1.0'"),
+    ],
+)
+def test_labels_that_hardly_differ_are_noticed_and_kept_apart(labels, words):
+    with pytest.warns(PrismWarning, match="differ in blanks, capitals or '.0' only, and are kept apart: " + words):
+        known = known_labels(reference_with(labels), "type")
+    assert known.nunique() == 3
+
+
+def test_cells_whose_label_says_nan_count_as_unlabelled_and_are_noticed():
+    with pytest.warns(PrismWarning, match="4 cells whose label in 'type' is 'None', 'nan' count as cells without"):
+        known = known_labels(reference_with(["B", "nan", "T", "None", "B", "T"] * 2), "type")
+    assert known.isna().sum() == 4
+
+
+def test_labels_that_differ_truly_are_not_remarked_on():
+    assert known_labels(reference_with(["CD4 T", "CD8 T", "NA", "", "1", "10"] * 4), "type").nunique() == 4
 
 
 def test_a_column_without_labels_is_refused():

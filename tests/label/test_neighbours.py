@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
-from scprism.label.neighbours import Neighbours, neighbour_finder, scaling_of
+from scprism.label.neighbours import Neighbours, label_weights, neighbour_finder, neighbour_shares, scaling_of
 
 
 def clusters(rng, n, centres):
@@ -26,6 +26,57 @@ def test_neighbours_and_distances_are_scipys(rng, metric):
 def test_a_cell_whose_latent_is_zero_is_at_right_angles_to_all(rng):
     found = neighbour_finder(rng.normal(size=(10, 3)), metric="cosine")(np.zeros((1, 3)), 2)
     assert found.distance.tolist() == [[1.0, 1.0]]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_reference_cell_whose_latent_is_zero_is_at_right_angles_to_all(rng, exact):
+    """It must come after every cell at less than a right angle, and before those at more."""
+    reference = rng.normal(size=(600, 3)).astype(np.float32)
+    reference[5] = 0
+    query = rng.normal(size=(20, 3)).astype(np.float32)
+    found = neighbour_finder(reference, metric="cosine", exact=exact)(query, 600)
+    peer = cdist(query, np.delete(reference, 5, axis=0), metric="cosine")
+    is_zero = found.cell == 5
+    np.testing.assert_allclose(found.distance[is_zero], 1.0, atol=1e-6)
+    np.testing.assert_array_equal(is_zero.argmax(axis=1), (peer < 1).sum(axis=1))
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_order_of_cells_changes_no_bit_of_a_distance(rng, exact):
+    reference, query = clusters(rng, 3000, rng.normal(size=(5, 8))), clusters(rng, 700, rng.normal(size=(5, 8)))
+    find = neighbour_finder(reference, metric="cosine", exact=exact)
+    whole, order = find(query, 15), rng.permutation(700)
+    for rows in (order, order[:3]):
+        part = find(query[rows], 15)
+        np.testing.assert_array_equal(part.cell, whole.cell[rows])
+        np.testing.assert_array_equal(part.distance, whole.distance[rows])
+
+
+def test_of_cells_at_the_same_distance_the_first_comes_first(rng):
+    reference = np.repeat(rng.normal(size=(6, 3)), 2, axis=0)
+    found = neighbour_finder(reference, metric="euclidean")(reference[::2], 12)
+    np.testing.assert_array_equal(found.cell[:, 0] + 1, found.cell[:, 1])
+    assert (found.distance[:, :2] == 0).all()
+
+
+def test_a_neighbour_of_a_label_of_a_sixteenth_of_the_cells_weighs_twice_as_much():
+    codes = np.repeat([0, 1], [32, 2])
+    np.testing.assert_allclose(label_weights(codes, n_labels=3), [1, 2, 32**0.25])
+
+
+def test_neighbours_weigh_the_inverse_root_of_their_rank():
+    shares = neighbour_shares(np.array([[0, 1, 1, 1]]), weights=np.ones(3))
+    others = 1 / np.sqrt(2) + 1 / np.sqrt(3) + 1 / 2
+    np.testing.assert_allclose(shares, [[1 / (1 + others), others / (1 + others), 0]])
+
+
+def test_two_near_cells_of_a_rare_label_outweigh_three_farther_ones_of_a_common_one():
+    labels = np.array([[1, 1, 0, 0, 0], [1, 0, 1, 0, 0]])
+    near = [1 + 1 / np.sqrt(2), 1 + 1 / np.sqrt(3)]
+    far = [1 / np.sqrt(3) + 1 / 2 + 1 / np.sqrt(5), 1 / np.sqrt(2) + 1 / 2 + 1 / np.sqrt(5)]
+    shares = neighbour_shares(labels, weights=np.array([1.0, 2.0]))
+    assert shares.argmax(axis=1).tolist() == [1, 1]
+    np.testing.assert_allclose(shares[:, 1], [2 * a / (2 * a + b) for a, b in zip(near, far, strict=True)])
 
 
 def test_more_neighbours_than_cells_are_all_cells(rng):

@@ -4,18 +4,25 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scprism.label.query_shift import Portrait, Usual, describe_difference, portray, usual_of, watched
+from scprism.label.query_shift import (
+    CellQuality,
+    UsualRange,
+    describe_difference,
+    joined_quality,
+    usual_range,
+    with_quality,
+)
 from scprism.prepare.stream import PreparedChunk
 
-USUAL = Usual(depth=(100.0, 1000.0, 5000.0), zeros=(0.5, 0.7, 0.9))
+USUAL = UsualRange(depth=(100.0, 1000.0, 5000.0), zeros=(0.5, 0.7, 0.9))
 
 
-def portrait(depth, zeros):
-    return Portrait(np.full(9, float(depth)), np.full(9, float(zeros)))
+def quality(depth, zeros):
+    return CellQuality(np.full(9, float(depth)), np.full(9, float(zeros)))
 
 
 def test_a_query_like_the_reference_is_not_remarked_on():
-    assert describe_difference(portrait(1000, 0.7), USUAL, far_share=0.01) == ""
+    assert describe_difference(quality(1000, 0.7), USUAL, far_share=0.01) == ""
 
 
 @pytest.mark.parametrize(
@@ -34,13 +41,13 @@ def test_a_query_like_the_reference_is_not_remarked_on():
     ],
 )
 def test_what_differs_is_named_with_its_numbers(depth, zeros, far, words):
-    text = describe_difference(portrait(depth, zeros), USUAL, far_share=far)
+    text = describe_difference(quality(depth, zeros), USUAL, far_share=far)
     assert words in text
     assert text.count(";") == 0  # nothing else is named
 
 
 def test_the_medians_are_compared_so_that_a_few_odd_cells_do_not_matter():
-    mixed = Portrait(np.array([1000.0] * 5 + [1.0] * 4), np.full(9, 0.7))
+    mixed = CellQuality(np.array([1000.0] * 5 + [1.0] * 4), np.full(9, 0.7))
     assert describe_difference(mixed, USUAL, far_share=0.0) == ""
 
 
@@ -48,16 +55,16 @@ def test_depth_and_zeros_are_those_of_the_genes_that_the_file_has():
     counts = sparse.csr_matrix(np.array([[3.0, 0, 0, 1], [0, 0, 0, 0]]))
     seen = []
     chunks = [PreparedChunk(slice(0, 2), counts, counts)]
-    assert list(watched(chunks, n_genes=4, seen=seen)) == chunks
-    found = portray(seen)
+    assert list(with_quality(chunks, n_genes=4, seen=seen)) == chunks
+    found = joined_quality(seen)
     assert (found.depth.tolist(), found.zeros.tolist()) == ([4.0, 0.0], [0.5, 1.0])
 
 
 def test_no_cells_are_no_difference():
-    assert describe_difference(portray([]), USUAL, far_share=0.0) == ""
+    assert describe_difference(joined_quality([]), USUAL, far_share=0.0) == ""
 
 
 def test_usual_are_percentiles():
     depth = np.arange(101.0)
-    assert usual_of(Portrait(depth, depth / 100)) == Usual((1.0, 50.0, 99.0), (0.01, 0.5, 0.99))
-    assert Usual.from_json(USUAL.to_json()) == USUAL
+    assert usual_range(CellQuality(depth, depth / 100)) == UsualRange((1.0, 50.0, 99.0), (0.01, 0.5, 0.99))
+    assert UsualRange.from_json(USUAL.to_json()) == USUAL

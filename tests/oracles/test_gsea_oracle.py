@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scprism.enrich.gsea import gsea
+from scprism.enrichment.gsea import gsea
 
 N_GENES = 800
 N_PERMUTATIONS = 1500

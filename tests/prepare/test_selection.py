@@ -139,5 +139,30 @@ def test_organism_of_unknown_names_is_none():
 
 
 def test_ensembl_ids_are_named_with_what_to_do():
-    with pytest.raises(InputError, match=r"Genes must be symbols.*'ENSG00000167286'.*gene_symbols='gene_name'"):
+    with pytest.raises(InputError, match=r"Genes must be symbols.*'ENSG00000167286'.*by `gene_symbols` when reading"):
         detect_organism(["ENSG00000167286", "ENSG00000010610"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_gene_list_is_read_by_its_mark(tmp_path, encoding):
+    (tmp_path / "genes.txt").write_bytes("Actb\r\nCd3e\r\n".encode(encoding))
+    genes, _ = requested_genes(
+        str(tmp_path / "genes.txt"), matrix=np.ones((1, 3)), names=["Actb", "Cd3e", "Cd19"], organism="mouse"
+    )
+    assert genes == ("Actb", "Cd3e")
+
+
+def test_a_gene_list_in_latin_1_is_refused(tmp_path):
+    (tmp_path / "genes.txt").write_bytes("Actb\nr\xe9sum\xe9\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"gene list '.*' is not text .* byte 0xe9 in line 2 is not UTF-8. Save it as"):
+        requested_genes(str(tmp_path / "genes.txt"), matrix=np.ones((1, 1)), names=["Actb"], organism="mouse")
+
+
+@pytest.mark.parametrize("choice", ["all", "variable:2"])
+def test_columns_of_one_gene_are_chosen_as_one(choice):
+    counts = np.array([[1, 0, 2, 9], [0, 3, 0, 1], [5, 1, 1, 0]])
+    genes, _ = requested_genes(choice, matrix=counts, names=["A", "B", "A", "C"], organism=None)
+    alone, _ = requested_genes(
+        choice, matrix=counts @ [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1]], names=["A", "B", "C"], organism=None
+    )
+    assert genes == alone

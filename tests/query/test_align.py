@@ -48,13 +48,13 @@ def test_a_human_query_meets_a_mouse_model_through_orthologs():
 
 
 def test_counts_of_several_orthologs_of_one_gene_are_added(monkeypatch):
-    monkeypatch.setattr("scprism.query.align.ortholog_sources", lambda *_, **__: {"Defa-a": ("DEFA1", "DEFA3")})
+    monkeypatch.setattr("scprism.genes.match.ortholog_sources", lambda *_, **__: {"Defa-a": ("DEFA1", "DEFA3")})
     alignment = align_genes(["DEFA3", "x", "DEFA1"], recipe(["Defa-a"]), organism="human")
     np.testing.assert_array_equal(np.array([[5, 9, 2]]) @ alignment.gene_map.selection.toarray(), [[7]])
 
 
 def test_without_an_ortholog_the_gene_of_the_same_name_is_taken(monkeypatch):
-    monkeypatch.setattr("scprism.query.align.ortholog_sources", lambda *_, **__: {"Ccl6": ("CCL5",)})
+    monkeypatch.setattr("scprism.genes.match.ortholog_sources", lambda *_, **__: {"Ccl6": ("CCL5",)})
     assert sources(align_genes(["CCL4", "CCL5"], recipe(["Ccl4", "Ccl5", "Ccl6"]), organism="human")) == {
         "Ccl4": "CCL4",
         "Ccl5": "",  # its name is used for another gene
@@ -81,7 +81,7 @@ def test_ensembl_ids_count_for_their_symbols_and_are_added():
 
 def test_two_ids_of_one_symbol_are_added(monkeypatch):
     table = {"ENSG00000000001": "MYC", "ENSG00000000002": "MYC"}
-    monkeypatch.setattr("scprism.genes.ids.read_gene_ids", lambda: table)
+    monkeypatch.setattr("scprism.genes.identifiers.read_gene_ids", lambda: table)
     alignment = align_genes(list(table), recipe(["MYC"], organism="human"))
     np.testing.assert_array_equal(np.array([[3, 4]]) @ alignment.gene_map.selection.toarray(), [[7]])
 
@@ -169,7 +169,7 @@ def test_a_name_that_serves_a_gene_serves_no_other():
 
 def test_a_name_that_two_genes_want_goes_to_neither(monkeypatch):
     monkeypatch.setattr(
-        "scprism.query.align.ortholog_sources", lambda *_, **__: {"A": ("Fam46c",), "B": ("Fam46c",), "C": ("Igj",)}
+        "scprism.genes.match.ortholog_sources", lambda *_, **__: {"A": ("Fam46c",), "B": ("Fam46c",), "C": ("Igj",)}
     )
     alignment = align_genes(["Tent5c", "Jchain"], recipe(["A", "B", "C"], organism="human"), organism="mouse")
     assert sources(alignment) == {"A": "", "B": "", "C": "Jchain"}
@@ -179,7 +179,7 @@ def test_a_gene_that_is_found_is_not_looked_for_under_other_names(monkeypatch):
     def unread(organism):
         raise AssertionError(organism)
 
-    monkeypatch.setattr("scprism.genes.aliases.read_gene_aliases", unread)
+    monkeypatch.setattr("scprism.genes.match.read_gene_aliases", unread)
     alignment = align_genes(["TENT5C", "FAM46C"], recipe(["TENT5C"], organism="human"), organism="human")
     assert found(alignment) == {"TENT5C": "name"}
 

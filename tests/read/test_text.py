@@ -60,3 +60,20 @@ def test_bad_tables_are_refused(tmp_path, text, message):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         read_cells(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_a_table_is_read_by_its_mark(table, assert_read, tmp_path, encoding, name):
+    content = table.to_csv(index_label="cell").encode(encoding)
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    assert_read(read_cells(tmp_path / name), table)
+
+
+@pytest.mark.parametrize("text", ["cell,r\xe9sum\xe9\nx,1\n", "cell,Actb\nr\xe9sum\xe9,1\n"])
+def test_a_table_in_latin_1_is_refused_with_the_line(tmp_path, text):
+    (tmp_path / "a.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(
+        InputError, match=r"table '.*a.csv' is not text that can be read: byte 0xe9 in line \d is not UTF-8"
+    ):
+        read_cells(tmp_path / "a.csv")

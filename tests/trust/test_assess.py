@@ -9,7 +9,8 @@ from scipy import sparse
 
 from scprism import Prism, adapt, assess_units
 from scprism.cli import main
-from scprism.enrich.pathways import ENRICHMENT_COLUMNS, count_significant, enrich
+from scprism.enrichment.enrich import enrich
+from scprism.enrichment.result import count_significant
 from scprism.errors import BundleError, InputError, PrismWarning
 from scprism.model.config import Config
 from scprism.read.synthetic import Simulation, gene_names, simulate_cells
@@ -38,7 +39,8 @@ def enrichment_of(q_values):
         for (unit, name), qs in q_values.items()
         for group, q in zip("AB", qs, strict=True)
     ]
-    return pd.DataFrame(rows, columns=list(ENRICHMENT_COLUMNS))
+    columns = ["group", "unit", "gene_set", "size", "es", "nes", "p_value", "q_value", "leading_edge"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def strong_programs(rng):

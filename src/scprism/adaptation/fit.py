@@ -12,7 +12,7 @@ from scprism._check import check_choice
 from scprism._version import __version__
 from scprism.adaptation.training import Part, loss_of, of_genes, train_further, with_genes
 from scprism.errors import InputError
-from scprism.label.transfer import marked_cells
+from scprism.label.transfer import cells_among
 from scprism.model.config import Config
 from scprism.model.weights import Weights
 from scprism.prepare.cell_hashes import cell_marks
@@ -151,7 +151,7 @@ def _gather(
         msg = "The query and the reference have none of the model's genes in common. Check how their genes are named."
         raise InputError(msg)
     others = collect_cells(with_gaps_of(reference, query).chunks(), counts_as_targets=config.counts_as_targets)
-    is_unseen = marked_cells(reference, unseen)
+    is_unseen = cells_among(reference, unseen)
     known = np.flatnonzero(~is_unseen)
     replayed = np.sort(rng.permutation(known)[: cells.n_cells])
     both = [_taken(cells, genes), _taken(others, genes, replayed)]

@@ -81,17 +81,18 @@ def enrich(
     check_null(null, model=model, query=query, groupby=groupby, layer=layer)
     import pandas as pd
 
-    from scprism.enrich.genesets import gene_sets as load_sets
-    from scprism.enrich.network_null import enrich_against
-    from scprism.enrich.pathways import enrich as test_sets
-    from scprism.enrich.pathways import write_enrichment
-    from scprism.enrich.settings import GseaSettings
+    from scprism.enrichment.enrich import enrich as test_sets
+    from scprism.enrichment.gene_sets import gene_sets as load_sets
+    from scprism.enrichment.network_null import enrich_against
+    from scprism.enrichment.result import check_suffix
+    from scprism.enrichment.settings import GseaSettings
     from scprism.estimator.load import load
     from scprism.explain.attribution import MEAN_CELL
     from scprism.explain.explanation import read_explanation
     from scprism.genes.organism import detect_organism
     from scprism.trust.null_networks import Nulls, null_explanations
 
+    check_suffix(out)
     ranked_by = o.scores(scores)
     record = read_explanation(explanation)
     sets = load_sets(gene_sets, organism=o.organism(organism) or detect_organism(record.genes))
@@ -110,13 +111,14 @@ def enrich(
             layer=layer,
             rng=rng,
         )
-        table = enrich_against(record, sets, nulls, scores=ranked_by, rng=rng, threads=threads)
+        result = enrich_against(record, sets, nulls, scores=ranked_by, rng=rng, threads=threads)
     else:
         recipe = None if model is None else load(model).recipe
         mean = None if recipe is None else pd.Series(recipe.mean, index=list(recipe.genes))
         settings = GseaSettings(null=cast("Any", null), expression=mean)
-        table = test_sets(record, sets, scores=ranked_by, settings=settings, rng=rng, threads=threads)
-    write_enrichment(table, out)
+        result = test_sets(record, sets, scores=ranked_by, settings=settings, rng=rng, threads=threads)
+    result.save(out)
+    table = result.table
     say(f"enrichment: {out}, {len(table):,} tests, {(table['q_value'] < 0.05).sum():,} with q < 0.05")
 
 
@@ -153,7 +155,7 @@ def report(
     """Write the report of results on disk as one HTML page."""
     o.check_out(out, query, explanation, enrichment, labels_file, reference)
     o.use_threads(threads)
-    from scprism.enrich.pathways import read_enrichment
+    from scprism.enrichment.result import read_enrichment
     from scprism.estimator.load import load
     from scprism.explain.explanation import read_explanation
     from scprism.query.files import read_labels

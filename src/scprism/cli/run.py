@@ -7,8 +7,8 @@ from pathlib import Path
 
 from anndata import AnnData
 
-from scprism.enrich.genesets import gene_sets
-from scprism.enrich.pathways import enrich, write_enrichment
+from scprism.enrichment.enrich import enrich
+from scprism.enrichment.gene_sets import gene_sets
 from scprism.errors import PrismWarning
 from scprism.estimator.prism import Prism
 from scprism.explain.explanation import write_explanation
@@ -96,7 +96,7 @@ def run_path(
     write_embedding(folder / "embedding.h5ad", view.embed(), cells=query, fingerprint=trained.fingerprint)
     write_labels(folder / "labels.csv", calls)
     write_explanation(explanation, folder / "explanation.h5ad")
-    write_enrichment(pathways, folder / "enrichment.tsv")
+    pathways.save(folder / "enrichment.tsv")
     write_report(
         folder / "report.html",
         model=trained,

@@ -30,7 +30,7 @@ def trust(
 ) -> None:
     """Say which units may be named, by sanity checks and by training the network again with other seeds."""
     o.use_threads(threads)
-    from scprism.enrich.genesets import gene_sets as load_sets
+    from scprism.enrichment.gene_sets import gene_sets as load_sets
     from scprism.estimator.load import load
     from scprism.trust.assess import assess_units
     from scprism.trust.inputs import TrustSettings

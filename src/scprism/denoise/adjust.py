@@ -1,8 +1,8 @@
 """Denoised expression adjusted to the query: its genes to their totals, its cells to their own molecules.
 
-A model decodes another platform's cells as its reference's platform would have seen them. One factor a gene, from the
-totals of the whole query, mends what is alike in all cells; the rest is met by trust: what the model says of a cell
-counts as so many molecules beside the cell's own, as many as predict molecules best that were held out.
+A model decodes another platform's cells as its reference's platform would have seen them. One factor a gene, such that
+what the model says of all cells together meets the totals of the query, mends what is alike in all cells. For the rest,
+what the model says of a cell counts as so many molecules beside the cell's own, as many as predict held-out ones best.
 """
 
 import logging
@@ -13,16 +13,17 @@ import numpy as np
 from scipy import sparse
 
 from scprism._warnings import warn
-from scprism.denoise.thinning import deviance, thin_counts
+from scprism.denoise.thinning import deviance
 from scprism.errors import InputError
 from scprism.model.config import Config
 from scprism.model.forward import encode
 from scprism.model.weights import Weights
+from scprism.prepare.draws import cell_keys, thin_by_cell
 from scprism.prepare.recipe import Recipe
 from scprism.prepare.stream import CHUNK_SIZE, PreparedChunk
 from scprism.query.embed import denoised, embed_cells
+from scprism.query.model_genes import in_model_genes
 from scprism.query.view import Query
-from scprism.read.chunks import picked_rows
 from scprism.types import FloatArray, IntArray
 
 __all__ = [
@@ -47,6 +48,10 @@ LITTLE = 0.05
 """Below this share of the model in the median cell a warning says so."""
 PRIOR = 10.0
 """Molecules of a gene that speak for a factor of 1."""
+CLOSE = 0.01
+"""Factors are good enough when none changes by more than this share of itself."""
+MOST_PASSES = 50
+"""Passes over all cells after which factors are taken as they are."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +78,28 @@ class Adjustment:
         return self.strength / (self.strength + self.molecules)
 
 
-def gene_factors(seen: FloatArray, expected: FloatArray) -> FloatArray:
-    """Return what each gene is to be multiplied with so that the data set's totals are met, (genes,).
+def gene_factors(seen: FloatArray, expected: FloatArray, factors: FloatArray | None = None) -> FloatArray:
+    """Return better factors of the genes, (genes,): steps of this kind lead to those with which the totals are met.
+
+    Of each gene ten molecules, beside those that were seen, speak for a factor of 1; a gene of a thousand molecules is
+    met to a hundredth. Iterative proportional fitting (Deming and Stephan, Ann. Math. Stat. 11, 427 (1940)), since
+    cells' shares are made to add up to 1 again after each step.
 
     Parameters
     ----------
     seen, expected
-        Molecules of each gene in all cells, and what a model expects of the same cells.
+        Molecules of each gene in all cells, and what a model expects of the same cells with the present factors.
+    factors
+        The present factors; 1 if not given.
+
+    Examples
+    --------
+    >>> gene_factors(np.array([90.0, 0.0, 5.0]), np.array([40.0, 10.0, 5.0]))
+    array([2. , 0.5, 1. ])
     """
-    factors: FloatArray = (seen + PRIOR) / (expected + PRIOR)
-    return factors
+    now = np.ones(len(seen)) if factors is None else factors
+    result: FloatArray = (seen + PRIOR) / (expected / now + PRIOR)
+    return result
 
 
 def scaled_by_gene(proportions: FloatArray, factors: FloatArray) -> FloatArray:
@@ -193,40 +210,62 @@ def learn_adjustment(query: Query, *, weights: Weights, config: Config) -> Adjus
     return found
 
 
-def _chunks(query: Query) -> Iterator[PreparedChunk]:
-    """Return the cells in chunks whose dense values take tens of megabytes, however many genes there are."""
-    return query.chunks(size=max(1, min(CHUNK_SIZE, DENSE_VALUES // len(query.recipe.genes))))
+def _chunk_size(query: Query) -> int:
+    """Return how many cells' dense values take tens of megabytes, however many genes there are."""
+    return max(1, min(CHUNK_SIZE, DENSE_VALUES // len(query.recipe.genes)))
 
 
 def _decoded(query: Query, weights: Weights, config: Config) -> Iterator[tuple[PreparedChunk, FloatArray]]:
     """Yield the cells chunk by chunk with what the model expects per million, float64 (cells, genes)."""
-    for chunk in _chunks(query):
+    for chunk in query.chunks(size=_chunk_size(query)):
         latent = encode(weights, chunk.inputs, fill=query.fill)
         per_million = denoised(weights, latent, recipe=query.recipe, config=config)
         yield chunk, np.expm1(per_million.astype(np.float64))
 
 
 def _factors(query: Query, weights: Weights, config: Config) -> FloatArray:
-    """Return the factors of the genes, 1 for those that the query lacks, in one pass."""
+    """Return the factors of the genes, 1 for those that the query lacks; what is held are the cells' latents."""
     present = query.alignment.gene_map.present
-    seen, expected = np.zeros(int(present.sum())), np.zeros(int(present.sum()))
-    for chunk, values in _decoded(query, weights, config):
+    seen, molecules, latent = np.zeros(int(present.sum())), [], []
+    for chunk in query.chunks():
         counts = chunk.counts[:, present]
-        total = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
         seen += np.asarray(counts.sum(axis=0), dtype=np.float64).ravel()
-        expected += total @ scaled_by_gene(values[:, present], np.ones(len(seen)))
+        molecules.append(np.asarray(counts.sum(axis=1), dtype=np.float64).ravel())
+        latent.append(encode(weights, chunk.inputs, fill=query.fill))
+    cells = np.concatenate(latent), np.concatenate(molecules)
+    now = np.ones(len(seen))
+    for _ in range(MOST_PASSES):
+        better = gene_factors(seen, _expected(query, *cells, factors=now, weights=weights, config=config), now)
+        change, now = float(np.abs(better / now - 1).max(initial=0.0)), better
+        if change < CLOSE:
+            break
     factors = np.ones(len(present))
-    factors[present] = gene_factors(seen, expected)
+    factors[present] = now
     return factors
 
 
+def _expected(
+    query: Query, latent: FloatArray, molecules: FloatArray, *, factors: FloatArray, weights: Weights, config: Config
+) -> FloatArray:
+    """Return the molecules of each gene that the model expects in all cells with these factors, (genes present,)."""
+    present, expected = query.alignment.gene_map.present, np.zeros(len(factors))
+    for start in range(0, len(latent), _chunk_size(query)):
+        rows = slice(start, start + _chunk_size(query))
+        per_million = denoised(weights, latent[rows], recipe=query.recipe, config=config)[:, present]
+        expected += molecules[rows] @ scaled_by_gene(np.expm1(per_million.astype(np.float64)), factors)
+    return expected
+
+
 def _thinned(query: Query) -> tuple[Query, Query]:
-    """Return some cells of the query twice, each with about half of their molecules."""
-    rng = np.random.default_rng(query.seed)
-    n_cells = query.matrix.shape[0]
-    drawn: IntArray = np.sort(rng.choice(n_cells, size=min(SAMPLE, n_cells), replace=False))
-    first, second = thin_counts(picked_rows(query.matrix, drawn), rng=rng)
-    return replace(query, matrix=first), replace(query, matrix=second)
+    """Return some cells of the query twice, each with about half of their molecules; cells and molecules by hash."""
+    keys = cell_keys(query.chunks())
+    drawn: IntArray = np.sort(np.argsort(keys, kind="stable")[:SAMPLE])
+    sample = in_model_genes(query, drawn)
+    half = np.full(sample.matrix.shape[1], 0.5)
+    first = thin_by_cell(sample.matrix, half, keys[drawn], purpose=f"denoise {query.seed}")
+    second = sparse.csr_matrix(sample.matrix - first)
+    second.eliminate_zeros()
+    return replace(sample, matrix=first), replace(sample, matrix=second)
 
 
 def _best_strength(first: Query, second: Query, weights: Weights, config: Config) -> tuple[float, float]:
@@ -234,7 +273,9 @@ def _best_strength(first: Query, second: Query, weights: Weights, config: Config
     present = first.alignment.gene_map.present
     factors = _factors(first, weights, config)[present]
     losses, totals = np.zeros(len(STRENGTHS)), []
-    for (chunk, values), unseen in zip(_decoded(first, weights, config), _chunks(second), strict=True):
+    for (chunk, values), unseen in zip(
+        _decoded(first, weights, config), second.chunks(size=_chunk_size(second)), strict=True
+    ):
         shares = scaled_by_gene(values[:, present], factors)
         held_out = unseen.counts[:, present]
         totals.append(np.asarray((chunk.counts + unseen.counts).sum(axis=1), dtype=np.float64).ravel())

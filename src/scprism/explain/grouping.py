@@ -1,5 +1,6 @@
 """Explaining a query: which group each cell is in, and what the attributions are relative to."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +9,9 @@ from anndata import AnnData
 from scipy import sparse
 
 from scprism._check import closest, some
-from scprism.errors import InputError
+from scprism.errors import InputError, PrismWarning
 from scprism.explain.attribution import MEAN_CELL, Attribution, baseline_row
-from scprism.explain.explanation import Explanation
+from scprism.explain.explanation import ALL, Explanation
 from scprism.explain.groups import explain_groups
 from scprism.model.config import Config
 from scprism.model.weights import Weights
@@ -21,6 +22,10 @@ __all__ = ["asked_attribution", "explain_query", "group_codes"]
 
 N_BASELINES = 100
 """Cells that stand for the training data in expected gradients."""
+MAX_GROUPS = 300
+"""With the usual 50 units and 4,000 genes, this many groups take a gigabyte."""
+NO_GROUP = frozenset({"", "na", "nan", "none", "<na>", "nat"})
+"""Text, in small letters, that stands for a missing value."""
 
 
 def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple[tuple[str, ...], IntArray]:
@@ -36,7 +41,19 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
     Raises
     ------
     InputError
-        If there is no such column, or the Series is not of these cells.
+        If there is no such column, the Series is not of these cells, there are more groups than `MAX_GROUPS`, or a group
+        is called "all", which is all cells.
+
+    Warns
+    -----
+    PrismWarning
+        If text such as "nan" was taken for a missing group.
+
+    Examples
+    --------
+    >>> cells = AnnData(np.zeros((3, 1)), obs=pd.DataFrame({"cluster": [10.0, 9.0, np.nan]}, index=list("abc")))
+    >>> group_codes(cells, "cluster")
+    (('9', '10'), array([ 1,  0, -1]))
     """
     if groupby is None:
         return (), np.full(cells.n_obs, -1, dtype=np.int64)
@@ -58,8 +75,46 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
                 f"({some(values.index, limit=2)}) differs from `obs_names` ({some(cells.obs_names, limit=2)})."
             )
             raise InputError(msg)
-    groups = pd.Categorical(values.astype("object").map(str, na_action="ignore"))
-    return tuple(groups.categories), groups.codes.astype(np.int64)
+    names = _ordered_groups(values)
+    if len(names) > MAX_GROUPS:
+        msg = (
+            f"`groupby` gives {len(names):,} groups of {cells.n_obs:,} cells ({some(names, limit=3)}), and each takes "
+            f"the memory of a unit × gene table; at most {MAX_GROUPS} are explained at once. Choose a column of labels "
+            "or clusters. A continuous value can be cut into a few groups first: pandas.qcut(values, 5)."
+        )
+        raise InputError(msg)
+    if ALL in names:
+        msg = f"`groupby` has a group {ALL!r}, which is how all cells together are called. Rename that group."
+        raise InputError(msg)
+    codes = pd.Categorical(values.astype(object).map(_name_of), categories=names).codes.astype(np.int64)
+    without = int(((codes < 0) & values.notna().to_numpy()).sum())
+    if without:
+        msg = (
+            f"{without:,} of {cells.n_obs:,} cells have text such as 'NA', 'nan' or 'None' for a group: they count as "
+            f"cells without a group, and for {ALL!r} only."
+        )
+        warnings.warn(msg, PrismWarning, stacklevel=3)
+    return tuple(names), codes
+
+
+def _name_of(value: object) -> str | None:
+    """Return a group as text, None if it is missing."""
+    if pd.isna(value):
+        return None
+    name = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return None if name.strip().lower() in NO_GROUP else name
+
+
+def _ordered_groups(values: "pd.Series[str]") -> list[str]:
+    """Return the groups that have cells: categories in their order, else numbers by size, else text by letters."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        used = values.cat.remove_unused_categories().cat.categories
+        return list(dict.fromkeys(name for value in used if (name := _name_of(value)) is not None))
+    names = {name for value in values.unique() if (name := _name_of(value)) is not None}
+    try:
+        return sorted(names, key=lambda name: (float(name), name))
+    except ValueError:
+        return sorted(names)
 
 
 def explain_query(

@@ -6,8 +6,7 @@ from functools import cache
 from scprism._check import some
 from scprism._warnings import warn
 from scprism.errors import InputError
-from scprism.genes.identifiers import is_ensembl_ids
-from scprism.genes.ids import organism_of_ids
+from scprism.genes.identifiers import is_ensembl_ids, organism_of_ids
 from scprism.genes.tables import read_orthologs
 from scprism.types import Organism
 
@@ -46,7 +45,7 @@ def detect_organism(genes: Iterable[str]) -> Organism | None:
     if names and is_ensembl_ids(names):
         msg = (
             f"Genes must be symbols such as 'CD3E' or 'Cd3e', got Ensembl ids such as {names[0]!r}. "
-            "Name the column of `.var` that holds the symbols: read_cells(path, gene_symbols='gene_name')."
+            "Name the column of `.var` that holds the symbols by `gene_symbols` when reading."
         )
         raise InputError(msg)
     told_apart = _by_telling_symbols(names)

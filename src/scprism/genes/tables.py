@@ -8,6 +8,7 @@ import pandas as pd
 
 from scprism._bundled import bundled_path
 from scprism._check import some
+from scprism._text import read_lines
 from scprism.errors import InputError
 from scprism.types import Organism, PathLike
 
@@ -52,11 +53,7 @@ def _lines(path: Path) -> list[str]:
         beside = sorted(file.name for file in path.parent.glob("*.gmt")) if path.parent.is_dir() else []
         msg = f"The gene-set file '{path}' does not exist. GMT files in that folder: {some(beside)}."
         raise InputError(msg)
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        msg = f"The gene-set file '{path}' is not text. Give an uncompressed GMT file."
-        raise InputError(msg) from error
+    return read_lines(path, what="gene-set file")
 
 
 def read_orthologs() -> pd.DataFrame:

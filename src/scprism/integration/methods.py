@@ -29,11 +29,14 @@ def integrate(
 ) -> AnnData:
     """Return all cells of several batches, log1p normalised and corrected, in the genes that all data sets have.
 
+    Genes are matched by name whatever the case, by Ensembl id, by previous symbols and aliases, and through orthologs
+    of human and mouse; they are called as the first data set calls them.
+
     Parameters
     ----------
     data_sets
         Raw counts, cells by genes; one data set or several. Several are joined, and where they lack the column `batch`
-        it is added, with the place of each (0, 1, …).
+        it is added, with the number of each (0, 1, …).
     batch
         The column of ``obs`` that names the batches.
     method
@@ -52,15 +55,29 @@ def integrate(
     -------
     AnnData
         ``X``: corrected expression, dense float32 (cells, genes); it can be negative, so train on it with
-        ``normalise="none"`` and ``negative_values="clip"`` or ``"keep"``.
+        ``normalise="none"`` and ``negative_values="clip"`` or ``"keep"``. ``uns["scprism"]``: the method, how many
+        genes each data set has (``n_genes``), and how many all have (``n_common_genes``).
 
     Raises
     ------
     InputError
-        If the data sets share no gene, a cell has no batch, there are fewer than two batches, or an option is not one
-        of the method.
+        If the data sets have no gene in common, a cell has no batch, there are fewer than two batches, one is too
+        small for the method, or an option is not one of the method.
     PrismError
-        If what the method needs is not installed, or R fails.
+        If what the method needs is not installed, R fails, or a corrected value is not finite.
+
+    Warns
+    -----
+    PrismWarning
+        If less than half of the genes are in common, or columns of ``obs`` that hold text in one data set and numbers
+        in another were made text.
+
+    Examples
+    --------
+    >>> from scprism.read.synthetic import make_cells
+    >>> corrected = integrate([make_cells(rng=0), make_cells(rng=1)], batch="sample", method="combat")
+    >>> corrected.shape, list(corrected.obs["sample"].cat.categories)
+    ((600, 200), ['0', '1'])
     """
     check_choice("method", method, METHODS)
     options = {"n_genes": n_genes, "timeout_seconds": timeout_seconds}

@@ -23,30 +23,13 @@ def scanorama(
     Scanorama corrects cells of unit length. They come back times one number for all cells, the median length before, so
     that values are of the size of log1p counts per `target_sum`; differences in length between cells are gone.
 
-    Parameters
-    ----------
-    data_sets
-        Raw counts, cells by genes; one data set or several. Several are joined, and where they lack the column `batch`
-        it is added, with the place of each (0, 1, …).
-    batch
-        The column of ``obs`` that names the batches.
-    layer
-        Where the counts are.
-    target_sum
-        Counts a cell before the logarithm.
-    seed
-        Of its approximate neighbours.
-
-    Returns
-    -------
-    AnnData
-        ``X``: corrected expression, dense float32 (cells, genes); it can be negative, so train on it with
-        ``normalise="none"`` and ``negative_values="clip"`` or ``"keep"``.
+    Arguments and result are those of `scprism.integration.methods.integrate`; `seed` is that of its approximate
+    neighbours.
 
     Raises
     ------
     InputError
-        If the data sets share no gene, a cell has no batch, or there are fewer than two batches.
+        As `integrate`.
     PrismError
         If the package scanorama is not installed.
 
@@ -66,7 +49,7 @@ def scanorama(
         )
     corrected = np.empty(values.shape, dtype=np.float32)
     corrected[np.concatenate(rows)] = np.concatenate(parts) * length
-    return corrected_cells(joined, corrected, genes=[str(g) for g in genes])
+    return corrected_cells(joined, corrected, genes=[str(g) for g in genes], method="scanorama")
 
 
 @contextlib.contextmanager

@@ -45,32 +45,13 @@ def seurat(
     R runs as a process of its own; what it says is logged at the level of debugging. Its defaults are kept (canonical
     correlation, 30 dimensions), and lowered only where the smallest batch has fewer cells than they ask for.
 
-    Parameters
-    ----------
-    data_sets
-        Raw counts, cells by genes; one data set or several. Several are joined, and where they lack the column `batch`
-        it is added, with the place of each (0, 1, …).
-    batch
-        The column of ``obs`` that names the batches.
-    layer
-        Where the counts are.
-    target_sum
-        Counts a cell before the logarithm.
-    n_genes
-        How many genes Seurat takes as features of its anchors; these come back corrected, the others are left out.
-    timeout_seconds
-        R is ended after this time.
-
-    Returns
-    -------
-    AnnData
-        ``X``: the integrated assay, dense float32 (cells, genes); it can be negative, so train on it with
-        ``normalise="none"`` and ``negative_values="clip"`` or ``"keep"``.
+    Arguments and result are those of `scprism.integration.methods.integrate`. Seurat takes `n_genes` genes as features of
+    its anchors; these come back corrected, and the others are left out.
 
     Raises
     ------
     InputError
-        If the data sets share no gene, a cell has no batch, there are fewer than two batches, or one is too small.
+        As `integrate`, and if a batch is too small.
     PrismError
         If R or Seurat is not there, fails, or takes too long.
 
@@ -93,7 +74,7 @@ def seurat(
         )
         values, places = _read_integrated(folder, n_cells=len(joined.obs))
     order = np.argsort(places)  # alphabetical, as the other methods return them
-    return corrected_cells(joined, values[:, order], genes=[joined.genes[i] for i in places[order]])
+    return corrected_cells(joined, values[:, order], genes=[joined.genes[i] for i in places[order]], method="seurat")
 
 
 def _check_sizes(joined: Joined, batch: str) -> None:

@@ -1,18 +1,21 @@
-"""The space in which cells are compared: on which scale, by which metric, and how closely cells of one label lie."""
+"""The space in which cells are compared, the centroids of the labels there, and how much they speak for each label."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from scprism.label.neighbours import Finder, Scaling, neighbour_finder, placed, scaling_of
+from scprism.label.neighbours import Finder, Scaling, neighbour_finder, points_of, scaling_of
 from scprism.model.config import Config
+from scprism.model.row_product import row_product
 from scprism.types import FloatArray, IntArray
 
-__all__ = ["Space", "Whitening", "centres_of", "inverse_root_within", "space_of"]
+__all__ = ["Space", "Whitening", "centroid_shares", "centroids_of", "inverse_root_within", "space_of"]
 
 LEAST_SPREAD = 1e-6
 """Spread that cells within labels have at least: they may be equal."""
+TEMPERATURE = 0.1
+"""A centroid whose cosine is higher by this has e times the share; from 0.05 to 0.2 labels hardly change."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Whitening:
     Attributes
     ----------
     middle
-        Mean of the labels' centres, (units,).
+        Mean of the labels' centroids, (units,).
     turn
         What multiplies deviations from it, (units, units).
     """
@@ -32,8 +35,7 @@ class Whitening:
 
     def apply(self, points: FloatArray) -> FloatArray:
         """Return whitened points, (cells, units)."""
-        whitened: FloatArray = (points - self.middle) @ self.turn
-        return whitened
+        return row_product(points - self.middle, self.turn)
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,15 @@ class Space:
     metric: Literal["cosine", "euclidean"]
     whitening: Whitening | None = None
 
-    def place(self, latent: FloatArray) -> FloatArray:
+    def points(self, latent: FloatArray) -> FloatArray:
         """Return the cells as points whose Euclidean distances order them, float32 (cells, units)."""
-        points = placed(latent if self.scaling is None else self.scaling.apply(latent), self.metric)
-        return points if self.whitening is None else placed(self.whitening.apply(points), self.metric)
+        points = points_of(latent if self.scaling is None else self.scaling.apply(latent), self.metric)
+        return points if self.whitening is None else points_of(self.whitening.apply(points), self.metric)
 
     def finder(self, latent: FloatArray, *, exact: bool | None = None) -> Finder:
         """Return the search among the cells of a reference."""
-        find = neighbour_finder(self.place(latent), metric=self.metric, exact=exact)
-        return lambda query, k: find(self.place(query), k)
+        find = neighbour_finder(self.points(latent), metric=self.metric, exact=exact)
+        return lambda query, k: find(self.points(query), k)
 
 
 def space_of(latent: FloatArray, codes: IntArray, config: Config) -> Space:
@@ -66,7 +68,7 @@ def space_of(latent: FloatArray, codes: IntArray, config: Config) -> Space:
     latent
         As the model gives it, (cells, units).
     codes
-        Label number of each cell; every label has a cell, (cells,).
+        Label number of each cell, (cells,).
     config
         Metric, scaling and whitening.
 
@@ -77,19 +79,56 @@ def space_of(latent: FloatArray, codes: IntArray, config: Config) -> Space:
     plain = Space(scaling_of(latent) if config.standardise_latent else None, config.metric)
     if not config.whiten_latent:
         return plain
-    points = plain.place(latent).astype(np.float64)
-    centres = centres_of(points, codes)
-    whitening = Whitening(centres.mean(axis=0), inverse_root_within(points - centres[codes]))
+    points = plain.points(latent).astype(np.float64)
+    centroids = centroids_of(points, codes)
+    whitening = Whitening(np.nanmean(centroids, axis=0), inverse_root_within(points - centroids[codes]))
     return Space(plain.scaling, plain.metric, whitening)
 
 
-def centres_of(points: FloatArray, codes: IntArray) -> FloatArray:
-    """Return the mean of each label's points, float64 (labels, units)."""
-    return np.stack([points[codes == label].mean(axis=0, dtype=np.float64) for label in range(int(codes.max()) + 1)])
+def centroids_of(points: FloatArray, codes: IntArray, *, n_labels: int | None = None) -> FloatArray:
+    """Return the mean of each label's points, float64 (labels, units); NaN for a label without a cell.
+
+    Parameters
+    ----------
+    points
+        Cells, (cells, units).
+    codes
+        Label number of each, (cells,).
+    n_labels
+        How many labels there are; as many as the codes tell if not given.
+    """
+    n_labels = int(codes.max()) + 1 if n_labels is None else n_labels
+    centroids = np.full((n_labels, points.shape[1]), np.nan)
+    for label in np.unique(codes):
+        centroids[label] = points[codes == label].mean(axis=0, dtype=np.float64)
+    return centroids
+
+
+def centroid_shares(points: FloatArray, centroids: FloatArray) -> FloatArray:
+    """Return how much the labels' centroids speak for each label, adding up to 1, float64 (cells, labels).
+
+    Compared are the directions of cell and centroid as seen from the middle of the centroids: a softmax of the cosines
+    over a temperature of 0.1.
+
+    Parameters
+    ----------
+    points
+        Cells, (cells, units).
+    centroids
+        Mean of each label's reference cells in the same space, (labels, units); a label whose centroid is NaN has no
+        share.
+    """
+    known = ~np.isnan(centroids).any(axis=1)
+    middle = centroids[known].mean(axis=0)
+    cosines = row_product(_directions(points - middle), _directions(centroids[known] - middle).T)
+    odds = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / TEMPERATURE)
+    shares = np.zeros((len(points), len(centroids)))
+    shares[:, known] = odds / odds.sum(axis=1, keepdims=True)
+    return shares
 
 
 def inverse_root_within(deviations: FloatArray) -> FloatArray:
-    """Return what gives deviations from the labels' centres (cells, units) unit spread, float64 (units, units).
+    """Return what gives deviations from the labels' centroids (cells, units) unit spread, float64 (units, units).
 
     Their covariance is shrunk towards a sphere, the more so the fewer cells there are for the units.
     """
@@ -99,3 +138,11 @@ def inverse_root_within(deviations: FloatArray) -> FloatArray:
     sphere = np.eye(n_units) * max(float(np.trace(covariance)) / n_units, LEAST_SPREAD)
     root: FloatArray = np.linalg.cholesky(np.linalg.inv((1 - share) * covariance + (share + 1e-3) * sphere))
     return root
+
+
+def _directions(deviations: FloatArray) -> FloatArray:
+    norms = np.linalg.norm(deviations, axis=1, keepdims=True)
+    directions: FloatArray = np.divide(
+        deviations, norms, out=np.zeros_like(deviations, dtype=np.float64), where=norms > 0
+    )
+    return directions

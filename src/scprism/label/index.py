@@ -15,15 +15,15 @@ import safetensors.numpy
 
 from scprism.errors import BundleError
 from scprism.label.calibrate import Calibration
-from scprism.label.query_shift import Usual
-from scprism.label.reference import LabelReference, Shape
+from scprism.label.query_shift import UsualRange
+from scprism.label.reference import LabelReference, LabelShape
 from scprism.types import PathLike
 
 __all__ = ["INDEX_VERSION", "read_index", "write_index"]
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 ARRAYS_FILE, RECORD_FILE = "index.safetensors", "index.json"
-CELL_ARRAYS, SHAPE_ARRAYS = ("latent", "codes"), ("usual_distance", "centre", "whitening")
+CELL_ARRAYS, SHAPE_ARRAYS = ("latent", "codes"), ("usual_distance", "centroid", "whitening")
 
 
 def write_index(references: Mapping[str, LabelReference], folder: PathLike, *, fingerprint: str) -> None:
@@ -81,7 +81,7 @@ def read_index(folder: PathLike, *, fingerprint: str) -> dict[str, LabelReferenc
     Raises
     ------
     BundleError
-        If the index is of another model, truncated, edited, or written by a newer scprism.
+        If the index is of another model, truncated, edited, or of another version of scprism.
     """
     source = Path(folder)
     if not (source / RECORD_FILE).is_file():
@@ -103,19 +103,21 @@ def _check_record(record: dict[str, Any], source: Path, fingerprint: str) -> Non
     if version > INDEX_VERSION:
         msg = f"The reference index in {str(source)!r} has schema version {version}, this scprism reads up to"
         raise BundleError(f"{msg} {INDEX_VERSION}. Upgrade: pip install --upgrade scprism")
+    if version < INDEX_VERSION:
+        raise _refusal(source, f"it was made by an earlier scprism (schema version {version})")
     if record["fingerprint"] != fingerprint:
         raise _refusal(source, f"it is of the model {record['fingerprint']}, and these weights are {fingerprint}")
 
 
 def _reference(entry: dict[str, Any], arrays: dict[str, np.ndarray], number: int) -> LabelReference:
     latent, codes = (arrays[f"{number}.{name}"] for name in CELL_ARRAYS)
-    shape = Shape(*(arrays[f"{number}.{name}"] for name in SHAPE_ARRAYS))
+    shape = LabelShape(*(arrays[f"{number}.{name}"] for name in SHAPE_ARRAYS))
     names = tuple(str(name) for name in entry["labels"])
-    fits = len(latent) == len(codes) and 0 <= codes.min() <= codes.max() < len(names) == len(shape.centre)
+    fits = len(latent) == len(codes) and 0 <= codes.min() <= codes.max() < len(names) == len(shape.centroid)
     if not fits:
         msg = f"the arrays of {entry['column']!r} do not fit together"
         raise ValueError(msg)
-    calibration, usual = Calibration.from_json(entry["calibration"]), Usual.from_json(entry["usual"])
+    calibration, usual = Calibration.from_json(entry["calibration"]), UsualRange.from_json(entry["usual"])
     return LabelReference(latent, codes, names, shape, calibration, usual)
 
 

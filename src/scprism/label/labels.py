@@ -1,90 +1,58 @@
-"""Labels of the nearest reference cells, with what says how far to trust them."""
+"""Names of labels as they stand in a data set: as text, without those that stand for no label."""
 
-from typing import Literal
+import re
 
-import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from scprism._check import closest
+from scprism._check import closest, some
 from scprism._warnings import warn
 from scprism.errors import InputError
-from scprism.label.evidence import cast_votes
-from scprism.label.neighbours import BLOCK, neighbour_finder
-from scprism.label.reference import LabelReference, voters_of
-from scprism.model.config import Config
-from scprism.types import FloatArray, IntArray
 
-__all__ = ["known_labels", "label_cells", "labels_as_text", "neighbour_labels"]
+__all__ = ["known_labels", "labels_as_text", "similar_labels"]
 
 UNLABELLED = frozenset({"", "na", "nan", "none", "<na>"})
 """Names, in lower case, that stand for a cell without a label."""
-
-
-def neighbour_labels(
-    reference: FloatArray,
-    labels: IntArray,
-    query: FloatArray,
-    *,
-    n_neighbours: int,
-    metric: Literal["cosine", "euclidean"],
-) -> IntArray:
-    """Return the label number with most votes, all equal, of each query cell's nearest reference cells, (cells,).
-
-    Parameters
-    ----------
-    reference, query
-        Features on one scale, (cells, features).
-    labels
-        Label number of each reference cell, 0 to the number of labels − 1.
-    n_neighbours
-        Neighbours that vote; fewer if the reference has fewer cells. Of equals, the label of the nearer ones wins.
-    metric
-        Distance between cells.
-    """
-    neighbours = neighbour_finder(reference, metric=metric)(query, n_neighbours)
-    return cast_votes(labels[neighbours.cell])[0]
-
-
-def label_cells(query: FloatArray, reference: LabelReference, *, names: pd.Index, config: Config) -> pd.DataFrame:
-    """Return the labels of a query's latent as a table: ``label confidence distance novel``, index ``cell``.
-
-    Parameters
-    ----------
-    query
-        Latent of the query, (cells, units).
-    reference
-        Labelled cells of the same model.
-    names
-        Of the query cells.
-    config
-        Metric, scaling, whitening, votes and number of neighbours.
-    """
-    voters = voters_of(reference, config)
-    label_names, calibration = np.asarray(reference.names, dtype=object), reference.calibration
-    parts = []
-    for start in range(0, max(len(query), 1), BLOCK):
-        block = query[start : start + BLOCK]
-        calls = voters.calls(block, voters.find(block, voters.n_neighbours))
-        table = {
-            "label": label_names[calls.label],
-            "confidence": calibration.confidence(calls.evidence),
-            "distance": calls.distance,
-            "novel": calibration.novel(calls.evidence),
-        }
-        parts.append(pd.DataFrame(table, index=pd.Index(names[start : start + BLOCK], name="cell")))
-    return pd.concat(parts)
+UNREMARKABLE = frozenset({"", "na"})
+"""Those of them that nobody takes for the name of a type; of the others a warning tells."""
 
 
 def labels_as_text(values: pd.Series) -> pd.Series:
-    """Return labels as text, NaN for those that stand for no label, such as "NA" and empty text."""
-    text = values.astype("object").map(str, na_action="ignore").astype("object").fillna("")
+    """Return labels as text, NaN for those that stand for no label, such as "NA" and empty text.
+
+    Whole numbers are written without a point, whether the column holds 1 or 1.0.
+
+    Examples
+    --------
+    >>> labels_as_text(pd.Series(["B cell", "NA", 1.0], dtype=object)).tolist()
+    ['B cell', nan, '1']
+    """
+    text = values.astype("object").map(_text, na_action="ignore").astype("object").fillna("")
     known: pd.Series[str] = text.where(~text.str.strip().str.lower().isin(UNLABELLED))
     return known
 
 
+def similar_labels(known: pd.Series) -> list[tuple[str, ...]]:
+    """Return groups of labels that differ only in blanks, capitals or a trailing ".0", and so may be one type.
+
+    Examples
+    --------
+    >>> similar_labels(pd.Series(["B cell", "b cell ", "T cell", "1", "1.0"]))
+    [('1', '1.0'), ('B cell', 'b cell ')]
+    """
+    names = pd.Series(sorted(known.dropna().unique()), dtype=object)
+    groups = names.groupby(names.map(_simplified)).agg(tuple)
+    return [group for group in groups if len(group) > 1]
+
+
 def known_labels(reference: AnnData, column: str) -> pd.Series:
     """Return the labels of a reference as text, NaN for cells without one.
+
+    Warns
+    -----
+    PrismWarning
+        If names such as "nan" were taken for missing, if labels differ in blanks, capitals or a trailing ".0" only, or
+        if there are so many different ones, or so few, that they hardly are cell types.
 
     Raises
     ------
@@ -97,14 +65,47 @@ def known_labels(reference: AnnData, column: str) -> pd.Series:
             f"Closest: {closest(column, reference.obs)}."
         )
         raise InputError(msg)
-    known = labels_as_text(reference.obs[column])
+    values = reference.obs[column]
+    known = labels_as_text(values)
     n_labels, n_labelled = known.nunique(), int(known.notna().sum())
     if n_labels == 0:
         msg = f"No reference cell has a label in {column!r}. Choose a column of `.obs` that holds cell types."
         raise InputError(msg)
+    for message in _remarks(values, known, column):
+        warn(message)
     if n_labels == 1 or n_labels > n_labelled / 2:
         msg = (
             f"{column!r} holds {n_labels:,} different labels for {n_labelled:,} reference cells; are these cell types?"
         )
         warn(msg)
     return known
+
+
+def _remarks(values: pd.Series, known: pd.Series, column: str) -> list[str]:
+    remarks = []
+    named_missing = values[known.isna() & values.notna()].astype(str)
+    names = sorted(name for name in named_missing.unique() if name.strip().lower() not in UNREMARKABLE)
+    if names:
+        n_cells = int(named_missing.isin(names).sum())
+        remarks.append(
+            f"{n_cells:,} cells whose label in {column!r} is {some(names)} count as cells without a label. If that is "
+            "the name of a type, rename it."
+        )
+    similar = similar_labels(known)
+    if similar:
+        groups = "; ".join(" and ".join(repr(name) for name in group) for group in similar[:5])
+        more = f" and {len(similar) - 5:,} more" if len(similar) > 5 else ""
+        remarks.append(
+            f"Some labels in {column!r} differ in blanks, capitals or '.0' only, and are kept apart: {groups}{more}. "
+            "If they are one type, give them one name."
+        )
+    return remarks
+
+
+def _text(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _simplified(name: str) -> str:
+    """Return a name without what is easily written in two ways: blanks, capitals, the point of a whole number."""
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", re.sub(r"[\s_]+", " ", name).strip().casefold())

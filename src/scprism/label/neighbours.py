@@ -1,4 +1,8 @@
-"""Nearest reference cells: exact for references of usual size, by an inverted file of FAISS for large ones."""
+"""Nearest reference cells, and how much they speak for each label.
+
+The search is exact for references of usual size, and by an inverted file of FAISS for large ones. Distances of the
+cells found are computed again one by one, so that neither the order of cells nor what is searched beside changes a bit.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +13,20 @@ from sklearn.neighbors import NearestNeighbors
 
 from scprism.types import FloatArray, IntArray
 
-__all__ = ["BLOCK", "EXACT_UP_TO", "Finder", "Neighbours", "Scaling", "neighbour_finder", "placed", "scaling_of"]
+__all__ = [
+    "BLOCK",
+    "EXACT_UP_TO",
+    "Finder",
+    "Neighbours",
+    "Scaling",
+    "label_weights",
+    "majority_label",
+    "neighbour_finder",
+    "neighbour_labels",
+    "neighbour_shares",
+    "points_of",
+    "scaling_of",
+]
 
 EXACT_UP_TO = 20_000
 """Reference cells up to which the search is exact. It depends on the reference alone, so that a cell's label does not
@@ -20,6 +37,14 @@ LISTS_SEARCHED = 16
 """With this the recall is 0.999 on clustered data (`benchmarks/labels.py`)."""
 BLOCK = 16_384
 """Query cells searched at once; bounds memory."""
+SPARE = 8
+"""Neighbours that are searched beyond those asked for: their order is settled by distances computed exactly."""
+EXACT_BLOCK = 1024
+"""Query cells whose distances are computed exactly at once; bounds memory."""
+SIZE_POWER = 0.25
+"""A neighbour whose label has n reference cells weighs n to the power of minus this (`docs/labels.md`): half as much as
+one whose label has a sixteenth of the cells. 1 would take labels for equally common in the query, 0 for as common as in
+the reference."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +68,11 @@ class Neighbours:
     distance
         float32 (cells, neighbours).
     cell
-        Places in the reference, int64 (cells, neighbours).
+        Row numbers in the reference, int64 (cells, neighbours).
     """
 
     distance: FloatArray
     cell: IntArray
-
-    def of(self, cells: IntArray) -> "Neighbours":
-        """Return the neighbours of some of the query cells, by their places."""
-        return Neighbours(self.distance[cells], self.cell[cells])
 
     def without(self, own: IntArray) -> "Neighbours":
         """Return one neighbour fewer: the reference cell `own` (cells,) left out, or the farthest where it is none."""
@@ -77,7 +98,8 @@ def neighbour_finder(
 ) -> Finder:
     """Return a function from a query latent (cells, units) and a number of neighbours to the `Neighbours`.
 
-    The same reference and query give the same result on any number of threads.
+    The same reference and query give the same result on any number of threads; of reference cells at the same distance
+    the one with the lower row number comes first.
 
     Parameters
     ----------
@@ -89,29 +111,35 @@ def neighbour_finder(
         Whether to compare with every reference cell; None for that up to `EXACT_UP_TO` of them.
     """
     is_exact = len(reference) <= EXACT_UP_TO if exact is None else exact
-    points = placed(reference, metric)
+    points = points_of(reference, metric)
+    has_zeros = metric == "cosine" and not points.any(axis=1).all()
+    points = _beside_zeros(points) if has_zeros else points
     search = _exact_search(points) if is_exact else _inverted_file(points)
 
     def find(query: FloatArray, k: int) -> Neighbours:
-        query = placed(query, metric)
+        asked = points_of(query, metric)
+        is_zero = ~asked.any(axis=1)
+        asked = _beside_zeros(asked) if has_zeros else asked
         k = min(k, len(points))
-        distance = np.empty((len(query), k), dtype=np.float32)
-        cell = np.empty((len(query), k), dtype=np.int64)
-        for start in range(0, len(query), BLOCK):
+        distance = np.empty((len(asked), k), dtype=np.float32)
+        cell = np.empty((len(asked), k), dtype=np.int64)
+        for start in range(0, len(asked), BLOCK):
             rows = slice(start, start + BLOCK)
-            distance[rows], cell[rows] = search(query[rows], k)
+            candidates = search(asked[rows], min(k + SPARE, len(points)))
+            distance[rows], cell[rows] = _nearest(asked[rows], points, np.sort(candidates, axis=1), k)
         if metric == "cosine":
             distance = (np.square(distance) / 2).astype(np.float32)
-            distance[~np.any(query != 0, axis=1)] = 1
+            distance[is_zero] = 1
         return Neighbours(distance, cell)
 
     return find
 
 
-def placed(latent: FloatArray, metric: Literal["cosine", "euclidean"]) -> FloatArray:
+def points_of(latent: FloatArray, metric: Literal["cosine", "euclidean"]) -> FloatArray:
     """Return points whose Euclidean distances order cells as `metric` does, float32 (cells, units).
 
-    For cosine they lie on the unit sphere, where the squared Euclidean distance is twice the cosine distance.
+    For cosine they lie on the unit sphere, where the squared Euclidean distance is twice the cosine distance; a cell
+    whose latent is zero stays at zero.
     """
     values = np.ascontiguousarray(latent, dtype=np.float32)
     if metric == "euclidean":
@@ -121,12 +149,116 @@ def placed(latent: FloatArray, metric: Literal["cosine", "euclidean"]) -> FloatA
     return points
 
 
-def _exact_search(points: FloatArray) -> Callable[[FloatArray, int], tuple[Any, Any]]:
+def neighbour_labels(
+    reference: FloatArray,
+    labels: IntArray,
+    query: FloatArray,
+    *,
+    n_neighbours: int,
+    metric: Literal["cosine", "euclidean"],
+) -> IntArray:
+    """Return the commonest label number among each query cell's nearest reference cells, (cells,).
+
+    Parameters
+    ----------
+    reference, query
+        Features on one scale, (cells, features).
+    labels
+        Label number of each reference cell, 0 to the number of labels − 1.
+    n_neighbours
+        Neighbours that count; fewer if the reference has fewer cells. Of equals, the label of the nearer ones wins.
+    metric
+        Distance between cells.
+    """
+    neighbours = neighbour_finder(reference, metric=metric)(query, n_neighbours)
+    return majority_label(labels[neighbours.cell])[0]
+
+
+def label_weights(codes: IntArray, *, n_labels: int) -> FloatArray:
+    """Return how much a neighbour of each label weighs, relative to one of the commonest label, float64 (labels,).
+
+    Parameters
+    ----------
+    codes
+        Label number of each reference cell, (cells,).
+    n_labels
+        How many labels there are; one without a cell counts as if it had one.
+
+    Examples
+    --------
+    >>> label_weights(np.repeat([0, 1], [32, 2]), n_labels=2)
+    array([1., 2.])
+    """
+    sizes = np.maximum(np.bincount(codes, minlength=n_labels), 1).astype(np.float64)
+    weights: FloatArray = (sizes.max() / sizes) ** SIZE_POWER
+    return weights
+
+
+def majority_label(labels: IntArray) -> tuple[IntArray, FloatArray]:
+    """Return the commonest label of each cell's neighbours, and its share of them; of equals that of the nearer ones.
+
+    Parameters
+    ----------
+    labels
+        Labels of each cell's neighbours, nearest first, int (cells, neighbours).
+    """
+    k, n_labels = labels.shape[1], int(labels.max(initial=0)) + 1
+    # what decides between equals is too small to change a majority
+    by_rank = 1 + 1e-3 * np.arange(k, 0, -1) / k**2
+    best = _sums(labels, by_rank, np.ones(n_labels)).argmax(axis=1)
+    return best, (labels == best[:, None]).mean(axis=1)
+
+
+def neighbour_shares(labels: IntArray, *, weights: FloatArray) -> FloatArray:
+    """Return each label's share of the neighbours' weight, adding up to 1, float64 (cells, labels).
+
+    The r-th nearest neighbour weighs 1/√r times the weight of its label.
+
+    Parameters
+    ----------
+    labels
+        Labels of each cell's neighbours, nearest first, int (cells, neighbours).
+    weights
+        Of each label (`label_weights`).
+    """
+    sums = _sums(labels, 1 / np.sqrt(np.arange(1, labels.shape[1] + 1)), weights)
+    shares: FloatArray = sums / sums.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _sums(labels: IntArray, by_rank: FloatArray, by_label: FloatArray) -> FloatArray:
+    rows, sums = np.arange(len(labels)), np.zeros((len(labels), len(by_label)))
+    for rank, weight in enumerate(by_rank):
+        label = labels[:, rank]
+        sums[rows, label] += weight * by_label[label]
+    return sums
+
+
+def _beside_zeros(points: FloatArray) -> FloatArray:
+    """Return points with one more axis, on which those at zero are set apart: √2, cosine distance 1, from the rest."""
+    return np.column_stack([points, ~points.any(axis=1)]).astype(np.float32)
+
+
+def _nearest(query: FloatArray, points: FloatArray, candidates: IntArray, k: int) -> tuple[FloatArray, IntArray]:
+    """Return distance and row number of the nearest `k` of each cell's candidates, whose row numbers ascend."""
+    distance = np.empty((len(query), k), dtype=np.float32)
+    cell = np.empty((len(query), k), dtype=np.int64)
+    for start in range(0, len(query), EXACT_BLOCK):
+        rows = slice(start, start + EXACT_BLOCK)
+        apart = points[candidates[rows]].astype(np.float64) - query[rows, None]
+        squares = np.einsum("qcu,qcu->qc", apart, apart)
+        nearest = np.argsort(squares, axis=1, kind="stable")[:, :k]
+        distance[rows] = np.sqrt(np.take_along_axis(squares, nearest, axis=1))
+        cell[rows] = np.take_along_axis(candidates[rows], nearest, axis=1)
+    return distance, cell
+
+
+def _exact_search(points: FloatArray) -> Callable[[FloatArray, int], Any]:
     search = NearestNeighbors(algorithm="brute").fit(points)
-    return lambda query, k: search.kneighbors(query, n_neighbors=k)
+    return lambda query, k: search.kneighbors(query, n_neighbors=k, return_distance=False)
 
 
-def _inverted_file(points: FloatArray) -> Callable[[FloatArray, int], tuple[Any, Any]]:
+def _inverted_file(points: FloatArray) -> Callable[[FloatArray, int], Any]:
     import faiss  # not at the top: exact searches do without it
 
     n_lists = int(LISTS_PER_ROOT * np.sqrt(len(points)))
@@ -141,13 +273,13 @@ def _inverted_file(points: FloatArray) -> Callable[[FloatArray, int], tuple[Any,
         faiss.omp_set_num_threads(threads)
     index.add(points)
 
-    def search(query: FloatArray, k: int) -> tuple[Any, Any]:
-        squares, cells = index.search(query, k)
+    def search(query: FloatArray, k: int) -> Any:
+        _, cells = index.search(query, k)
         short = np.flatnonzero(cells[:, -1] < 0)  # too few cells in the lists that were searched: search all of them
         if len(short):
             everywhere = faiss.SearchParametersIVF()
             everywhere.nprobe = n_lists
-            squares[short], cells[short] = index.search(query[short], k, params=everywhere)
-        return np.sqrt(np.maximum(squares, 0)), cells
+            _, cells[short] = index.search(query[short], k, params=everywhere)
+        return cells
 
     return search

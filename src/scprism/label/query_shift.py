@@ -9,14 +9,14 @@ import numpy as np
 from scprism.prepare.stream import PreparedChunk
 from scprism.types import FloatArray
 
-__all__ = ["Portrait", "Usual", "describe_difference", "portray", "usual_of", "watched"]
+__all__ = ["CellQuality", "UsualRange", "describe_difference", "joined_quality", "usual_range", "with_quality"]
 
 FAR_SHARE = 0.2
 """Share of novel cells from which a query is said to lie apart; of the reference's own kind it is 0.05 at most."""
 
 
 @dataclass(frozen=True)
-class Portrait:
+class CellQuality:
     """What each cell is like apart from its latent; arrays over cells.
 
     Attributes
@@ -32,8 +32,8 @@ class Portrait:
 
 
 @dataclass(frozen=True)
-class Usual:
-    """The 1st, 50th and 99th percentile over a reference's cells of what a `Portrait` has."""
+class UsualRange:
+    """The 1st, 50th and 99th percentile over a reference's cells of what a `CellQuality` has."""
 
     depth: tuple[float, float, float]
     zeros: tuple[float, float, float]
@@ -49,8 +49,8 @@ class Usual:
         return cls(depth=(a, b, c), zeros=(d, e, f))
 
 
-def watched(chunks: Iterable[PreparedChunk], *, n_genes: int, seen: list[Portrait]) -> Iterator[PreparedChunk]:
-    """Yield the chunks unchanged, and add a portrait of each to `seen`.
+def with_quality(chunks: Iterable[PreparedChunk], *, n_genes: int, seen: list[CellQuality]) -> Iterator[PreparedChunk]:
+    """Yield the chunks unchanged, and add the quality of each to `seen`.
 
     Parameters
     ----------
@@ -62,35 +62,37 @@ def watched(chunks: Iterable[PreparedChunk], *, n_genes: int, seen: list[Portrai
     for chunk in chunks:
         depth = np.asarray(chunk.counts.sum(axis=1), dtype=np.float64).ravel()
         zeros = 1 - np.asarray((chunk.counts != 0).sum(axis=1), dtype=np.float64).ravel() / max(n_genes, 1)
-        seen.append(Portrait(depth, zeros))
+        seen.append(CellQuality(depth, zeros))
         yield chunk
 
 
-def portray(seen: list[Portrait]) -> Portrait:
-    """Return the portraits of chunks as one."""
+def joined_quality(seen: list[CellQuality]) -> CellQuality:
+    """Return the quality of all chunks' cells as one."""
     empty = [np.zeros(0)]
-    return Portrait(np.concatenate([p.depth for p in seen] or empty), np.concatenate([p.zeros for p in seen] or empty))
+    return CellQuality(
+        np.concatenate([p.depth for p in seen] or empty), np.concatenate([p.zeros for p in seen] or empty)
+    )
 
 
-def usual_of(portrait: Portrait) -> Usual:
-    """Return the percentiles of a reference's portrait."""
-    low, middle, high = (np.quantile(portrait.depth, q) for q in (0.01, 0.5, 0.99))
-    few, some, many = (np.quantile(portrait.zeros, q) for q in (0.01, 0.5, 0.99))
-    return Usual((float(low), float(middle), float(high)), (float(few), float(some), float(many)))
+def usual_range(quality: CellQuality) -> UsualRange:
+    """Return the percentiles of a reference's quality."""
+    low, middle, high = (np.quantile(quality.depth, q) for q in (0.01, 0.5, 0.99))
+    few, some, many = (np.quantile(quality.zeros, q) for q in (0.01, 0.5, 0.99))
+    return UsualRange((float(low), float(middle), float(high)), (float(few), float(some), float(many)))
 
 
-def describe_difference(portrait: Portrait, usual: Usual, *, far_share: float) -> str:
+def describe_difference(quality: CellQuality, usual: UsualRange, *, far_share: float) -> str:
     """Return what sets a query apart from the reference as a sentence, empty if nothing does.
 
     Parameters
     ----------
-    portrait, usual
+    quality, usual
         Of the query's and of the reference's cells. The query differs where its median lies outside the reference's
         1st to 99th percentile.
     far_share
         Share of the query's cells that are novel.
     """
-    if len(portrait.depth) == 0:
+    if len(quality.depth) == 0:
         return ""
     found = []
     if far_share > FAR_SHARE:
@@ -98,7 +100,7 @@ def describe_difference(portrait: Portrait, usual: Usual, *, far_share: float) -
             f"{far_share:.0%} of its cells are novel, where 5% or fewer are expected of the reference's own kind "
             "(types or states that the reference lacks, or another tissue or platform)"
         )
-    depth, zeros = float(np.median(portrait.depth)), float(np.median(portrait.zeros))
+    depth, zeros = float(np.median(quality.depth)), float(np.median(quality.zeros))
     if not usual.depth[0] <= depth <= usual.depth[2]:
         found.append(
             f"counts per cell in the model's genes: median {depth:,.0f}, in the reference {usual.depth[1]:,.0f} "

@@ -1,17 +1,22 @@
-"""Reference cells made foreign: what another depth, gene list or platform does to them, for calibration."""
+"""Reference cells as another depth, gene list or platform would have measured them, for calibration.
+
+Everything random is drawn by the gene's name and by the cell, never by where they stand in a file.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
+from scipy.special import ndtri
 
-from scprism.prepare.stream import GeneMap, fill_row
+from scprism.prepare.draws import gene_draws, thin_by_cell
+from scprism.prepare.stream import fill_row
+from scprism.query.model_genes import in_model_genes
 from scprism.query.view import Query
-from scprism.read.chunks import picked_rows
-from scprism.types import IntArray
+from scprism.types import FloatArray, IntArray
 
-__all__ = ["foreign_versions"]
+__all__ = ["simulated_platforms"]
 
 DEPTHS = (0.5, 0.1)
 """Shares of the molecules that are kept."""
@@ -23,32 +28,44 @@ FULL_CAPTURE = 2.3
 """Standard deviations above the usual gene from which on nothing of a gene is lost: one gene in a hundred."""
 
 
-def foreign_versions(query: Query, cells: IntArray) -> Iterator[Query]:
-    """Yield the cells at some places of `query` as another laboratory might have measured them, in their order.
+def simulated_platforms(query: Query, cells: IntArray, *, keys: IntArray) -> Iterator[Query]:
+    """Yield some cells of `query` as other laboratories might have measured them, in the order of the file.
 
     Values that are no counts cannot be thinned: for these, only genes are left out.
+
+    Parameters
+    ----------
+    query
+        A data set as the model sees it.
+    cells
+        Row numbers, ascending.
+    keys
+        A number of each of these cells (`scprism.prepare.draws.cell_keys`), uint64 (cells,).
     """
-    counts = picked_rows(query.matrix, cells)
-    rng = np.random.default_rng(0)
-    n_genes = counts.shape[1]
+    query = in_model_genes(query, cells)
+    genes = query.recipe.genes
     are_counts = query.recipe.normalise != "none"
     for share in DEPTHS if are_counts else ():
-        yield replace(query, matrix=_thinned(counts, np.full(n_genes, share), rng))
+        yield _thinned(query, np.full(len(genes), share), keys, f"depth {share}")
     for share in MISSING:
-        yield _without_genes(replace(query, matrix=counts), rng.random(n_genes) < share)
+        yield _without_genes(query, gene_draws(genes, f"missing {share}") < share)
     for spread in PLATFORM_SPREADS if are_counts else ():
-        efficiency = np.exp(spread * (rng.normal(size=n_genes) - FULL_CAPTURE))
-        yield replace(query, matrix=_thinned(counts, np.minimum(efficiency, 1), rng))
+        purpose = f"platform {spread}"
+        efficiency = np.exp(spread * (ndtri(gene_draws(genes, purpose)) - FULL_CAPTURE))
+        yield _thinned(query, np.minimum(efficiency, 1), keys, purpose)
 
 
-def _thinned(matrix: sparse.csr_matrix, chance: np.ndarray, rng: np.random.Generator) -> sparse.csr_matrix:
-    kept = rng.binomial(np.rint(matrix.data).astype(np.int64), chance[matrix.indices]).astype(np.float32)
-    return sparse.csr_matrix((kept, matrix.indices, matrix.indptr), shape=matrix.shape)
+def _thinned(query: Query, chance: FloatArray, keys: IntArray, purpose: str) -> Query:
+    chances = np.append(chance, chance.mean())  # the other genes together lose as much as the model's
+    return replace(query, matrix=thin_by_cell(query.matrix, chances, keys, purpose=purpose))
 
 
 def _without_genes(query: Query, is_left_out: np.ndarray) -> Query:
     known = query.alignment.gene_map
-    kept = sparse.diags((~is_left_out).astype(np.float32))
-    gene_map = GeneMap(selection=sparse.csr_matrix(kept @ known.selection), in_library=known.in_library * ~is_left_out)
+    kept = (~is_left_out).astype(np.float32)
+    selection = sparse.csr_matrix(known.selection @ sparse.diags(kept))
+    selection.eliminate_zeros()
+    in_library = known.in_library * np.append(kept, 1.0)
+    gene_map = replace(known, selection=selection, in_library=in_library)
     fill = np.zeros_like(query.fill) if query.random_missing else fill_row(query.recipe, gene_map)
     return replace(query, alignment=replace(query.alignment, gene_map=gene_map), fill=fill)

@@ -10,34 +10,35 @@ from anndata import AnnData
 from scprism._check import closest, some
 from scprism._warnings import warn
 from scprism.errors import InputError
-from scprism.label.labels import known_labels, label_cells
-from scprism.label.query_shift import Portrait, describe_difference, portray, usual_of, watched
-from scprism.label.reference import LabelReference, calibration_sample, learn_reference
-from scprism.label.simulated_platforms import foreign_versions
+from scprism.label.labels import known_labels
+from scprism.label.query_shift import CellQuality, describe_difference, joined_quality, usual_range, with_quality
+from scprism.label.reference import LabelReference, calibration_sample, label_cells, learn_reference
+from scprism.label.simulated_platforms import simulated_platforms
 from scprism.model.config import Config
 from scprism.model.weights import Weights
 from scprism.prepare.cell_hashes import cell_marks
+from scprism.prepare.draws import keys_of_hashes
 from scprism.query.embed import embed_cells
 from scprism.query.view import USUAL_COVERAGE, Query, with_gaps_of
 from scprism.types import FloatArray
 
-__all__ = ["Seen", "embed_query", "indexed", "label_query", "learn_labels", "marked_cells"]
+__all__ = ["Seen", "cells_among", "embed_query", "indexed", "label_query", "learn_labels"]
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What one pass over a query gives: its latent, float32 (cells, units), and the look of its counts."""
+    """What one pass over a query gives: its latent, float32 (cells, units), and what its cells are like."""
 
     latent: FloatArray
-    portrait: Portrait
+    quality: CellQuality
 
 
 def embed_query(query: Query, *, weights: Weights) -> Seen:
-    """Return a query's latent and the look of its counts, in one pass."""
-    seen: list[Portrait] = []
+    """Return a query's latent and what its cells are like, in one pass."""
+    seen: list[CellQuality] = []
     n_genes = int(query.alignment.gene_map.present.sum())
-    chunks = watched(query.chunks(), n_genes=n_genes, seen=seen)
-    return Seen(embed_cells(weights, chunks, fill=query.fill), portray(seen))
+    chunks = with_quality(query.chunks(), n_genes=n_genes, seen=seen)
+    return Seen(embed_cells(weights, chunks, fill=query.fill), joined_quality(seen))
 
 
 def learn_labels(
@@ -57,7 +58,7 @@ def learn_labels(
     query
         The labelled cells as the model sees them.
     cells
-        The same cells as they came. Those without a label do not vote.
+        The same cells as they came. Those without a label are left out.
     columns
         One column of ``cells.obs`` or several.
     embed
@@ -65,7 +66,7 @@ def learn_labels(
     config
         Of the model.
     unseen
-        Marks of cells that the model was not trained on (`scprism.prepare.cell_hashes`).
+        Hashes of cells that the model was not trained on (`scprism.prepare.cell_hashes`).
     seen_as
         A query to label: the labelled cells are seen through the genes that it has.
 
@@ -79,27 +80,30 @@ def learn_labels(
         raise InputError(msg)
     wanted = [columns] if isinstance(columns, str) else list(columns)
     labels = {column: known_labels(cells, column) for column in wanted}
-    is_unseen = marked_cells(query, unseen)
+    hashes = _hashes(query)
+    is_unseen, keys = _among(hashes, unseen), keys_of_hashes(hashes)
     query = query if seen_as is None else with_gaps_of(query, seen_as)
     seen = embed(query)
-    latent, portrait = seen.latent, seen.portrait
+    latent, quality = seen.latent, seen.quality
     references = {}
     for column, known in labels.items():
-        voters = np.flatnonzero(known.notna())
-        sample = calibration_sample(is_unseen[voters])
+        rows = np.flatnonzero(known.notna())
+        sample = calibration_sample(is_unseen[rows], keys[rows])
+        platforms = simulated_platforms(query, rows[sample], keys=keys[rows[sample]])
         references[column] = learn_reference(
-            latent[voters],
-            known.iloc[voters],
+            latent[rows],
+            known.iloc[rows],
+            keys=keys[rows],
             sample=sample,
-            copies=[embed(version).latent for version in foreign_versions(query, voters[sample])],
-            usual=usual_of(Portrait(portrait.depth[voters], portrait.zeros[voters])),
+            simulated=[embed(version).latent for version in platforms],
+            usual=usual_range(CellQuality(quality.depth[rows], quality.zeros[rows])),
             config=config,
         )
     return references
 
 
 def label_query(seen: Seen, reference: LabelReference, *, names: pd.Index, config: Config) -> pd.DataFrame:
-    """Return the labels of a query, as `scprism.label.labels.label_cells` does; warn if it is unlike the reference.
+    """Return the labels of a query, as `scprism.label.reference.label_cells` does; warn if it is unlike the reference.
 
     Parameters
     ----------
@@ -114,7 +118,7 @@ def label_query(seen: Seen, reference: LabelReference, *, names: pd.Index, confi
     """
     table = label_cells(seen.latent, reference, names=names, config=config)
     far_share = float(table["novel"].mean()) if len(table) else 0.0
-    difference = describe_difference(seen.portrait, reference.usual, far_share=far_share)
+    difference = describe_difference(seen.quality, reference.usual, far_share=far_share)
     if difference:
         warn(difference)
     return table
@@ -154,8 +158,16 @@ def indexed(index: Mapping[str, LabelReference], column: str | None, *, query: Q
     return index[column]
 
 
-def marked_cells(query: Query, marks: Collection[str]) -> np.ndarray:
-    """Return which cells have one of the marks, which are of cells with all their genes."""
-    if not marks:
+def cells_among(query: Query, hashes: Collection[str]) -> np.ndarray:
+    """Return which cells have one of the hashes (`scprism.prepare.cell_hashes`), bool (cells,)."""
+    if not hashes:
         return np.zeros(query.matrix.shape[0], dtype=bool)
-    return np.isin([mark for chunk in query.chunks() for mark in cell_marks(chunk.inputs)], list(marks))
+    return _among(_hashes(query), hashes)
+
+
+def _hashes(query: Query) -> list[str]:
+    return [name for chunk in query.chunks() for name in cell_marks(chunk.inputs)]
+
+
+def _among(hashes: Sequence[str], wanted: Collection[str]) -> np.ndarray:
+    return np.isin(hashes, list(wanted)) if wanted else np.zeros(len(hashes), dtype=bool)

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from scprism.model.first_layer import sparse_product
+from scprism.model.row_product import row_product
 from scprism.model.weights import Weights
 from scprism.types import FloatArray
 
@@ -32,7 +33,7 @@ def encode(weights: Weights, inputs: FloatArray | sparse.csr_matrix, *, fill: Fl
     """
     bias = weights.hidden_bias if fill is None else weights.hidden_bias + weights.hidden_weight @ fill
     h = softplus_array(_first_product(weights, inputs) + bias, weights.hidden_beta)  # (cells, hidden)
-    z = h @ weights.latent_weight.T + weights.latent_bias  # (cells, units)
+    z = row_product(h, weights.latent_weight.T) + weights.latent_bias  # (cells, units)
     return softplus_array(z, weights.latent_beta).astype(np.float32, copy=False)
 
 

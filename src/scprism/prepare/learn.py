@@ -11,15 +11,23 @@ from scprism.prepare.recipe import Recipe
 from scprism.prepare.stream import GeneMap, column_totals, prepared_chunks
 from scprism.types import FloatArray, Matrix
 
-__all__ = ["learn_recipe", "map_by_name"]
+__all__ = ["gene_map", "learn_recipe", "map_by_name"]
 
 
 def map_by_name(names: Sequence[str], genes: Sequence[str]) -> GeneMap:
-    """Return the map of a file that holds every gene of `genes` under its own name."""
-    position = {name: i for i, name in enumerate(names)}
-    rows = [position[g] for g in genes]
-    ones = np.ones(len(genes), dtype=np.float32)
-    selection = sparse.csr_matrix((ones, (rows, np.arange(len(genes)))), shape=(len(names), len(genes)))
+    """Return the map of a file that holds every gene of `genes` under its own name; counts of one name are added."""
+    places: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        places.setdefault(name, []).append(i)
+    return gene_map(names, [places[gene] for gene in genes])
+
+
+def gene_map(names: Sequence[str], positions: Sequence[Sequence[int]]) -> GeneMap:
+    """Return the map of a file from where each gene stands among its names; the counts of several are added."""
+    rows = np.array([i for there in positions for i in there], dtype=np.int64)
+    columns = np.repeat(np.arange(len(positions)), [len(there) for there in positions])
+    ones = np.ones(len(rows), dtype=np.float32)
+    selection = sparse.csr_matrix((ones, (rows, columns)), shape=(len(names), len(positions)))
     return GeneMap(selection=selection, in_library=(~is_spike_in(names)).astype(np.float64))
 
 

@@ -9,11 +9,13 @@ import pandas as pd
 
 from scprism._bundled import bundled_path
 from scprism._check import some
+from scprism._text import read_lines
 from scprism._warnings import warn
 from scprism.errors import InputError
-from scprism.genes.names import match_names
+from scprism.genes.match import match_names
 from scprism.genes.organism import told_or_detected
 from scprism.genes.tables import read_gmt
+from scprism.prepare.learn import map_by_name
 from scprism.prepare.normalise import is_spike_in
 from scprism.read.chunks import row_chunks
 from scprism.types import Matrix, Organism
@@ -65,7 +67,7 @@ def requested_genes(
             raise InputError(msg)
         wanted: tuple[str, ...] = hallmark_genes(found)
     elif genes == "all":
-        wanted = tuple(np.asarray(names)[~is_spike_in(names)])
+        wanted = tuple(dict.fromkeys(np.asarray(names)[~is_spike_in(names)]))
     elif match := re.fullmatch(r"variable:(\d+)", genes):
         wanted = _variable_genes(matrix, names, n_genes=int(match[1]))
     else:
@@ -96,11 +98,11 @@ def _listed_genes(path: str) -> tuple[str, ...]:
             "which is none of these."
         )
         raise InputError(msg)
-    lines = Path(path).read_text(encoding="utf-8").split()
-    if not lines:
+    genes = [name for line in read_lines(path, what="gene list") for name in line.split()]
+    if not genes:
         msg = f"The gene list {path!r} is empty. It needs one gene symbol a line."
         raise InputError(msg)
-    return tuple(dict.fromkeys(lines))
+    return tuple(dict.fromkeys(genes))
 
 
 def _variable_genes(matrix: Matrix, names: Sequence[str], *, n_genes: int) -> tuple[str, ...]:
@@ -114,8 +116,10 @@ def _variable_genes(matrix: Matrix, names: Sequence[str], *, n_genes: int) -> tu
         raise InputError(msg)
     keep = ~is_spike_in(names)
     chunks = [chunk[:, keep] for _, chunk in row_chunks(matrix)]
-    cells = anndata.AnnData(sparse.vstack(chunks, format="csr", dtype=np.float32))
-    cells.var_names = pd.Index(np.asarray(names)[keep])
+    counts = sparse.vstack(chunks, format="csr", dtype=np.float32)
+    kept = [str(name) for name in np.asarray(names)[keep]]
+    genes = list(dict.fromkeys(kept))
+    cells = anndata.AnnData(map_by_name(kept, genes).pick(counts), var=pd.DataFrame(index=genes))
     scanpy.pp.normalize_total(cells, target_sum=1e4)
     scanpy.pp.log1p(cells)
     table = scanpy.pp.highly_variable_genes(cells, n_top_genes=n_genes, inplace=False)

@@ -1,21 +1,16 @@
-"""A query's genes against a model's: by name, whatever the case, through orthologs, or by alias; with the coverage."""
+"""A query's genes against a model's, and how much of the model they cover."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from scprism._check import some
 from scprism.errors import InputError
-from scprism.genes.aliases import other_names
-from scprism.genes.ids import symbols_of_ids
-from scprism.genes.names import match_names
+from scprism.genes.match import find_genes
 from scprism.genes.organism import query_organism
-from scprism.genes.orthologs import ortholog_sources, ortholog_sources_by_alias
-from scprism.prepare.normalise import is_spike_in
+from scprism.prepare.learn import gene_map
 from scprism.prepare.recipe import Recipe
 from scprism.prepare.stream import GeneMap
 from scprism.types import Organism
@@ -57,16 +52,9 @@ class Alignment:
 def align_genes(names: Sequence[str], recipe: Recipe, *, organism: Organism | None = None) -> Alignment:
     """Return where each gene of the recipe lies among a query's genes.
 
-    Ensembl ids of human and mouse, with or without version, are replaced by their symbols. A name is matched exactly,
-    then with letters' case ignored. If the query is of another organism, genes are matched through orthologs instead,
-    and a gene for which that finds nothing, to the gene of the same name if no other gene uses it (Ccl5 and CCL5, which
-    Ensembl pairs with several). Counts of several orthologs of one gene, and of several ids of one symbol, are added.
-
-    What is then missing is looked for under its other names: previous symbols and aliases of human and mouse genes, of
-    the query (before orthologs are looked up) and of the model. One is taken only if it serves no gene of the model
-    yet, is and was the symbol of no other gene, and stands alone: where two names of the query are one gene's, or two
-    missing genes of the model are one gene, neither is taken (`data/SOURCES.md`). Dates that a spreadsheet made of
-    symbols (1-Mar) are not resolved.
+    Genes are found as `scprism.genes.match.find_genes` finds them: by name or Ensembl id, whatever the case, through
+    orthologs where the query is of another organism, and by previous symbols and aliases. Where several names of the
+    query stand for one gene, their counts are added.
 
     Parameters
     ----------
@@ -76,78 +64,23 @@ def align_genes(names: Sequence[str], recipe: Recipe, *, organism: Organism | No
         The model's recipe.
     organism
         The query's organism; None to detect it.
+
+    Raises
+    ------
+    InputError
+        If the organism that was told contradicts the names.
     """
-    found_organism = query_organism(names, told=organism)
-    own = frozenset(recipe.genes)
-    of_ids = {name: symbol for name, symbol in symbols_of_ids(names).items() if name not in own}
-    symbols = [of_ids.get(name, name) for name in names]
-    crosses = recipe.organism is not None and found_organism is not None and recipe.organism != found_organism
-    same: dict[str, tuple[str, ...]] = {gene: (gene,) for gene in recipe.genes}
-    wanted = same
-    if crosses and recipe.organism is not None and found_organism is not None:
-        wanted = ortholog_sources(recipe.genes, of=recipe.organism, source=found_organism)
-    positions = _positions(symbols, recipe.genes, wanted)
-    if crosses:
-        used = {i for there in positions for i in there}
-        by_name = _positions(symbols, recipe.genes, same)
-        positions = [a or [i for i in b if i not in used] for a, b in zip(positions, by_name, strict=True)]
-    by_alias = _positions_by_alias(
-        symbols, recipe, wanted, positions=positions, organism=found_organism if crosses else recipe.organism
-    )
-    kinds = [_kind([names[i] in of_ids for i in there], crosses=crosses) for there in positions]
-    positions = [a or b for a, b in zip(positions, by_alias, strict=True)]
+    query_has = query_organism(names, told=organism)
+    found = find_genes(recipe.genes, names, organism=recipe.organism, source=query_has)
     coverage = pd.DataFrame(
         {
             "gene": list(recipe.genes),
-            "found": ["alias" if other else kind for kind, other in zip(kinds, by_alias, strict=True)],
-            "sources": [";".join(names[i] for i in there) for there in positions],
+            "found": [gene.how for gene in found],
+            "sources": [";".join(names[i] for i in gene.positions) for gene in found],
             "share": recipe.share / recipe.share.sum(),
         }
     )
-    return Alignment(_gene_map(names, positions), coverage, found_organism)
-
-
-def _kind(by_id: list[bool], *, crosses: bool) -> str:
-    if not by_id:
-        return "missing"
-    return "ortholog" if crosses else "id" if any(by_id) else "name"
-
-
-def _positions_by_alias(
-    symbols: Sequence[str],
-    recipe: Recipe,
-    wanted: Mapping[str, tuple[str, ...]],
-    *,
-    positions: list[list[int]],
-    organism: Organism | None,
-) -> list[list[int]]:
-    """Return for each gene without a position where other names of it stand that serve no gene; [] for the rest."""
-    missing = [gene for gene, there in zip(recipe.genes, positions, strict=True) if not there]
-    if not missing or organism is None or recipe.organism is None:
-        return [[] for _ in positions]
-    sources = {gene: wanted[gene] for gene in missing if gene in wanted}
-    if organism != recipe.organism:
-        unknown = [gene for gene in missing if gene not in wanted]
-        sources |= ortholog_sources_by_alias(unknown, of=recipe.organism, source=organism)
-    n_wanting = Counter(source for there in sources.values() for source in there)
-    used = {i for there in positions for i in there}
-    free: dict[str, list[int]] = {}
-    for i, symbol in enumerate(symbols):
-        if i not in used:
-            free.setdefault(symbol, []).append(i)
-    mates = other_names((source for source, n in n_wanting.items() if n == 1), free, organism=organism)
-    return [
-        [i for source in sources.get(gene, ()) if source in mates for i in free[mates[source]]] for gene in recipe.genes
-    ]
-
-
-def _positions(symbols: Sequence[str], genes: Sequence[str], wanted: Mapping[str, tuple[str, ...]]) -> list[list[int]]:
-    """Return for each gene where the symbols stand that are wanted for it."""
-    places: dict[str, list[int]] = {}
-    for i, symbol in enumerate(symbols):
-        places.setdefault(symbol, []).append(i)
-    found = match_names(symbols, sorted({source for sources in wanted.values() for source in sources}))
-    return [[i for source in wanted.get(gene, ()) if source in found for i in places[found[source]]] for gene in genes]
+    return Alignment(gene_map(names, [gene.positions for gene in found]), coverage, query_has)
 
 
 def check_coverage(alignment: Alignment, *, min_coverage: float) -> None:
@@ -182,11 +115,3 @@ def coverage_summary(alignment: Alignment) -> str:
         f"{counts.get('ortholog', 0):,} by ortholog, {by_alias}{counts.get('missing', 0):,} missing; "
         f"the genes found hold {alignment.share_of_expression:.1%} of the reference's expression."
     )
-
-
-def _gene_map(names: Sequence[str], positions: list[list[int]]) -> GeneMap:
-    rows = np.array([i for there in positions for i in there], dtype=np.int64)
-    columns = np.repeat(np.arange(len(positions)), [len(there) for there in positions])
-    ones = np.ones(len(rows), dtype=np.float32)
-    selection = sparse.csr_matrix((ones, (rows, columns)), shape=(len(names), len(positions)))
-    return GeneMap(selection=selection, in_library=(~is_spike_in(names)).astype(np.float64))

@@ -10,6 +10,7 @@ from scprism._check import some
 from scprism._warnings import warn
 from scprism.errors import InputError
 from scprism.genes.identifiers import has_genes_in_rows
+from scprism.genes.naming import plain_names
 from scprism.read.chunks import row_chunks
 from scprism.read.survey import Survey, survey_values
 from scprism.types import Matrix
@@ -21,7 +22,10 @@ MAX_LOG_VALUE = 25
 
 
 def find_counts(cells: AnnData, *, layer: str | None = None) -> tuple[Matrix, pd.Index]:
-    """Return the matrix that holds the counts, as it is stored, and the names of its genes.
+    """Return the matrix that holds the counts, as it is stored, and the plain names of its genes.
+
+    Names that other programs changed are put right (`scprism.genes.naming.plain_names`); those that are the same then
+    are one gene, whose counts are to be added.
 
     Parameters
     ----------
@@ -33,8 +37,14 @@ def find_counts(cells: AnnData, *, layer: str | None = None) -> tuple[Matrix, pd
     Raises
     ------
     InputError
-        If there is no such matrix; the message lists those that there are.
+        If there is no such matrix; the message lists those that there are. If the genes are of two genomes.
     """
+    matrix, names = _stored_counts(cells, layer)
+    plain = plain_names(tuple(map(str, names))).names
+    return matrix, names if plain == tuple(names) else pd.Index(plain)
+
+
+def _stored_counts(cells: AnnData, layer: str | None) -> tuple[Matrix, pd.Index]:
     if not isinstance(cells, AnnData):
         msg = f"Cells must come as an AnnData, got {type(cells).__name__}. Read a file with scprism.read_cells(path)."
         raise InputError(msg)
@@ -55,12 +65,19 @@ def checked_counts(cells: AnnData, *, layer: str | None = None, integers: bool =
     """Return what `find_counts` returns, once `check_counts` has passed it.
 
     Where the values are not raw counts and another layer, ``.raw`` or ``.X`` holds some, the message names it.
+
+    Warns
+    -----
+    PrismWarning
+        If cells have no counts, or names of genes were put right or look like dates.
     """
-    matrix, genes = find_counts(cells, layer=layer)
+    matrix, stored = _stored_counts(cells, layer)
     check_counts(
-        matrix, genes=genes, cells=cells.obs_names, integers=integers, suggest=lambda: _suggest_layer(cells, layer)
+        matrix, genes=stored, cells=cells.obs_names, integers=integers, suggest=lambda: _suggest_layer(cells, layer)
     )
-    return matrix, genes
+    for note in plain_names(tuple(map(str, stored))).notes:
+        warn(note)
+    return find_counts(cells, layer=layer)
 
 
 def check_counts(
@@ -111,13 +128,13 @@ def _check_names(shape: tuple[int, ...], *, genes: Sequence[str] | pd.Index, cel
     if has_genes_in_rows(cells=cells, genes=genes):
         msg = (
             f"The rows must be cells and the columns genes, but the rows are named like genes ({some(cells, limit=3)}) "
-            f"and the columns are not ({some(genes, limit=3)}). Use read_cells(path, transpose=True) or `cells.T`."
+            f"and the columns are not ({some(genes, limit=3)}). Set `transpose` when reading, or use cells.T."
         )
         raise InputError(msg)
     if repeated := _repeated(genes):
         msg = (
-            f"Gene names must be unique, but these are used more than once: {some(repeated)}. Add up or "
-            "remove the repeated columns, or number them with `cells.var_names_make_unique()`."
+            f"Gene names must be unique, but these are used more than once: {some(repeated)}. If they are columns of "
+            "one gene, have them added by repeated_genes='add' when reading, or number them: repeated_genes='number'."
         )
         raise InputError(msg)
     if repeated := _repeated(cells):
@@ -182,7 +199,7 @@ def _layers(cells: AnnData) -> list[str | None]:
 
 def _suggest_layer(cells: AnnData, layer: str | None) -> str:
     for name in _layers(cells):
-        if name != layer and _starts_with_counts(find_counts(cells, layer=name)[0]):
+        if name != layer and _starts_with_counts(_stored_counts(cells, name)[0]):
             return (
                 "But .X holds counts: leave `layer` out." if name is None else f"Counts are there: use layer={name!r}."
             )

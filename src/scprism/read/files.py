@@ -1,30 +1,38 @@
 """Cells from files of every usual format."""
 
-import logging
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import anndata
 import h5py
-import pandas as pd
 from anndata import AnnData
-from anndata.utils import make_index_unique
-from scipy import sparse
 
-from scprism._check import closest, require, some
+from scprism._check import check_choice, closest, require, some
 from scprism.errors import InputError, PrismError, PrismWarning
 from scprism.genes.identifiers import symbol_hint
+from scprism.read.columns import RepeatedGenes, of_genome, transposed, with_names, with_plain_strings, with_symbols
 from scprism.read.counts import checked_counts
+from scprism.read.problems import check_zarr, unreadable
 from scprism.read.text import read_text
 from scprism.types import PathLike
 
 __all__ = ["read_cells"]
 
-logger = logging.getLogger("scprism")
-
+Kind: TypeAlias = Literal["h5ad", "zarr", "loom", "text", "10x h5", "10x folder"]
 HDF5_SUFFIXES = (".h5ad", ".h5", ".hdf5", ".loom")
 TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """What only some formats need."""
+
+    backed: bool
+    genome: str | None
+    feature_type: str | None
 
 
 def read_cells(
@@ -34,6 +42,9 @@ def read_cells(
     backed: bool = False,
     gene_symbols: str | None = None,
     transpose: bool = False,
+    genome: str | None = None,
+    feature_type: str | None = None,
+    repeated_genes: RepeatedGenes | None = None,
     check: bool = True,
 ) -> AnnData:
     """Return the cells of a file, cells by genes, their raw counts checked.
@@ -53,44 +64,66 @@ def read_cells(
         names go to the column ``gene_ids`` unless it is taken.
     transpose
         True if the file has genes in rows. ``.raw`` is lost.
+    genome
+        Which genome's genes are kept, where reads were aligned to several: a group of a 10x h5 file, or the prefix of
+        the names, such as ``"mm10"`` of ``mm10_Cd3e``.
+    feature_type
+        Which features of 10x output are genes, ``"Gene Expression"`` if not given.
+    repeated_genes
+        What becomes of several columns of one name: ``"add"`` their counts, ``"number"`` them (the first keeps the
+        name, the next are called "symbol-1" and so on), or ``"refuse"``. If not given, columns of one symbol in 10x
+        output and in `gene_symbols` are added, and names that are repeated in other files refused.
     check
         False to take the values as they are; see `scprism.read.counts.check_counts`.
-
-    Notes
-    -----
-    In 10x data and in columns of symbols, several genes may have one symbol. They are numbered: the first keeps it, the
-    next are called "symbol-1" and so on.
 
     Raises
     ------
     InputError
-        If the file is missing, unknown or damaged, or its values are not raw counts.
+        If the file is missing, unknown, incomplete or damaged, its values are not raw counts, or there is no such
+        column, genome or kind of feature.
 
     Warns
     -----
     PrismWarning
-        If cells have no counts, or the genes are named by Ensembl ids.
+        If cells have no counts, the genes are named by Ensembl ids, or counts of several columns were added.
     """
     place = Path(path)
     kind = _kind(place)
-    if backed and (kind != "h5ad" or transpose):
-        turned = ", to be transposed" if transpose else ""
-        msg = (
-            f"`backed` is for h5ad files as they are, and '{place}' is {kind}{turned}. Read it with backed=False; "
-            "`cells.write_h5ad` then makes a file that can be backed."
-        )
+    if repeated_genes is not None:
+        check_choice("repeated_genes", repeated_genes, ("add", "number", "refuse"))
+    _check_backed(place, kind, backed=backed, turned=transpose or genome is not None or repeated_genes == "add")
+    if feature_type is not None and not kind.startswith("10x"):
+        msg = f"`feature_type` is for output of 10x, and '{place}' is {kind}. Leave it out."
         raise InputError(msg)
+    if kind == "zarr":
+        _check_store(place)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the libraries' remarks; what matters is checked below
-        cells = _read(place, kind, backed=backed)
-        cells = _transposed(cells) if transpose else cells
-        _name_genes(cells, column=gene_symbols, kind=kind)
+        cells = _read(place, kind, choices=_Choices(backed, genome, feature_type))
+        cells = with_plain_strings(transposed(cells) if transpose else cells)
+        if genome is not None and kind != "10x h5":
+            cells = of_genome(cells, genome)
+    chosen = repeated_genes or ("number" if backed else "add")
+    if gene_symbols is not None:
+        cells = with_symbols(cells, gene_symbols, repeated_genes=chosen)
+    elif kind.startswith("10x") or repeated_genes is not None:
+        cells = with_names(cells, cells.var_names, repeated_genes=chosen)
     if check:
-        _check(cells, layer=layer, hint="" if gene_symbols else symbol_hint(cells))
+        _check(cells, layer=layer, hint="" if gene_symbols else symbol_hint(cells.var_names, cells.var))
     return cells
 
 
-def _kind(path: Path) -> str:
+def _check_backed(path: Path, kind: Kind, *, backed: bool, turned: bool) -> None:
+    if backed and (kind != "h5ad" or turned):
+        changed = ", to be changed" if turned else ""
+        msg = (
+            f"`backed` is for h5ad files as they are, and '{path}' is {kind}{changed}. Read it with backed=False; "
+            "`cells.write_h5ad` then makes a file that can be backed."
+        )
+        raise InputError(msg)
+
+
+def _kind(path: Path) -> Kind:
     if not path.exists():
         beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
         msg = f"There is no file or folder '{path}'. Closest in that folder: {closest(path.name, beside)}."
@@ -110,7 +143,7 @@ def _kind(path: Path) -> str:
     raise InputError(msg)
 
 
-def _hdf5_kind(path: Path) -> str:
+def _hdf5_kind(path: Path) -> Kind:
     """Return what an HDF5 file holds; its suffix may be anybody's guess."""
     try:
         with h5py.File(path, "r") as file:
@@ -119,7 +152,7 @@ def _hdf5_kind(path: Path) -> str:
                 *(f"*/{key}" for group in file.values() if isinstance(group, h5py.Group) for key in group),
             }
     except OSError as error:
-        raise _unreadable(path, "HDF5", error) from error
+        raise unreadable(path, "HDF5", error) from error
     if {"obs", "var"} <= keys:
         return "h5ad"
     if {"row_attrs", "col_attrs"} <= keys:
@@ -133,29 +166,30 @@ def _hdf5_kind(path: Path) -> str:
     raise InputError(msg)
 
 
-def _read(path: Path, kind: str, *, backed: bool) -> AnnData:
-    readers: dict[str, Callable[[Path], AnnData]] = {
-        "h5ad": lambda file: anndata.read_h5ad(file, backed="r" if backed else None),
+def _read(path: Path, kind: Kind, *, choices: _Choices) -> AnnData:
+    readers: dict[Kind, Callable[[Path], AnnData]] = {
+        "h5ad": lambda file: anndata.read_h5ad(file, backed="r" if choices.backed else None),
         "zarr": anndata.io.read_zarr,
         "loom": _read_loom,
         "text": read_text,
-        "10x h5": _read_10x_h5,
-        "10x folder": _read_10x_folder,
+        "10x h5": lambda file: _read_10x_h5(file, choices),
+        "10x folder": lambda folder: _read_10x_folder(folder, choices),
     }
     try:
         return readers[kind](path)
     except (PrismError, MemoryError):
         raise
     except Exception as error:  # each library has its own ways to fail on a damaged file
-        raise _unreadable(path, kind, error) from error
+        raise unreadable(path, kind, error) from error
 
 
-def _unreadable(path: Path, kind: str, error: Exception) -> InputError:
-    reason = (str(error) or type(error).__name__).strip().splitlines()[0]
-    return InputError(
-        f"'{path}' cannot be read as {kind}: {reason}. The file may be cut off or damaged (compare its size with the "
-        "source's and copy it again), or of another format than its name says."
-    )
+def _check_store(path: Path) -> None:
+    try:
+        check_zarr(path)
+    except (PrismError, PrismWarning, MemoryError):
+        raise
+    except Exception as error:  # as in _read
+        raise unreadable(path, "zarr", error) from error
 
 
 def _read_loom(path: Path) -> AnnData:
@@ -168,53 +202,16 @@ def _read_loom(path: Path) -> AnnData:
     return anndata.io.read_loom(path, X_name="", validate=False, var_names=genes, obs_names=cells)
 
 
-def _read_10x_h5(path: Path) -> AnnData:
-    from scprism.read.tenx import read_10x_h5  # it takes scanpy, which is slow to import
+def _read_10x_h5(path: Path, choices: _Choices) -> AnnData:
+    from scprism.read.tenx import read_10x_h5
 
-    return read_10x_h5(path)
+    return read_10x_h5(path, genome=choices.genome, feature_type=choices.feature_type)
 
 
-def _read_10x_folder(path: Path) -> AnnData:
+def _read_10x_folder(path: Path, choices: _Choices) -> AnnData:
     from scprism.read.tenx import read_10x_folder
 
-    return read_10x_folder(path)
-
-
-def _transposed(cells: AnnData) -> AnnData:
-    turned = cells.T
-    if sparse.issparse(turned.X):
-        turned.X = sparse.csr_matrix(turned.X)
-    return turned
-
-
-def _name_genes(cells: AnnData, *, column: str | None, kind: str) -> None:
-    """Name the genes of `cells`, which was just read and is nobody's yet."""
-    if column is not None:
-        if column not in cells.var:
-            near = closest(column, cells.var.columns)
-            msg = f"`gene_symbols` must be a column of `.var`, got {column!r}. Closest: {near}."
-            raise InputError(msg)
-        cells.var_names = _symbols(cells.var, column)
-        if cells.raw is not None and column in cells.raw.var:
-            cells.raw.var.index = _symbols(cells.raw.var, column)
-    elif kind.startswith("10x"):
-        cells.var_names = _numbered(cells.var_names)
-
-
-def _symbols(var: pd.DataFrame, column: str) -> pd.Index:
-    ids = var.index.to_series().astype(str)
-    if "gene_ids" not in var:
-        var["gene_ids"] = ids
-    symbols = var[column].astype(object)
-    is_known = symbols.notna() & (symbols.astype(str).str.strip() != "")
-    return _numbered(pd.Index(symbols.where(is_known, ids).astype(str).to_numpy()))
-
-
-def _numbered(names: pd.Index) -> pd.Index:
-    if n_repeated := int(names.duplicated().sum()):
-        logger.info("%d genes share a symbol with another gene and were numbered", n_repeated)
-    numbered: pd.Index = make_index_unique(names)
-    return numbered
+    return read_10x_folder(path, feature_type=choices.feature_type)
 
 
 def _check(cells: AnnData, *, layer: str | None, hint: str) -> None:

@@ -1,10 +1,8 @@
 """Counts in tables of text: csv, tsv, and either of them gzipped."""
 
 import csv
-import gzip
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import pandas as pd
@@ -12,6 +10,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from scprism._check import some
+from scprism._text import encoding_of, not_text, open_text
 from scprism.errors import InputError
 
 __all__ = ["read_text"]
@@ -32,13 +31,18 @@ def read_text(path: Path) -> AnnData:
         If the file is empty, a line has another number of fields, or a value is not a number.
     """
     separator = "," if path.name.removesuffix(".gz").endswith(".csv") else "\t"
-    columns = _column_names(path, separator)
+    try:
+        columns = _column_names(path, separator)
+    except UnicodeError as error:
+        raise not_text(path, what="table", error=error) from error
     blocks = [sparse.csr_matrix((0, len(columns)), dtype=np.float32)]
     rows: list[str] = []
     try:
         for frame in _frames(path, separator, len(columns)):
             blocks.append(sparse.csr_matrix(frame.iloc[:, 1:].to_numpy(dtype=np.float32)))
             rows.extend(frame[0])
+    except UnicodeError as error:
+        raise not_text(path, what="table", error=error) from error
     except ValueError as error:  # pandas' parser errors are among them
         msg = f"The table '{path}' must hold numbers below one line and beside one column of names: {error}."
         raise InputError(msg) from error
@@ -52,6 +56,7 @@ def _frames(path: Path, separator: str, n_columns: int) -> Iterator[pd.DataFrame
         sep=separator,
         header=None,
         skiprows=1,
+        encoding=encoding_of(path),
         index_col=False,
         names=range(n_columns + 1),
         converters={0: str},  # or a gene called "NA" would be missing
@@ -64,7 +69,7 @@ def _frames(path: Path, separator: str, n_columns: int) -> Iterator[pd.DataFrame
 
 def _column_names(path: Path, separator: str) -> list[str]:
     """Return the names of the columns, read apart since pandas renames repeated ones."""
-    with _open(path) as file:
+    with open_text(path) as file:
         lines = csv.reader(file, delimiter=separator)
         header, first = next(lines, []), next(lines, [])
     if len(first) < 2:
@@ -87,12 +92,6 @@ def _column_names(path: Path, separator: str) -> list[str]:
         )
         raise InputError(msg)
     return names
-
-
-def _open(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _is_number(text: str) -> bool:

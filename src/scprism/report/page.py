@@ -1,6 +1,6 @@
 """The report: one HTML file that holds everything it shows and asks no network for anything."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from importlib.resources import files
 from typing import Any
 
@@ -12,6 +12,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from scprism._files import replacing
+from scprism.enrichment.result import Enrichment, table_of
 from scprism.estimator.model import Model
 from scprism.estimator.view import View
 from scprism.explain.explanation import Explanation
@@ -41,13 +42,13 @@ def write_report(
     *,
     model: Model,
     explanation: Explanation,
-    enrichment: pd.DataFrame,
+    enrichment: Enrichment | pd.DataFrame,
     embedding: FloatArray,
     cells: AnnData | View,
     labels: pd.DataFrame | None = None,
     reference: AnnData | View | None = None,
     reference_labels: str | None = None,
-    messages: Sequence[str] = (),
+    messages: Collection[str] = (),
     trust: pd.DataFrame | None = None,
     layer: str | None = None,
 ) -> None:
@@ -64,7 +65,7 @@ def write_report(
     explanation
         The result of `Model.explain` on the query.
     enrichment
-        The result of `scprism.enrich` on it.
+        The result of `scprism.enrich` on it, whose warnings are shown too.
     embedding
         Latent of the query, (cells, units).
     cells
@@ -87,10 +88,12 @@ def write_report(
     InputError
         If the results do not belong together; nothing is written then.
     """
+    if isinstance(enrichment, Enrichment):
+        messages = dict.fromkeys([*messages, *enrichment.warnings])
     subject = Subject(
         model,
         explanation,
-        enrichment,
+        table_of(enrichment),
         np.asarray(embedding),
         cells.cells if isinstance(cells, View) else cells,
         labels,

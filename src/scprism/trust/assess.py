@@ -8,8 +8,9 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._warnings import warn
-from scprism.enrich.genesets import GeneSets
-from scprism.enrich.pathways import count_significant, enrich
+from scprism.enrichment.enrich import enrich
+from scprism.enrichment.gene_sets import GeneSets
+from scprism.enrichment.result import count_significant
 from scprism.estimator.model import Model
 from scprism.estimator.view import View
 from scprism.explain.randomise import Layers, shuffle_within_genes
@@ -104,7 +105,7 @@ def assess_units(
         for layers in LAYERS
     )
     pairs = [compare_views(own, refit, n_top=N_TOP) for refit in refits]
-    tested = [enrich(view.explanation, sets, rng=streams[5]) for view in (own, *refits)] if sets else []
+    tested = [enrich(view.explanation, sets, rng=streams[5]).table for view in (own, *refits)] if sets else []
     limits = _limits(own, refits, encoder, n_shuffles=settings.n_draws, rng=streams[3])
     measured = pd.concat(
         [

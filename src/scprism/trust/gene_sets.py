@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.decomposition import NMF, PCA
 from sklearn.exceptions import ConvergenceWarning
 
-from scprism.enrich.pathways import count_significant
+from scprism.enrichment.result import count_significant
 from scprism.trust.matching import match_units, paired_jaccard
 from scprism.types import FloatArray, IntArray
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from scprism.enrich.pathways import count_significant
+from scprism.enrichment.result import count_significant
 from scprism.types import FloatArray
 
 __all__ = ["mean_absolute_cosine", "participation_ratio", "set_sharing"]

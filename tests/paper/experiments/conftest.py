@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scprism.enrich.genesets import gene_sets
+from scprism.enrichment.gene_sets import gene_sets
 from scprism.paper.experiments.plan import Plan
 from scprism.paper.experiments.scale import SCALES
 from scprism.paper.experiments.sources import Source, bundled_sources, file_sources

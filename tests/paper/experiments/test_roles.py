@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import io, sparse
 
-from scprism.enrich.genesets import gene_sets
+from scprism.enrichment.gene_sets import gene_sets
 from scprism.paper.experiments.plan import Plan
 from scprism.paper.experiments.registry import planned
 from scprism.paper.experiments.scale import SCALES

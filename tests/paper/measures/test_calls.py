@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scprism.enrich.pathways import count_significant
+from scprism.enrichment.result import count_significant
 from scprism.paper.measures.calls import (
     PAPER_UNITS,
     call_counts,

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import mannwhitneyu
 
-from scprism.enrich.genesets import gene_sets
-from scprism.enrich.ora import ora
+from scprism.enrichment.gene_sets import gene_sets
+from scprism.enrichment.over_representation import ora
 from scprism.errors import InputError
-from scprism.genes.orthologs import ortholog_sources
+from scprism.genes.match import ortholog_sources
 from scprism.genes.tables import read_orthologs
 from scprism.paper.experiments.pathways import n_networks
 from scprism.paper.experiments.plan import Cell, Experiment, Plan, Rows

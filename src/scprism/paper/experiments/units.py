@@ -8,9 +8,9 @@ import anndata
 import pandas as pd
 from anndata import AnnData
 
-from scprism.enrich.genesets import gene_sets
-from scprism.enrich.pathways import Scores, enrich
-from scprism.enrich.settings import GseaSettings
+from scprism.enrichment.enrich import Scores, enrich
+from scprism.enrichment.gene_sets import gene_sets
+from scprism.enrichment.settings import GseaSettings
 from scprism.explain.attribution import GRADIENTS
 from scprism.explain.explanation import Explanation
 from scprism.explain.grouping import asked_attribution, explain_query
@@ -124,7 +124,7 @@ def unit_sets(network: Network, cells: AnnData, *, n_permutations: int, types: S
     explanation = explain_units(network, cells, groupby=groups, absolute=scores == "difference")
     sets = gene_sets("hallmark", organism=network.recipe.organism)
     own = explanation if scores == "difference" else without_whole(explanation)
-    return enrich(own, sets, scores=scores, settings=GseaSettings(n_permutations), rng=0, threads=1)
+    return enrich(own, sets, scores=scores, settings=GseaSettings(n_permutations), rng=0, threads=1).table
 
 
 def without_whole(explanation: Explanation) -> Explanation:

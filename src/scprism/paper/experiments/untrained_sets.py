@@ -1,8 +1,8 @@
 """How many gene sets are called in networks that have learned nothing (prediction P6)."""
 
-from scprism.enrich.genesets import gene_sets
-from scprism.enrich.pathways import enrich
-from scprism.enrich.settings import GseaSettings
+from scprism.enrichment.enrich import enrich
+from scprism.enrichment.gene_sets import gene_sets
+from scprism.enrichment.settings import GseaSettings
 from scprism.paper.experiments.plan import Cell, Experiment, Plan, Rows
 from scprism.paper.experiments.sources import Source
 from scprism.paper.experiments.units import commonest_types, explain_units, n_labelled
@@ -61,7 +61,7 @@ def run_untrained_sets(cell: Cell, workshop: Workshop) -> Rows:
             settings=GseaSettings(int(str(cell.settings["n_permutations"]))),
             rng=spec.seed,
             threads=1,
-        )
+        ).table
         hit = table["q_value"] < ALPHA
         rows.append(
             {

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from scprism.errors import InputError
-from scprism.label.labels import neighbour_labels
+from scprism.label.neighbours import neighbour_labels
 from scprism.types import FloatArray
 
 __all__ = ["knn_scores"]
