@@ -20,7 +20,7 @@ import safetensors.numpy
 from scprism._warnings import warn
 from scprism.errors import BundleError, InputError
 from scprism.model.asked import Asked
-from scprism.model.config import Config
+from scprism.model.config import SETTINGS, Config
 from scprism.model.record import (
     RECORD,
     TABLE,
@@ -215,6 +215,8 @@ def _of_this_schema(record: dict[str, Any]) -> dict[str, Any]:
     )
     rest = {name: value for name, value in record.items() if name != "preset"}
     betas = {name: value for name, value in record["betas"].items() if name != "log_dispersion"}
+    if isinstance(rest.get("config"), dict) and set(rest["config"]) == set(SETTINGS):
+        rest["config"] = Config.from_json(rest["config"]).to_json()
     return {**rest, "betas": betas, "asked": asdict(asked), "warnings": []}
 
 

@@ -134,7 +134,7 @@ def _identified(
     checkpoint: Checkpoint, recipe: Recipe, cells: TrainingCells, *, config: Config, seed: int | None, device: str
 ) -> Checkpoint:
     """Return the checkpoint with what a run must share with it."""
-    settings = {name: value for name, value in config.to_json().items() if name != "genes"}  # the data tell them
+    settings = {name: value for name, value in config.flat().items() if name != "genes"}  # the data tell them
     may_change = {name: settings.pop(name) for name in MAY_CHANGE}
     identity = {"data": data_fingerprint(recipe, cells), "seed": seed, "scprism": __version__, **settings}
     surroundings = {"torch": version("torch"), "device": device, "threads": torch.get_num_threads(), **may_change}

@@ -182,7 +182,8 @@ def _train_epochs(
 
 def batch_size(config: Config, n_cells: int) -> int:
     """Return the cells of a batch: fewer than `config.batch_size` where an epoch would have too few steps."""
-    return min(config.batch_size, max(LEAST_BATCH, n_cells // config.min_batches))
+    training = config.training
+    return min(training.batch_size, max(LEAST_BATCH, n_cells // training.min_batches))
 
 
 def _dropout(cells: TrainingCells, *, config: Config, rng: np.random.Generator) -> Dropout | None:
@@ -227,7 +228,8 @@ def _train_epoch(
 
 def _penalty(model: Autoencoder, config: Config) -> PenaltyOf:
     """Return the weighted penalty as a function of what a batch gives."""
-    weight, form, has_gradient = config.penalty_weight, config.penalty, config.penalty_gradient
+    training = config.training
+    weight, form, has_gradient = training.penalty_weight, training.penalty, training.penalty_gradient
 
     def penalty_of(hidden: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
         if weight == 0 or form == "hard":
