@@ -1,23 +1,29 @@
-"""Warnings that are shown when they come up, and that a result can keep."""
+"""Warnings that are shown when they come up, at the user's own line, and that a result can keep."""
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 
 from scprism.errors import PrismWarning
 
 __all__ = ["kept_warnings", "warn"]
 
+HERE = str(Path(__file__).parent)
 _kept: ContextVar[list[str] | None] = ContextVar("kept", default=None)
 
 
-def warn(message: str, *, stacklevel: int = 2) -> None:
-    """Show a `PrismWarning`; `kept_warnings` around it keeps its message too. `stacklevel` as in `warnings.warn`."""
+def warn(message: str) -> None:
+    """Show a `PrismWarning` at the line that called scprism; `kept_warnings` around it keeps its message too."""
     kept = _kept.get()
     if kept is not None and message not in kept:
         kept.append(message)
-    warnings.warn(message, PrismWarning, stacklevel=stacklevel + 1)
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(HERE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, PrismWarning, stacklevel=level)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from scprism.model.config import Config
 from scprism.model.weights import Weights
 from scprism.query.view import Query
 from scprism.trust.networks import NetworkView, SeenCells, unit_maps, view_network
-from scprism.types import FloatArray, PathLike
+from scprism.types import AttributionMethod, FloatArray, PathLike
 
 __all__ = ["Change", "change_of", "unit_changes", "weight_changes", "write_change"]
 
@@ -118,7 +118,8 @@ def _cosines(first: FloatArray, second: FloatArray) -> FloatArray:
 
 
 def _seen(query: Query, config: Config) -> SeenCells:
-    method = "deeplift" if config.attribution == "expected_gradients" else config.attribution
+    chosen = config.explain.attribution
+    method: AttributionMethod = "deeplift" if chosen == "expected_gradients" else chosen
     attribution = Attribution(
         method=method,
         baseline=baseline_row(config.baseline, method=method, mean=query.recipe.mean),

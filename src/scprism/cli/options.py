@@ -183,7 +183,7 @@ def new_model(
         return Prism(
             cast("Any", preset), genes=genes, organism=cast("Any", organism), layer=layer, device=device, rng=rng
         )
-    settings = Config.from_json({**settings.to_json(), **read_settings(config)})
+    settings = settings.updated(read_settings(config))
     return Prism(settings, genes=genes, organism=cast("Any", organism), layer=layer, device=device, rng=rng)
 
 

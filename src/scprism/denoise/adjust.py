@@ -6,15 +6,15 @@ what the model says of a cell counts as so many molecules beside the cell's own,
 """
 
 import logging
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
+from scprism._warnings import warn
 from scprism.denoise.thinning import deviance
-from scprism.errors import InputError, PrismWarning
+from scprism.errors import InputError
 from scprism.model.config import Config
 from scprism.model.forward import encode
 from scprism.model.weights import Weights
@@ -206,7 +206,7 @@ def learn_adjustment(query: Query, *, weights: Weights, config: Config) -> Adjus
     if found.share_of_model < LITTLE:
         msg = f"Denoised values are cells' own counts but for {found.share_of_model:.1%}: their molecules, split by "
         msg += "chance, show little noise. Reads of full-length protocols do so though they are noisy. "
-        warnings.warn(f"{msg}`adjust=False` (--no-adjust) gives the model's values alone.", PrismWarning, stacklevel=4)
+        warn(f"{msg}`adjust=False` (--no-adjust) gives the model's values alone.")
     return found
 
 

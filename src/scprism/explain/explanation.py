@@ -129,7 +129,7 @@ class Explanation:
             own = values[is_kept].astype(np.float64)
             if minus != "rest":
                 return np.asarray(own - values[self._row(minus)], dtype=np.float32)
-            total = values[whole] * float(self.n_cells[whole])
+            total = values[whole].astype(np.float64) * float(self.n_cells[whole])
             return np.asarray(own - (total - own * size) / left, dtype=np.float32)
 
         return replace(

@@ -107,5 +107,5 @@ def _agreed(genes: Sequence[str], *, told: Organism | None, detected: Organism |
         )
         raise InputError(msg)
     look = f"the gene symbols ({some(genes, limit=3)}) look like {detected} ones"
-    warn(f"The organism was told to be {told}, but {look}. Going on as told.", stacklevel=3)
+    warn(f"The organism was told to be {told}, but {look}. Going on as told.")
     return told

@@ -29,7 +29,7 @@ def describe_model(bundle: Bundle) -> str:
         "versions": ", ".join(f"{name} {v}" for name, v in summary["versions"].items()),
     }
     lines = [f"{name + ':':<14} {value}" for name, value in facts.items()]
-    settings = [f"  {name} = {value!r}" for name, value in config.to_json().items() if name != "genes"]
+    settings = [f"  {name} = {value!r}" for name, value in config.flat().items() if name != "genes"]
     return "\n".join([*lines, "settings:", *settings])
 
 

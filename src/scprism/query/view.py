@@ -81,7 +81,7 @@ def open_query(
     summary = coverage_summary(alignment)
     logger.info("query: %s", summary)
     if alignment.share_of_genes < USUAL_COVERAGE:
-        warn(f"Low gene coverage: {summary}", stacklevel=4)
+        warn(f"Low gene coverage: {summary}")
     is_random = config.missing_genes == "random"
     fill = np.zeros(len(recipe.genes), dtype=np.float32) if is_random else fill_row(recipe, alignment.gene_map)
     return Query(checked.matrix, alignment, fill, recipe, is_random, seed)

@@ -1,13 +1,13 @@
 """From the released code to the paper's text to the default, one switch at a time, each kept for the next."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from anndata import AnnData
 
-from scprism.model.config import Config
+from scprism.model.config import SETTINGS, Config
 from scprism.paper.experiments.plan import Cell, Experiment, Plan, Rows, Scalar
 from scprism.paper.experiments.scale import Scale, scaled_config
 from scprism.paper.experiments.sources import Source
@@ -85,10 +85,10 @@ def ablation_steps(scale: Scale) -> list[Step]:
 
 
 def _leg(start: Config, goal: Config, preset: str) -> list[Step]:
-    differing = {f.name for f in fields(Config) if getattr(start, f.name) != getattr(goal, f.name)}
+    differing = {name for name in SETTINGS if getattr(start, name) != getattr(goal, name)}
     current = replace(start, **_values(goal, ELSEWHERE))
     grouped = {name for members in GROUPS.values() for name in members}
-    alone = {f.name: (f.name,) for f in fields(Config) if f.name not in grouped and f.name not in ELSEWHERE}
+    alone = {name: (name,) for name in SETTINGS if name not in grouped and name not in ELSEWHERE}
     training = {name: members for name, members in GROUPS.items() if name not in USING}
     order = {**training, **alone, **{name: GROUPS[name] for name in USING}}
     steps = []

@@ -1,10 +1,9 @@
 """The loss of every data set under every model (Section E), beside that of a constant."""
 
-from dataclasses import replace
 
 import numpy as np
-import torch
 
+from scprism._torch import torch
 from scprism.model.losses import reconstruction_loss
 from scprism.paper.experiments.plan import Cell, Experiment, Plan, Rows
 from scprism.paper.experiments.workshop import Network, Workshop
@@ -36,7 +35,7 @@ def run_losses(cell: Cell, workshop: Workshop) -> Rows:
     of a cell.
     """
     network = workshop.network(cell.networks[0])
-    config = replace(network.config, foreign_loss="all_cells")  # `as_released` would take the first cell alone
+    config = network.config.changed(foreign_loss="all_cells")  # `as_released` would take the first cell alone
     rows: Rows = []
     for source in cell.sources:
         query = network.opened(workshop.cells(source))

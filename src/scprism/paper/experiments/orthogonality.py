@@ -1,6 +1,5 @@
 """What the penalty does to weights, gene maps and gene sets of units (Section H, prediction P2)."""
 
-from dataclasses import replace
 
 import numpy as np
 
@@ -30,10 +29,10 @@ def penalised(preset: str, scale: Scale, penalty: str) -> Config:
     """
     config, weight = scaled_config(preset, scale), PENALTIES[penalty]
     if config.optimiser == "sgd":
-        config = replace(config, max_epochs=max(1, config.max_epochs // SHARE_OF_EPOCHS))
+        config = config.changed(max_epochs=max(1, config.max_epochs // SHARE_OF_EPOCHS))
     if weight is None:
-        return replace(config, penalty="hard", penalty_weight=1.0)
-    return replace(config, penalty="rows", penalty_weight=weight)
+        return config.changed(penalty="hard", penalty_weight=1.0)
+    return config.changed(penalty="rows", penalty_weight=weight)
 
 
 def plan_orthogonality(plan: Plan) -> list[Cell]:

@@ -1,6 +1,5 @@
 """The simple and the complex model (Table 2): whether a search for L1 and weight decay as well pays."""
 
-from dataclasses import replace
 
 from scprism.model.config import Config
 from scprism.model.presets import preset_config
@@ -42,8 +41,7 @@ def plan_searches(plan: Plan) -> list[Cell]:
 def run_search(cell: Cell, workshop: Workshop) -> Rows:
     """Return the loss of cells that no search saw, of the network with the best settings, and these settings."""
     asked = cell.settings
-    config = replace(
-        _settings(str(asked["preset"])),
+    config = _settings(str(asked["preset"])).changed(
         split=SPLIT,
         search_trials=int(str(asked["trials"])),
         search_epochs=int(str(asked["epochs"])),

@@ -1,6 +1,6 @@
 """Whether the penalty and L1 of the released code act on training at all (prediction P1)."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
 
@@ -23,15 +23,15 @@ def plan_released_penalty(plan: Plan) -> list[Cell]:
         return []
     source = min(plan.wholes, key=lambda s: (file_shape(s.path), s.name))
     config = scaled_config("as_released", plan.scale)
-    config = replace(config, max_epochs=max(1, config.max_epochs // SHARE_OF_EPOCHS))
+    config = config.changed(max_epochs=max(1, config.max_epochs // SHARE_OF_EPOCHS))
     cells = []
     for has_gradient in (False, True):
-        without = replace(
-            config, penalty_weight=0.0, l1_weight=0.0, penalty_gradient=has_gradient, l1_gradient=has_gradient
+        without = config.changed(
+            penalty_weight=0.0, l1_weight=0.0, penalty_gradient=has_gradient, l1_gradient=has_gradient
         )
         for penalty, l1 in WEIGHTS:
             settings = {"data": source.name, "gradient": has_gradient, "penalty": penalty, "l1": l1}
-            pair = (without, replace(without, penalty_weight=penalty, l1_weight=l1))
+            pair = (without, without.changed(penalty_weight=penalty, l1_weight=l1))
             networks = tuple(NetworkSpec(source, chosen, 0) for chosen in pair)
             cells.append(Cell("released-penalty", settings, (source,), networks))
     return cells

@@ -108,7 +108,7 @@ def scaled_config(preset: str, scale: Scale) -> Config:
     """Return the settings of a preset, with no more epochs than the scale has."""
     config = preset_config(preset)
     most = scale.one_cell_epochs if config.batch_size == 1 else scale.max_epochs
-    return replace(config, max_epochs=min(config.max_epochs, most))
+    return config.changed(max_epochs=min(config.max_epochs, most))
 
 
 def adam_config(scale: Scale) -> Config:
@@ -129,4 +129,4 @@ def adam_config(scale: Scale) -> Config:
         "patience",
     )
     config = replace(preset_config("paper"), **{name: getattr(ours, name) for name in names})
-    return replace(config, max_epochs=min(config.max_epochs, scale.max_epochs))
+    return config.changed(max_epochs=min(config.max_epochs, scale.max_epochs))

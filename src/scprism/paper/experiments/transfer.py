@@ -1,7 +1,6 @@
 """Types of foreign cells by their neighbours: Figures 3 and 4 and Section I, with the baselines that these lack."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from anndata import AnnData
@@ -27,8 +26,8 @@ METRICS = ("euclidean", "cosine")
 UNTRAINED_PRESET = "paper"
 NORMALISED = {
     "per_cell": PRESETS["paper"],
-    "per_gene": replace(PRESETS["paper"], normalise="per_gene"),
-    "none": replace(PRESETS["paper"], normalise="none", negative_values="keep"),
+    "per_gene": PRESETS["paper"].changed(normalise="per_gene"),
+    "none": PRESETS["paper"].changed(normalise="none", negative_values="keep"),
 }
 """How baselines see cells; corrected expression as it is."""
 
@@ -58,7 +57,7 @@ def _adam_cells(name: str, settings: dict[str, str], both: tuple[Source, Source]
     networks = tuple(NetworkSpec(both[0], trained, seed) for seed in range(plan.scale.seeds))
     cells = [Cell(name, {**settings, "features": "paper, Adam"}, both, networks)]
     if not both[0].is_corrected:
-        by_gene = NetworkSpec(both[0], replace(trained, normalise="per_gene"), seed=0)
+        by_gene = NetworkSpec(both[0], trained.changed(normalise="per_gene"), seed=0)
         cells.append(Cell(name, {**settings, "features": "paper, Adam, per gene"}, both, (by_gene,)))
     return cells
 

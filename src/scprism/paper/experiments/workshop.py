@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class NetworkSpec:
     @property
     def key(self) -> str:
         """A hash of all that the network depends on."""
-        settings = {name: value for name, value in self.settings.to_json().items() if name not in AFTER_TRAINING}
+        settings = {name: value for name, value in self.settings.flat().items() if name not in AFTER_TRAINING}
         record = [self.source.fingerprint, settings, self.seed, self.is_trained]
         return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:20]
 
@@ -84,8 +84,8 @@ def settings_for(source: Source, config: Config) -> Config:
     if not source.is_corrected:
         return config
     likelihood = "poisson" if config.counts_as_targets else config.likelihood
-    changed = replace(config, normalise="none", likelihood=likelihood)
-    return changed if changed.negative_values == "keep" else replace(changed, negative_values="clip")
+    changed = config.changed(normalise="none", likelihood=likelihood)
+    return changed if changed.negative_values == "keep" else changed.changed(negative_values="clip")
 
 
 @dataclass(frozen=True)
