@@ -29,7 +29,9 @@ def cells(values):
             [1, 0, -1],
             id="categories in their order, used ones",
         ),
-        pytest.param(pd.Categorical([2.0, 10.0, 2.0], categories=[10.0, 2.0]), ("10", "2"), [1, 0, 1], id="whole numbers"),
+        pytest.param(
+            pd.Categorical([2.0, 10.0, 2.0], categories=[10.0, 2.0]), ("10", "2"), [1, 0, 1], id="whole numbers"
+        ),
     ],
 )
 def test_groups_have_their_order_and_missing_is_missing(values, groups, codes):

@@ -11,7 +11,9 @@ from scprism.genes.naming import genomes_of, plain_names
         pytest.param(["GRCh38______CD3E", "GRCh38______ACTB"], ["CD3E", "ACTB"], id="long joint"),
         pytest.param(["CD3E_ENSG00000198851", "ACTB"], ["CD3E_ENSG00000198851", "ACTB"], id="half is not most"),
         pytest.param(["CD3E_ENSG00000198851", "CD19|ENSG00000177455.3"], ["CD3E", "CD19"], id="symbol, id"),
-        pytest.param(["ENSMUSG00000032093.8_Cd3e", "ENSMUSG00000000001_"], ["Cd3e", "ENSMUSG00000000001"], id="id, symbol"),
+        pytest.param(
+            ["ENSMUSG00000032093.8_Cd3e", "ENSMUSG00000000001_"], ["Cd3e", "ENSMUSG00000000001"], id="id, symbol"
+        ),
         pytest.param(["mm10_Cd3e_ENSMUSG00000032093"], ["Cd3e"], id="prefix and id"),
         pytest.param(["H2.Aa", "H2.D1", "Actb"], ["H2-Aa", "H2-D1", "Actb"], id="R, mouse"),
         pytest.param(["HLA.A", "MT.CO1", "X9930104L06Rik"], ["HLA-A", "MT-CO1", "9930104L06Rik"], id="R, human"),
@@ -19,7 +21,9 @@ from scprism.genes.naming import genomes_of, plain_names
         pytest.param(["Tex19.1", "AC109138.1", "X1"], ["Tex19.1", "AC109138.1", "X1"], id="points of their own"),
         pytest.param(["Cd74", "Cd74-1", "Cd74-2", "Cd8-1"], ["Cd74", "Cd74", "Cd74", "Cd8-1"], id="numbered"),
         pytest.param(["Cd74", "Cd74.1", "Gm", "Gm-2"], ["Cd74", "Cd74", "Gm", "Gm-2"], id="numbers begin at 1"),
-        pytest.param(["Krtap13", "Krtap13-1", "Trbv13", "Trbv13-2"], ["Krtap13", "Krtap13-1", "Trbv13", "Trbv13-2"], id="genes"),
+        pytest.param(
+            ["Krtap13", "Krtap13-1", "Trbv13", "Trbv13-2"], ["Krtap13", "Krtap13-1", "Trbv13", "Trbv13-2"], id="genes"
+        ),
     ],
 )
 def test_names_that_other_programs_changed_are_put_right(names, plain):

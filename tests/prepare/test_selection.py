@@ -162,5 +162,7 @@ def test_a_gene_list_in_latin_1_is_refused(tmp_path):
 def test_columns_of_one_gene_are_chosen_as_one(choice):
     counts = np.array([[1, 0, 2, 9], [0, 3, 0, 1], [5, 1, 1, 0]])
     genes, _ = requested_genes(choice, matrix=counts, names=["A", "B", "A", "C"], organism=None)
-    alone, _ = requested_genes(choice, matrix=counts @ [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1]], names=["A", "B", "C"], organism=None)
+    alone, _ = requested_genes(
+        choice, matrix=counts @ [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1]], names=["A", "B", "C"], organism=None
+    )
     assert genes == alone

@@ -95,7 +95,9 @@ def test_columns_of_one_symbol_are_added_everywhere(table, assert_read, cells, t
     assert list(found.raw.var_names) == ["Cd3e", "Cd19", "Actb"]
     np.testing.assert_array_equal(found.raw.X.toarray(), added)
     small = table.astype("u1")
-    np.testing.assert_array_equal(found.layers["counts"], small.iloc[:, :2].assign(Actb=small["NA"] + small["Actb"].astype(int)))
+    np.testing.assert_array_equal(
+        found.layers["counts"], small.iloc[:, :2].assign(Actb=small["NA"] + small["Actb"].astype(int))
+    )
     assert found.uns["title"] == "three cells"
     assert found.obsm["X_pca"].shape == (3, 2)
 
@@ -114,7 +116,9 @@ def test_symbols_of_a_backed_file_are_numbered(cells, tmp_path):
 @pytest.mark.parametrize("repeated", [None, "refuse"])
 def test_repeated_names_of_a_file_are_a_choice(tmp_path, repeated):
     (tmp_path / "a.csv").write_text("cell,Actb,Actb\nx,1,2\n")
-    with pytest.raises(InputError, match=r"'Actb'. If they are columns of one gene, have them added by repeated_genes='add'"):
+    with pytest.raises(
+        InputError, match=r"'Actb'. If they are columns of one gene, have them added by repeated_genes='add'"
+    ):
         read_cells(tmp_path / "a.csv", repeated_genes=repeated)
     with pytest.warns(PrismWarning, match="their counts were added"):
         assert read_cells(tmp_path / "a.csv", repeated_genes="add").X.toarray().tolist() == [[3]]
@@ -142,12 +146,16 @@ def test_text_that_may_be_missing_becomes_plain(cells, tmp_path):
 @pytest.mark.parametrize("part", ["X/data", "X/indptr", "X/indices", "obs/_index"])
 def test_a_zarr_store_without_a_piece_is_refused(cells, tmp_path, version, part):
     write_zarr(cells, tmp_path / "a.zarr", version=version)
-    pieces = [file for file in (tmp_path / "a.zarr" / part).rglob("*") if file.is_file() and not file.name.startswith(".")]
+    pieces = [
+        file for file in (tmp_path / "a.zarr" / part).rglob("*") if file.is_file() and not file.name.startswith(".")
+    ]
     pieces = [file for file in pieces if file.name != "zarr.json"]
     assert pieces
     for file in pieces:
         file.unlink()
-    with pytest.raises(InputError, match=rf"not complete: pieces .* as zeros: '{part} \(1 of 1 pieces\)'. Copy the whole"):
+    with pytest.raises(
+        InputError, match=rf"not complete: pieces .* as zeros: '{part} \(1 of 1 pieces\)'. Copy the whole"
+    ):
         read_cells(tmp_path / "a.zarr")
 
 
@@ -289,7 +297,9 @@ def test_a_damaged_h5ad_is_refused(cells, tmp_path):
 
 def test_text_called_h5ad_is_refused(tmp_path):
     (tmp_path / "a.h5ad").write_text("cell,gene\n")
-    with pytest.raises(InputError, match=r"a.h5ad' cannot be read as HDF5: .*Its name says one format and its content another"):
+    with pytest.raises(
+        InputError, match=r"a.h5ad' cannot be read as HDF5: .*Its name says one format and its content another"
+    ):
         read_cells(tmp_path / "a.h5ad")
 
 

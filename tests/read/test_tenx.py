@@ -111,7 +111,9 @@ def test_a_third_column_of_something_else_drops_no_gene(table, assert_read, tmp_
 
 
 def test_features_of_other_assays_are_refused_with_the_choice(table, assert_read, tmp_path):
-    rows = [(gene, gene, kind) for gene, kind in zip(table.columns, ["RNA", "RNA", "Antibody Capture", "RNA"], strict=True)]
+    rows = [
+        (gene, gene, kind) for gene, kind in zip(table.columns, ["RNA", "RNA", "Antibody Capture", "RNA"], strict=True)
+    ]
     path = write_10x_folder(tmp_path / "out", table, genes=rows)
     with pytest.raises(InputError, match=r"'RNA', 'Antibody Capture'. Choose the kind .* by feature_type='RNA'"):
         read_cells(path)

@@ -73,5 +73,7 @@ def test_a_table_is_read_by_its_mark(table, assert_read, tmp_path, encoding, nam
 @pytest.mark.parametrize("text", ["cell,r\xe9sum\xe9\nx,1\n", "cell,Actb\nr\xe9sum\xe9,1\n"])
 def test_a_table_in_latin_1_is_refused_with_the_line(tmp_path, text):
     (tmp_path / "a.csv").write_bytes(text.encode("latin-1"))
-    with pytest.raises(InputError, match=r"table '.*a.csv' is not text that can be read: byte 0xe9 in line \d is not UTF-8"):
+    with pytest.raises(
+        InputError, match=r"table '.*a.csv' is not text that can be read: byte 0xe9 in line \d is not UTF-8"
+    ):
         read_cells(tmp_path / "a.csv")

@@ -106,7 +106,7 @@ READING: dict[str, Any] = {
         typer.Option(help="Columns of one gene. [default: add in 10x output and by symbol, else refuse]"),
     ],
 }
-_reading: ContextVar[Reading] = ContextVar("_reading", default=Reading())
+_reading: ContextVar[Reading] = ContextVar("_reading")
 
 
 def reads_cells(command: Callable[..., None]) -> Callable[..., None]:
@@ -139,7 +139,7 @@ def read(path: Path, *, layer: str | None) -> "AnnData":
     from scprism.read.columns import of_genome, with_symbols
     from scprism.read.files import kind_of, read_cells
 
-    wanted, kind = _reading.get(), kind_of(path)
+    wanted, kind = _reading.get(Reading()), kind_of(path)
     cells_in = functools.partial(
         read_cells,
         path,

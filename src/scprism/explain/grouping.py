@@ -41,8 +41,8 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
     Raises
     ------
     InputError
-        If there is no such column, the Series is not of these cells, there are more groups than `MAX_GROUPS`, or a group
-        is called "all", which is all cells.
+        If there is no such column, the Series is not of these cells, there are more groups than `MAX_GROUPS`, or a
+        group is called "all", which is all cells.
 
     Warns
     -----

@@ -188,9 +188,7 @@ def _positions_by_alias(
     n_wanting = Counter(name for there in sources.values() for name in there)
     free = _places(symbols, frozenset(i for there in positions for i in there))
     mates = other_names((name for name, n in n_wanting.items() if n == 1), free, organism=source)
-    return [
-        [i for name in sources.get(gene, ()) if name in mates for i in free[mates[name]]] for gene in wanted.genes
-    ]
+    return [[i for name in sources.get(gene, ()) if name in mates for i in free[mates[name]]] for gene in wanted.genes]
 
 
 def _places(symbols: Sequence[str], used: frozenset[int]) -> dict[str, list[int]]:

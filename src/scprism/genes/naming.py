@@ -16,9 +16,7 @@ __all__ = ["PlainNames", "genomes_of", "plain_names", "without_genome"]
 GENOME = re.compile(r"(?P<genome>(?:GRC[a-z]|hg|mm|rn|danRer)\d+)(?:\.p\d+)?_+(?P<name>\S.*)", re.IGNORECASE)
 """A name as Cell Ranger writes it where the reads were aligned to several genomes: GRCh38_CD3E, mm10___Cd3e."""
 ID = ENSEMBL_ID.pattern.replace("(", "(?:")
-SYMBOL_AND_ID = re.compile(
-    rf"(?P<symbol>.*?)[_|:;,]+(?P<id>{ID})|(?P<id2>{ID})[_|:;,]+(?P<symbol2>.*)", re.IGNORECASE
-)
+SYMBOL_AND_ID = re.compile(rf"(?P<symbol>.*?)[_|:;,]+(?P<id>{ID})|(?P<id2>{ID})[_|:;,]+(?P<symbol2>.*)", re.IGNORECASE)
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 DATE = re.compile(
     rf"X?\d{{1,2}}[-./]{MONTH}|{MONTH}[-./]\d{{1,2}}|\d{{4}}[-/]\d{{2}}[-/]\d{{2}}(?: 00:00:00)?", re.IGNORECASE
@@ -140,7 +138,9 @@ def _without_r(names: list[str]) -> tuple[list[str], str]:
     if not symbols:
         return names, ""
     example = next(iter(symbols))
-    note = f"{len(symbols):,} genes have names that R changed ({example!r} for {symbols[example]!r}); they were put right."
+    note = (
+        f"{len(symbols):,} genes have names that R changed ({example!r} for {symbols[example]!r}); they were put right."
+    )
     return [symbols.get(name, name) for name in names], note
 
 
