@@ -11,7 +11,9 @@ from scprism.read.datasets import dataset_table, load_dataset
 @pytest.mark.parametrize("door", [told_or_detected, query_organism])
 def test_genes_of_two_organisms_are_told(door):
     pairs = read_orthologs().head(3000)
-    with pytest.warns(PrismWarning, match=r"genes are of two organisms: [\d,]+ are known in human only .* in mouse only"):
+    with pytest.warns(
+        PrismWarning, match=r"genes are of two organisms: [\d,]+ are known in human only .* in mouse only"
+    ):
         door([*pairs["human"], *pairs["mouse"]], told=None)
 
 

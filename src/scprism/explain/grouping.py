@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -97,7 +98,7 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
     return tuple(names), codes
 
 
-def _name_of(value: object) -> str | None:
+def _name_of(value: Any) -> str | None:
     """Return a group as text, None if it is missing."""
     if pd.isna(value):
         return None

@@ -209,7 +209,7 @@ def _kind_of(values: "pd.Series[str]") -> str:
     return "numbers" if pd.api.types.is_numeric_dtype(dtype) else "text"
 
 
-def _as_text(values: "pd.Series[str]") -> "pd.Series[str]":
+def _as_text(values: "pd.Series[str]") -> "pd.Series[pd.CategoricalDtype[str]]":
     return values.astype(object).map(str, na_action="ignore").astype("category")
 
 
