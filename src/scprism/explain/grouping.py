@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,8 +42,8 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
     Raises
     ------
     InputError
-        If there is no such column, the Series is not of these cells, there are more groups than `MAX_GROUPS`, or a group
-        is called "all", which is all cells.
+        If there is no such column, the Series is not of these cells, there are more groups than `MAX_GROUPS`, or a
+        group is called "all", which is all cells.
 
     Warns
     -----
@@ -97,7 +98,7 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
     return tuple(names), codes
 
 
-def _name_of(value: object) -> str | None:
+def _name_of(value: Any) -> str | None:
     """Return a group as text, None if it is missing."""
     if pd.isna(value):
         return None

@@ -150,9 +150,10 @@ def _sizes(joined: Joined) -> list[str]:
 def _common_genes(names: list[list[str]]) -> tuple[list[str], list[GeneMap]]:
     """Return the genes that all data sets have, sorted, and where they are in each."""
     organisms = [query_organism(there, told=None) for there in names]
+    first = next((organism for organism in organisms if organism is not None), None)
     genes = sorted(set(names[0]))
     found = [
-        find_genes(genes, there, organism=organisms[0], source=organism)
+        find_genes(genes, there, organism=organisms[0] or first, source=organism)
         for there, organism in zip(names, organisms, strict=True)
     ]
     common = [i for i in range(len(genes)) if all(there[i].positions for there in found)]
@@ -208,7 +209,7 @@ def _kind_of(values: "pd.Series[str]") -> str:
     return "numbers" if pd.api.types.is_numeric_dtype(dtype) else "text"
 
 
-def _as_text(values: "pd.Series[str]") -> "pd.Series[str]":
+def _as_text(values: "pd.Series[str]") -> "pd.Series[pd.CategoricalDtype[str]]":
     return values.astype(object).map(str, na_action="ignore").astype("category")
 
 
