@@ -94,5 +94,5 @@ def test_a_module_of_the_name_of_its_function_is_both():
     import inspect
 
     import scprism.annotate
-    assert inspect.signature(scprism.annotate) == inspect.signature(scprism.annotate.annotate)
 
+    assert inspect.signature(scprism.annotate) == inspect.signature(scprism.annotate.annotate)

@@ -59,7 +59,9 @@ def test_each_units_program_comes_first(explanation, scores):
 
 def test_signed_scores_tell_a_raised_program_from_a_lowered_one(explanation):
     table = (
-        enrich(explanation, SETS, settings=QUICK, rng=0).table.set_index(["unit", "gene_set", "group"])["nes"].sort_index()
+        enrich(explanation, SETS, settings=QUICK, rng=0)
+        .table.set_index(["unit", "gene_set", "group"])["nes"]
+        .sort_index()
     )
     signs = np.sign(table.loc["u0", "program0"])
     assert signs.to_dict() == {"all": 1.0, "a": 1.0, "b": -1.0}

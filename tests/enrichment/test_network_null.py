@@ -75,7 +75,13 @@ def test_p_value_is_the_larger_of_two_and_never_below_that_of_gene_permutation()
     joint = enrich_against(model, sets, iter(nulls), settings=settings, rng=0).table
     backwards = enrich_against(model, sets, nulls[::-1], settings=settings, rng=0).table
     pd.testing.assert_frame_equal(joint, backwards)
-    assert list(joint.columns) == [*keys, "size", "es", "nes", *("p_value", "log_p_error", "p_is_bound", "q_value", "leading_edge")]
+    assert list(joint.columns) == [
+        *keys,
+        "size",
+        "es",
+        "nes",
+        *("p_value", "log_p_error", "p_is_bound", "q_value", "leading_edge"),
+    ]
     pool = pd.concat([enrich(null, sets, settings=settings, rng=0).table for null in nulls])
     pool = pool.groupby(["group", "gene_set"])["es"].apply(list)
     for row in joint.itertuples():

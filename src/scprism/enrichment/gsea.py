@@ -10,7 +10,13 @@ import pandas as pd
 from scprism._check import some
 from scprism.enrichment.gene_sets import GeneSets, match_sets
 from scprism.enrichment.kernels import SetMembers
-from scprism.enrichment.permutation import NullSummary, matched_members, observed_scores, summarise_draws, summarise_shared
+from scprism.enrichment.permutation import (
+    NullSummary,
+    matched_members,
+    observed_scores,
+    summarise_draws,
+    summarise_shared,
+)
 from scprism.enrichment.rankings import Rankings, rank_genes
 from scprism.enrichment.settings import GseaSettings, aligned_expression, check_settings, sign_messages, sized_sets
 from scprism.enrichment.table import Outcome, long_table

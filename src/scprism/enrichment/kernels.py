@@ -333,11 +333,15 @@ def _solve(ranking: Bins, n_hits: int, score: float, cut: int, start: Solution) 
         missing = reached - (hits * gain).sum()
         if abs(missing) < CLOSE / n_misses * total:
             # What a hit adds depends on the other hits: near the solution, on their mean numbers.
+            told = (part, total)
             total = (hits * weights).sum()
             # The sum reaches the score if the weight before the cut is at least this part of all.
             part = score + (cut - hits[:n_before].sum()) / n_misses
             missing = part * total - (hits[:n_before] * weights[:n_before]).sum()
-        if abs(missing) < CLOSE / n_misses * total:
+            settled = abs(part - told[0]) < 1e-3 and abs(total - told[1]) < 1e-2 * total
+            if not settled or abs(missing) > CLOSE / n_misses * total:
+                continue
+            part, total = told
             distance = 0.0
             for k in range(widths.size):
                 chance = hits[k] / widths[k]
@@ -359,20 +363,26 @@ def _solve(ranking: Bins, n_hits: int, score: float, cut: int, start: Solution) 
 
 
 @compiled
+def _start(ranking: Bins, score: float, places: NDArray[np.int32], peak: int) -> Solution:
+    """Return the random draw, with part and total as in the set at `places`, whose sum is at the score before `peak`."""
+    n_genes, n_hits = ranking.edges[-1], places.size
+    part = score + (peak - np.searchsorted(places, peak)) / (n_genes - n_hits)
+    total = (ranking.cumulative[places + 1] - ranking.cumulative[places]).sum()
+    return Solution(np.log(n_hits / (n_genes - n_hits)), 0.0, part, total, -np.inf)
+
+
+@compiled
 def crossing_places(
     ranking: Bins, score: float, places: NDArray[np.int32], lower: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], Solution]:
-    """Return places before which the running sum may reach the score, and the tilt towards the likeliest.
+) -> tuple[NDArray[np.int64], float]:
+    """Return places before which the running sum may reach the score, and the log probability of the likeliest.
 
     That one stands in the middle. On either side are those whose log probability is lower by as much as `lower` says,
     in ascending order. `places` are those of a set with this score, ascending.
     """
     n_genes, n_hits = ranking.edges[-1], places.size
-    middle = np.log(n_hits / (n_genes - n_hits))
-    weights = np.diff(ranking.cumulative)
-    best = np.int64(walk(weights, places, True)[1]) + 1  # noqa: FBT003
-    part = score + (best - np.searchsorted(places, best)) / (n_genes - n_hits)
-    known = Solution(middle, 0.0, part, weights[places].sum(), -np.inf)
+    best = np.int64(walk(np.diff(ranking.cumulative), places, True)[1]) + 1  # noqa: FBT003
+    known = _start(ranking, score, places, best)
     at_best = _solve(ranking, n_hits, score, best, known)
     reach = n_genes // 4
     while reach > 0:
@@ -395,17 +405,21 @@ def crossing_places(
                 else:
                     outside = place
             crossings[lower.size + side * (k + 1)] = inside
-    return crossings, at_best
+    return crossings, at_best.log_chance
 
 
 @compiled
 def tilted_odds(
-    weights: NDArray[np.float64], n_hits: int, solution: Solution
+    ranking: Bins, score: float, places: NDArray[np.int32], cut: int, strength: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the first three fields of a `Tilt`."""
-    level, slope, part, total, _ = solution
+    """Return the first three fields of a `Tilt` towards genes before `cut`, with `strength` of the best slope."""
+    weights = np.diff(ranking.cumulative)
+    peak = np.int64(walk(weights, places, True)[1]) + 1  # noqa: FBT003
+    n_hits = places.size
+    level, slope, part, total, _ = _solve(ranking, n_hits, score, cut, _start(ranking, score, places, peak))
     n_genes = weights.size
     middle = np.log(n_hits / (n_genes - n_hits))
+    level, slope = middle + strength * (level - middle), strength * slope
     before, log_missed = np.empty(n_genes), np.zeros(n_genes + 1)
     log_onwards = np.full(n_genes + 1, -np.inf)
     for place in range(n_genes):

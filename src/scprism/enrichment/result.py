@@ -14,7 +14,16 @@ from scprism._files import replacing
 from scprism.errors import BundleError, InputError
 from scprism.types import PathLike
 
-__all__ = ["ALL", "ENRICHMENT_COLUMNS", "Enrichment", "check_suffix", "count_significant", "read_enrichment", "table_of", "units_by_sets"]
+__all__ = [
+    "ALL",
+    "ENRICHMENT_COLUMNS",
+    "Enrichment",
+    "check_suffix",
+    "count_significant",
+    "read_enrichment",
+    "table_of",
+    "units_by_sets",
+]
 
 ALL = "all"
 """The group that is the whole data set."""
@@ -155,9 +164,7 @@ def read_enrichment(path: PathLike) -> Enrichment:
             table = pd.read_parquet(source)
         else:
             separator = SEPARATORS.get(source.suffix, "\t")
-            table = pd.read_csv(
-                source, sep=separator, dtype=KINDS, keep_default_na=False, float_precision="round_trip"
-            )
+            table = pd.read_csv(source, sep=separator, dtype=KINDS, keep_default_na=False, float_precision="round_trip")
     except (OSError, ValueError, ImportError) as error:
         msg = f"The enrichment in {str(path)!r} cannot be read: {error}. `scprism enrich` writes such files."
         raise BundleError(msg) from error
