@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
+from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import gene_sets
 from scprism.enrichment.network_null import enrich_against
-from scprism.enrichment.enrich import enrich
 from scprism.enrichment.result import read_enrichment
 from scprism.enrichment.settings import GseaSettings
 from scprism.estimator import Prism

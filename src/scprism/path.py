@@ -7,8 +7,8 @@ from pathlib import Path
 
 from anndata import AnnData
 
-from scprism.enrichment.gene_sets import gene_sets
 from scprism.enrichment.enrich import enrich
+from scprism.enrichment.gene_sets import gene_sets
 from scprism.errors import PrismWarning
 from scprism.estimator import Prism
 from scprism.explain.explanation import write_explanation

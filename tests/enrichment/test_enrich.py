@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scprism.enrichment.gsea import gsea
 from scprism.enrichment.enrich import enrich
+from scprism.enrichment.gsea import gsea
 from scprism.enrichment.result import Enrichment, count_significant, read_enrichment, units_by_sets
 from scprism.enrichment.settings import GseaSettings
 from scprism.errors import BundleError, InputError, PrismWarning

@@ -8,8 +8,8 @@ import pytest
 
 from scprism.enrichment.kernels import SetMembers
 from scprism.enrichment.permutation import matched_members, observed_scores, summarise_draws, summarise_shared
-from scprism.enrichment.rankings import rank_genes
 from scprism.enrichment.permutation_kernels import nested_places
+from scprism.enrichment.rankings import rank_genes
 
 N_GENES = 9
 

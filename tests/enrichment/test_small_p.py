@@ -75,7 +75,7 @@ def test_unweighted_tail_equals_the_share_of_lattice_paths_to_1e_40_and_below(n_
     exact = log_share_of_paths(n_genes, n_hits, score)
     tails = [log_tail(np.ones(n_genes), places, one_sided=True, seed=seed) for seed in range(4)]
     for tail in tails:
-        assert tail.error < 0.25
+        assert tail.error < small_p.WORST_ERROR
         assert tail.log_p == pytest.approx(exact, abs=4 * tail.error)
     error = np.mean([tail.error for tail in tails])
     assert np.mean([tail.log_p for tail in tails]) == pytest.approx(exact, abs=4 * error / 2)

@@ -81,9 +81,9 @@ def enrich(
     check_null(null, model=model, query=query, groupby=groupby, layer=layer)
     import pandas as pd
 
+    from scprism.enrichment.enrich import enrich as test_sets
     from scprism.enrichment.gene_sets import gene_sets as load_sets
     from scprism.enrichment.network_null import enrich_against
-    from scprism.enrichment.enrich import enrich as test_sets
     from scprism.enrichment.result import check_suffix
     from scprism.enrichment.settings import GseaSettings
     from scprism.explain.attribution import MEAN_CELL

@@ -9,10 +9,10 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from scprism._check import some
+from scprism.enrichment.enrich import Scores, ranked_maps, tested_maps
 from scprism.enrichment.gene_sets import GeneSets, match_sets
 from scprism.enrichment.kernels import SetMembers
 from scprism.enrichment.permutation import NullSummary, observed_scores, summarise_draws
-from scprism.enrichment.enrich import Scores, ranked_maps, tested_maps
 from scprism.enrichment.rankings import rank_genes
 from scprism.enrichment.result import Enrichment
 from scprism.enrichment.settings import GseaSettings, sized_sets

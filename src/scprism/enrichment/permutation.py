@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scprism.enrichment.kernels import SetMembers, set_scores
-from scprism.enrichment.rankings import Rankings
 from scprism.enrichment.permutation_kernels import LANES, Tally, add_draws, nested_places
+from scprism.enrichment.rankings import Rankings
 from scprism.types import FloatArray
 
 __all__ = ["NullSummary", "matched_members", "observed_scores", "summarise_draws", "summarise_shared"]

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scprism.enrichment.kernels import TIE, Bins, SetMembers, Tilt, crossing_places, draw_tilted, tilted_odds, walk
+from scprism.enrichment.crossing import Bins, crossing_places, tilted_odds
+from scprism.enrichment.kernels import TIE, SetMembers, Tilt, draw_tilted, walk
 from scprism.enrichment.permutation import NullSummary
 from scprism.enrichment.rankings import Rankings
 from scprism.types import FloatArray
@@ -141,12 +142,13 @@ def log_tail(
         Fixes all draws.
     """
     n_genes, n_hits = weights.size, places.size
-    score = walk(weights, places, one_sided)[0]
+    score, peak = walk(weights, places, one_sided)
+    peak = int(peak) + 1
     log_number_of_sets = math.lgamma(n_genes + 1) - math.lgamma(n_hits + 1) - math.lgamma(n_genes - n_hits + 1)
     if score > 1 - TIE:
         return SmallP(_log_number_of_best(weights, n_hits) - log_number_of_sets, 0.0)
     ranking = Bins(np.concatenate([[0.0], np.cumsum(weights)]), _bin_edges(n_genes))
-    crossings, log_chance = crossing_places(ranking, score, places, np.array(BELOW_BEST))
+    crossings, log_chance = crossing_places(ranking, score, places, peak, np.array(BELOW_BEST))
     falls = np.array([-BELOW_BEST[1], -BELOW_BEST[0], 0.0, -BELOW_BEST[0], -BELOW_BEST[1]])
     turns = np.unique(np.linspace(crossings[0], crossings[-1], N_TURNS).round().astype(np.int64))
     shares = np.exp(np.interp(turns, crossings, falls))
@@ -155,12 +157,14 @@ def log_tail(
     nearest = np.abs(turns[:, None] - crossings[None, 1:4]).argmin(axis=1)
     tilts = [
         Tilt(
-            *tilted_odds(ranking, score, places, int(crossings[k + 1]), 1.0), turns[nearest == k], shares[nearest == k]
+            *tilted_odds(ranking, score, places, peak, int(crossings[k + 1]), 1.0),
+            turns[nearest == k],
+            shares[nearest == k],
         )
         for k in np.unique(nearest)
     ]
     few = crossings[1:4]
-    weak = tilted_odds(ranking, score, places, int(crossings[2]), WEAK_STRENGTH)
+    weak = tilted_odds(ranking, score, places, peak, int(crossings[2]), WEAK_STRENGTH)
     tilts.append(Tilt(*weak, few, np.full(3, WEAK_SHARE / 3)))
     state = np.array([seed], dtype=np.uint64)
     log_ratios, n_draws, error = np.empty(0), 0, math.inf

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from scprism.enrichment.gene_sets import GeneSets
 from scprism.enrichment.enrich import enrich
+from scprism.enrichment.gene_sets import GeneSets
 from scprism.enrichment.result import count_significant
 from scprism.errors import PrismWarning
 from scprism.evaluate.sharing import mean_absolute_cosine, set_sharing
