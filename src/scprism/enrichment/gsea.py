@@ -43,7 +43,8 @@ def gsea(
 ) -> pd.DataFrame:
     """Return one row a ranking and gene set: its score, p-value, q-value and leading edge.
 
-    Columns: ``ranking gene_set size es nes p_value log_p_error p_is_bound q_value leading_edge``. Rankings stand in their order, the sets of each by p-value.
+    Columns: ``ranking gene_set size es nes p_value log_p_error p_is_bound q_value leading_edge``. Rankings stand in
+    their order, the sets of each by p-value.
 
     ``es`` is the largest deviation of the running sum of Subramanian et al. (2005), ``nes`` that over the mean of
     random sets of its size and sign, ``p_value`` the share of those that are as extreme, ``q_value`` corrects for all
@@ -80,7 +81,7 @@ def gsea(
     tests = gsea_with(scores, sets, settings=settings, rng=rng, threads=threads)
     for message in tests.messages:
         warn(message, PrismWarning, stacklevel=2)
-    tests.table.attrs = dict(tests.settings)
+    tests.table.attrs.update(tests.settings)
     return tests.table
 
 

@@ -201,7 +201,8 @@ def table_of(enrichment: Enrichment | pd.DataFrame) -> pd.DataFrame:
     if isinstance(enrichment, pd.DataFrame):
         return enrichment
     table = enrichment.table.copy()
-    table.attrs = {**enrichment.settings}
+    table.attrs.clear()
+    table.attrs.update(enrichment.settings)
     return table
 
 
