@@ -11,8 +11,8 @@ from scprism.errors import PrismWarning
 from scprism.estimator.prism import Prism
 from scprism.label import transfer
 from scprism.label.simulated_platforms import simulated_platforms
-from scprism.prepare.draws import cell_keys, gene_draws, thin_by_cell
 from scprism.prepare.cell_hashes import cell_marks
+from scprism.prepare.draws import cell_keys, gene_draws, thin_by_cell
 from scprism.query.view import open_query
 from scprism.read.synthetic import make_cells
 
