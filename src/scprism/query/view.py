@@ -88,8 +88,8 @@ def open_query(
     if n_filtered:
         msg = (
             f"The query seems to have been filtered (as by scanpy.pp.filter_genes): each of its genes has a count, and "
-            f"{n_filtered:,} of the model's {len(alignment.coverage):,} genes are missing that few cells of the reference "
-            "show. They are taken for zero. Give the counts of all genes, to be sure."
+            f"{n_filtered:,} of the model's {len(alignment.coverage):,} genes are missing that few cells of the "
+            "reference show. They are taken for zero. Give the counts of all genes, to be sure."
         )
         warnings.warn(msg, PrismWarning, stacklevel=3)
     if alignment.share_of_genes < USUAL_COVERAGE:
