@@ -78,7 +78,8 @@ def planted(rng):
 def totals_met(shares, seen, molecules):
     """Return shares whose totals are what was seen, by a solver of equations.
 
-    log f = m log((seen + 1) / (e + 1)) / (m + 10), where e is what a factor of 1 would expect of a gene, m the greater of e and of what was seen.
+    log f = m log((seen + 1) / (e + 1)) / (m + 10), where e is what a factor of 1 would expect of a gene, and m the
+    greater of e and of what was seen.
     """
 
     def scaled(log_factors):

@@ -33,8 +33,8 @@ class Alignment:
         Where the recipe's genes are in the query.
     coverage
         One row a gene of the recipe: ``gene``, ``found`` (``"name"``, ``"id"``, ``"ortholog"``, ``"alias"``,
-        ``"missing"`` or ``"filtered"``: missing because no cell had a count of it), ``sources`` (the query's genes, joined
-        by ``;``) and ``share`` (its part of the reference's expression of the recipe's genes).
+        ``"missing"`` or ``"filtered"``: missing because no cell had a count of it), ``sources`` (the query's genes,
+        joined by ``;``) and ``share`` (its part of the reference's expression of the recipe's genes).
     organism
         The query's organism, None where it could not be told.
     """

@@ -7,6 +7,7 @@ never measured, and are filled with the reference's mean, which is far too much 
 from dataclasses import replace
 
 import numpy as np
+from scipy.stats import beta
 from sklearn.isotonic import IsotonicRegression
 
 from scprism.prepare.recipe import Recipe
@@ -21,6 +22,8 @@ FILTERED = "filtered"
 """What the coverage table says of them."""
 LEAST_GENES = 100
 """Genes of a model from which on rare and common ones can be compared."""
+SURE = 0.95
+"""Chance with which no more genes were never measured than is assumed."""
 LIKELY = 0.5
 """Chance that a missing gene was filtered from which on it is taken for zero."""
 
@@ -84,7 +87,8 @@ def looks_filtered(detected: FloatArray, present: np.ndarray) -> np.ndarray:
         return np.zeros(len(detected), dtype=bool)
     missing = (~present).astype(np.float64)
     commonest = np.argsort(detected, kind="stable")[-max(len(detected) // 10, 1) :]
-    never_measured = (missing[commonest].sum() + 1) / (len(commonest) + 1)
+    n_missing = missing[commonest].sum()
+    never_measured = beta.ppf(SURE, n_missing + 1, max(len(commonest) - n_missing, 1e-9))  # Clopper and Pearson's bound
     rate = IsotonicRegression(increasing=False).fit_transform(detected, missing)
     chance = 1 - never_measured / np.maximum(rate, never_measured)
     filtered: np.ndarray = ~present & (chance > LIKELY)
