@@ -51,7 +51,7 @@ def test_a_filtered_query_is_seen_as_the_whole_one(recipe, cells):
     with pytest.warns(PrismWarning, match=r"filtered \(as by scanpy.pp.filter_genes\).* of the model's 300 genes"):
         query = open_query(filtered, recipe, Config())
     whole, known = open_query(cells, recipe, Config()), query.alignment.gene_map.present
-    assert lost - 3 <= known.sum() - filtered.n_vars <= lost
+    assert 0.8 * lost <= known.sum() - filtered.n_vars <= lost  # the others may never have been measured
     np.testing.assert_allclose(dense(query)[:, known], dense(whole)[:, known], rtol=0.01)
     np.testing.assert_array_equal(with_gaps_of(whole, query).alignment.gene_map.present, known)
 
