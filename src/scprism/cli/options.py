@@ -250,7 +250,6 @@ def new_model(
 ) -> "Prism":
     """Return an untrained model; its settings are those of the preset, then of the file, then of the options."""
     from scprism.estimator.prism import Prism
-    from scprism.model.config import Config
     from scprism.model.presets import preset_config
 
     settings = preset_config(preset)

@@ -1,6 +1,5 @@
 """Explaining a query: which group each cell is in, and what the attributions are relative to."""
 
-import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from scprism._check import closest, some
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 from scprism.explain.attribution import MEAN_CELL, Attribution, baseline_row
 from scprism.explain.explanation import ALL, Explanation
 from scprism.explain.groups import explain_groups
@@ -94,7 +94,7 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
             f"{without:,} of {cells.n_obs:,} cells have text such as 'NA', 'nan' or 'None' for a group: they count as "
             f"cells without a group, and for {ALL!r} only."
         )
-        warnings.warn(msg, PrismWarning, stacklevel=3)
+        warn(msg)
     return tuple(names), codes
 
 

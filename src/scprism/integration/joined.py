@@ -1,6 +1,5 @@
 """Several data sets as one: the genes that all have, raw counts, libraries and batches."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from scprism._check import closest, some
-from scprism.errors import InputError, PrismError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError, PrismError
 from scprism.genes.match import find_genes
 from scprism.genes.organism import query_organism
 from scprism.prepare.learn import gene_map
@@ -168,7 +168,7 @@ def _common_genes(names: list[list[str]]) -> tuple[list[str], list[GeneMap]]:
             f"Only {len(common):,} genes are in all data sets, which have {sizes}: {len(common) / fewest:.0%} of the "
             f"smallest. The first ones of each are {some([there[0] for there in names])}."
         )
-        warnings.warn(msg, PrismWarning, stacklevel=4)
+        warn(msg)
     maps = [gene_map(there, [hit[i].positions for i in common]) for there, hit in zip(names, found, strict=True)]
     return [genes[i] for i in common], maps
 
@@ -197,7 +197,7 @@ def _reconciled(frames: list[pd.DataFrame], batch: str) -> list[pd.DataFrame]:
             f"{len(mixed):,} columns of obs hold text in one data set and numbers in another, and were made text: "
             f"{some(mixed)}."
         )
-        warnings.warn(msg, PrismWarning, stacklevel=4)
+        warn(msg)
     return obs
 
 

@@ -11,6 +11,7 @@ import h5py
 from anndata import AnnData
 
 from scprism._check import check_choice, closest, require, some
+from scprism._warnings import warn
 from scprism.errors import InputError, PrismError, PrismWarning
 from scprism.genes.identifiers import symbol_hint
 from scprism.read.columns import RepeatedGenes, of_genome, transposed, with_names, with_plain_strings, with_symbols
@@ -229,4 +230,4 @@ def _check(cells: AnnData, *, layer: str | None, hint: str) -> None:
             cells.file.close()
         raise
     if hint:
-        warnings.warn(hint, PrismWarning, stacklevel=3)
+        warn(hint)

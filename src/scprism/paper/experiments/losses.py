@@ -1,6 +1,5 @@
 """The loss of every data set under every model (Section E), beside that of a constant."""
 
-
 import numpy as np
 
 from scprism._torch import torch

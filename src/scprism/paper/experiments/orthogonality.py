@@ -1,6 +1,5 @@
 """What the penalty does to weights, gene maps and gene sets of units (Section H, prediction P2)."""
 
-
 import numpy as np
 
 from scprism.model.config import Config

@@ -1,6 +1,5 @@
 """The simple and the complex model (Table 2): whether a search for L1 and weight decay as well pays."""
 
-
 from scprism.model.config import Config
 from scprism.model.presets import preset_config
 from scprism.paper.experiments.plan import Cell, Experiment, Plan, Rows

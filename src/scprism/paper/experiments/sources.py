@@ -17,6 +17,7 @@ from scipy import sparse
 
 from scprism._bundled import bundled_path
 from scprism._check import some
+from scprism._warnings import warn
 from scprism.errors import InputError, PrismWarning
 from scprism.genes.organism import detect_organism
 from scprism.integration.joined import join_data_sets
@@ -116,7 +117,7 @@ def file_sources(folder: Path) -> list[Source]:
     unlabelled = [file.name for file, sources in found.items() if not sources]
     if unlabelled:
         msg = f"Left out, as none of the columns {some(LABELS, limit=9)} holds cell types: {some(unlabelled)}."
-        warnings.warn(msg, PrismWarning, stacklevel=2)
+        warn(msg)
     return [source for sources in found.values() for source in sources]
 
 

@@ -1,7 +1,6 @@
 """Tabula Muris as published: FACS tables, droplet folders and annotations, zipped or not, of both releases."""
 
 import logging
-import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +10,8 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import check_choice, some
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 from scprism.paper.tabula_muris.annotations import annotations_of, channel_mice
 from scprism.paper.tabula_muris.files import Part, existing_folder, find_parts, one_place, unpacked
 from scprism.paper.tabula_muris.names import PLATFORM_NAMES, Platform, tissue_name
@@ -129,7 +129,7 @@ def _read(part: Part, annotations: pd.DataFrame | None, *, cells: Literal["all",
             f"{part.name}-{part.channel} holds {found.n_obs:,} barcodes, most of which were never cells. Take "
             "cells='annotated', or leave out cells with few counts before anything else."
         )
-        warnings.warn(msg, PrismWarning, stacklevel=3)
+        warn(msg)
     if not part.channel:
         return found
     is_empty = np.asarray(found.X.sum(axis=1)).ravel() == 0
@@ -178,4 +178,4 @@ def _warn_of_labels(cells: AnnData, annotations: pd.DataFrame | None, *, part: P
     if wanted == "annotated":
         msg = f"{what}, and cells='annotated' was asked for. `scprism datasets fetch tabula-muris` downloads them."
         raise InputError(msg)
-    warnings.warn(f"{what}, so no cell has a cell type.", PrismWarning, stacklevel=3)
+    warn(f"{what}, so no cell has a cell type.")
