@@ -1,17 +1,41 @@
-"""Figures 3 and 4 and Section I: types of foreign cells by their neighbours."""
+"""Types of foreign cells by their neighbours: Figures 3 and 4 and Section I, with the baselines that these lack."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 from matplotlib.figure import Figure
+from scipy import sparse
+from sklearn.decomposition import PCA
 
-from scprism.paper.sections.paired import LEAST_PAIRS, Paired, paired
-from scprism.paper.sections.section import Outcome, Section, Verdict, number
+from scprism.model.config import Config
+from scprism.model.presets import PRESETS
+from scprism.paper.data_sets import FIGURE_3, FIGURE_4, Source, figure_pairs, shared_types
+from scprism.paper.measures.bootstrap import LEAST_PAIRS, Outcome, Paired, number, paired
+from scprism.paper.measures.knn import knn_scores
+from scprism.paper.networks import NetworkSpec, NetworkStore
+from scprism.paper.plan import Cell, Experiment, Plan
+from scprism.paper.results import Rows
+from scprism.paper.scale import adam_config
+from scprism.paper.section import Section, Verdict
+from scprism.query.view import open_query, with_gaps_of
+from scprism.types import FloatArray
 
-__all__ = ["combined_section", "human_section", "pair_table", "single_section"]
+__all__ = ["KNN_COMBINED", "KNN_HUMAN", "KNN_SINGLE", "pair_table", "run_pair", "scored"]
 
+NEIGHBOURS = tuple(range(2, 26))
+"""The paper's Results have 2 to 25, its Methods 5 to 25."""
+METRICS = ("euclidean", "cosine")
+UNTRAINED_PRESET = "paper"
+NORMALISED = {
+    "per_cell": PRESETS["paper"],
+    "per_gene": replace(PRESETS["paper"], normalise="per_gene"),
+    "none": replace(PRESETS["paper"], normalise="none", negative_values="keep"),
+}
+"""How baselines see cells; corrected expression as it is."""
 COLUMNS = {
     # how results are called in tables: features, normalisation of baselines, distance
     "paper": ("paper", "", "euclidean"),
@@ -38,7 +62,115 @@ CURVES = ("paper, Adam", "all genes", "untrained", "PCA, cosine", "default")
 MOST_PANELS = 12
 
 
-def single_section(frames: Mapping[str, pd.DataFrame]) -> Section:
+def plan_pairs(name: str, pairs: Sequence[tuple[Source, Source]], plan: Plan) -> list[Cell]:
+    """Return the cells of ordered pairs: baselines, untrained networks, and each preset's networks."""
+    cells = []
+    for reference, query in pairs:
+        both = (reference, query)
+        settings = {"reference": reference.name, "query": query.name}
+        baselines = ("none",) if reference.is_corrected else ("per_cell", "per_gene")
+        cells += [Cell(name, {**settings, "features": "baselines", "normalise": n}, both) for n in baselines]
+        untrained = [plan.untrained(reference, UNTRAINED_PRESET, seed) for seed in range(plan.scale.untrained_seeds)]
+        cells.append(Cell(name, {**settings, "features": "untrained"}, both, tuple(untrained)))
+        for preset in plan.presets:
+            seeds = 1 if PRESETS[preset].batch_size == 1 else plan.scale.seeds
+            networks = tuple(plan.network(reference, preset, seed) for seed in range(seeds))
+            cells.append(Cell(name, {**settings, "features": preset}, both, networks))
+        if "paper" in plan.presets:
+            cells += _adam_cells(name, settings, both, plan)
+    return cells
+
+
+def _adam_cells(name: str, settings: dict[str, str], both: tuple[Source, Source], plan: Plan) -> list[Cell]:
+    """Return the cells of the paper's network trained by Adam, and with each gene normalised over the data set."""
+    trained = adam_config(plan.scale)
+    networks = tuple(NetworkSpec(both[0], trained, seed) for seed in range(plan.scale.seeds))
+    cells = [Cell(name, {**settings, "features": "paper, Adam"}, both, networks)]
+    if not both[0].is_corrected:
+        by_gene = NetworkSpec(both[0], replace(trained, normalise="per_gene"), seed=0)
+        cells.append(Cell(name, {**settings, "features": "paper, Adam, per gene"}, both, (by_gene,)))
+    return cells
+
+
+def plan_single(plan: Plan) -> list[Cell]:
+    pairs = sharing(figure_pairs(plan.sources, FIGURE_3))
+    pairs = pairs or [(a, b) for a, b in plan.pairs(plan.singles) if a.organism == b.organism]
+    return plan_pairs("knn-single", pairs, plan)
+
+
+def plan_human(plan: Plan) -> list[Cell]:
+    pairs = [(a, b) for a, b in plan.pairs(plan.wholes) if {a.organism, b.organism} == {"human", "mouse"}]
+    return plan_pairs("human", pairs, plan)
+
+
+def plan_combined(plan: Plan) -> list[Cell]:
+    sources = [source for source in plan.sources if source.is_corrected]
+    return plan_pairs("knn-combined", sharing(figure_pairs(sources, FIGURE_4)) or plan.pairs(sources), plan)
+
+
+def sharing(pairs: Sequence[tuple[Source, Source]]) -> list[tuple[Source, Source]]:
+    """Return the pairs that have a type in common; others say nothing of transfer."""
+    return [(a, b) for a, b in pairs if shared_types(a, b)]
+
+
+def run_pair(cell: Cell, store: NetworkStore) -> Rows:
+    """Return accuracy and macro-F1 for each kind of features, distance, seed and number of neighbours."""
+    reference, query = (store.labelled(source) for source in cell.sources)
+    if cell.settings["features"] == "baselines":
+        return _baselines(cell, reference, query, store)
+    rows: Rows = []
+    for spec in cell.networks:
+        network = store.network(spec)
+        z, z_query = network.latents(reference, query)
+        coverage = network.opened(query).alignment.share_of_genes
+        for metric in METRICS:
+            scores = _scores(z, reference, z_query, query, metric=metric)
+            rows += [{"seed": spec.seed, "metric": metric, "coverage": coverage, **row} for row in scores]
+    return rows
+
+
+def _baselines(cell: Cell, reference: AnnData, query: AnnData, store: NetworkStore) -> Rows:
+    """Return the scores of all genes, of PCA of them, and of one's own normalisation on either side."""
+    config = NORMALISED[str(cell.settings["normalise"])]
+    x, x_query = _normalised(cell.sources[0], reference, query, config=config, store=store)
+    n_components = min(PRESETS["paper"].bottleneck_size, *(n - 1 for n in x.shape))
+    pca = PCA(n_components, svd_solver="arpack", random_state=0).fit(x)
+    parts = (pca.transform(x), pca.transform(x_query))
+    rows: Rows = []
+    for features, (values, values_query) in {"all genes": (x, x_query), "PCA": parts}.items():
+        for metric in METRICS:
+            scores = _scores(values, reference, values_query, query, metric=metric)
+            rows += [{"features": features, "metric": metric, "seed": 0, **row} for row in scores]
+    return rows
+
+
+def _normalised(
+    source: Source, reference: AnnData, query: AnnData, *, config: Config, store: NetworkStore
+) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """Return both sides as the paper's network would see them, float32 csr in the genes that both have."""
+    recipe, _ = store.prepared(source, config)
+    opened = open_query(query, recipe, config, min_coverage=0.0)
+    known = with_gaps_of(open_query(reference, recipe, config, min_coverage=0.0), opened)
+    sides = [sparse.vstack([chunk.inputs for chunk in side.chunks()], format="csr") for side in (known, opened)]
+    present = np.flatnonzero(opened.alignment.gene_map.present)
+    return sides[0][:, present], sides[1][:, present]
+
+
+def _scores(
+    z: FloatArray | sparse.csr_matrix,
+    reference: AnnData,
+    z_query: FloatArray | sparse.csr_matrix,
+    query: AnnData,
+    *,
+    metric: str,
+) -> Rows:
+    dense = [values.toarray() if isinstance(values, sparse.csr_matrix) else values for values in (z, z_query)]
+    types = [side.obs["type"].to_numpy(dtype=str) for side in (reference, query)]
+    table = knn_scores(dense[0], types[0], dense[1], types[1], neighbours=NEIGHBOURS, metric=metric)  # type: ignore[arg-type]
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def report_single(frames: Mapping[str, pd.DataFrame]) -> Section:
     """Return the section of Figure 3 and of the predictions P3 and P4."""
     frame = scored(frames["knn-single"])
     table = pair_table(frame)
@@ -47,10 +179,10 @@ def single_section(frames: Mapping[str, pd.DataFrame]) -> Section:
         _per_gene_verdict(table),
         _pca_verdict(table),
     )
-    return _section("knn-single", "Label transfer between data sets (Figure 3, P3, P4)", frame, table, verdicts)
+    return _section("knn-single", frame, table, verdicts)
 
 
-def combined_section(frames: Mapping[str, pd.DataFrame]) -> Section:
+def report_combined(frames: Mapping[str, pd.DataFrame]) -> Section:
     """Return the section of Figure 4."""
     frame = scored(frames["knn-combined"])
     table = pair_table(frame)
@@ -68,10 +200,10 @@ def combined_section(frames: Mapping[str, pd.DataFrame]) -> Section:
                 "range over k = 5…25 of `paper` by Adam, mean over pairs; the pairs are not the same",
             )
         )
-    return _section("knn-combined", "Label transfer between corrected data sets (Figure 4)", frame, table, verdicts)
+    return _section("knn-combined", frame, table, verdicts)
 
 
-def human_section(frames: Mapping[str, pd.DataFrame]) -> Section:
+def report_human(frames: Mapping[str, pd.DataFrame]) -> Section:
     """Return the section of Section I."""
     frame = scored(frames["human"])
     table = pair_table(frame)
@@ -85,7 +217,7 @@ def human_section(frames: Mapping[str, pd.DataFrame]) -> Section:
         trained.outcome(),
         "orthologs; macro-F1, mean over k = 5…25",
     )
-    return _section("human", "Label transfer between human and mouse (Section I)", frame, table, (verdict,))
+    return _section("human", frame, table, (verdict,))
 
 
 def scored(frame: pd.DataFrame) -> pd.DataFrame:
@@ -205,10 +337,10 @@ def _range_over_k(frame: pd.DataFrame) -> float:
 
 
 def _section(
-    name: str, title: str, frame: pd.DataFrame, table: pd.DataFrame, verdicts: "tuple[Verdict, ...] | list[Verdict]"
+    name: str, frame: pd.DataFrame, table: pd.DataFrame, verdicts: "tuple[Verdict, ...] | list[Verdict]"
 ) -> Section:
     if table.empty:
-        return Section(name, title, "No two data sets here share types.", verdicts=tuple(verdicts))
+        return Section("No two data sets here share types.", verdicts=tuple(verdicts))
     accuracy = pair_table(frame, value="accuracy").assign(majority=frame.groupby("pair")["majority"].first())
     mean = pd.DataFrame({"mean": table.mean()}).T
     text = (
@@ -221,7 +353,7 @@ def _section(
         ("Macro-F1", pd.concat([table, mean]).reset_index(names="pair")),
         ("Accuracy, and that of calling every cell the reference's commonest type", accuracy.reset_index(names="pair")),
     )
-    return Section(name, title, text, tables, {name: ("Accuracy over k", _curves(frame))}, tuple(verdicts))
+    return Section(text, tables, {name: ("Accuracy over k", _curves(frame))}, tuple(verdicts))
 
 
 def _curves(frame: pd.DataFrame) -> Figure:
@@ -254,3 +386,14 @@ def _curves(frame: pd.DataFrame) -> Figure:
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize="small")
     return figure
+
+
+KNN_SINGLE = Experiment(
+    "knn-single", "Label transfer between data sets (Figure 3, P3, P4)", plan_single, run_pair, report_single
+)
+KNN_COMBINED = Experiment(
+    "knn-combined", "Label transfer between corrected data sets (Figure 4)", plan_combined, run_pair, report_combined
+)
+KNN_HUMAN = Experiment(
+    "human", "Label transfer between human and mouse (Section I)", plan_human, run_pair, report_human
+)

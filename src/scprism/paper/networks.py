@@ -1,4 +1,4 @@
-"""What computing a cell of the grid needs: the cells of sources, and networks, each trained once and kept on disk."""
+"""Networks, each trained once and kept in a folder, and the cells that they are trained on and applied to."""
 
 import hashlib
 import json
@@ -17,16 +17,18 @@ from scprism.model.bundle import Bundle, load_bundle, save_bundle
 from scprism.model.config import Config
 from scprism.model.network import build_autoencoder, to_weights
 from scprism.model.weights import Weights
-from scprism.paper.experiments.sources import Source, read_source
+from scprism.paper.data_sets import Source, read_source
+from scprism.paper.results import code_version
 from scprism.prepare.recipe import Recipe
 from scprism.query.embed import embed_cells
 from scprism.query.view import Query, open_query, with_gaps_of
 from scprism.read.counts import checked_counts
+from scprism.train import fit
 from scprism.train.batches import TrainingCells
 from scprism.train.fit import fit_network, prepare_training
 from scprism.types import AttributionMethod, FloatArray
 
-__all__ = ["Network", "NetworkSpec", "Workshop", "settings_for", "training_seconds"]
+__all__ = ["Network", "NetworkSpec", "NetworkStore", "settings_for", "training_seconds"]
 
 KEPT_NETWORKS = 8
 READINGS = ("attribution", "baseline", "first_unit_plain", "foreign_loss", "projection", "metric")
@@ -70,7 +72,7 @@ class NetworkSpec:
     def key(self) -> str:
         """A hash of all that the network depends on."""
         settings = {name: value for name, value in self.settings.to_json().items() if name not in AFTER_TRAINING}
-        record = [self.source.fingerprint, settings, self.seed, self.is_trained]
+        record = [self.source.fingerprint, settings, self.seed, self.is_trained, code_version(Path(fit.__file__))]
         return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:20]
 
     @property
@@ -120,8 +122,11 @@ class Network:
         return explain_query(self.opened(cells), cells, weights=self.weights, groupby=groupby, attribution=attribution)
 
 
-class Workshop:
-    """A folder where sources are kept ready and networks are trained once; several processes may share it."""
+class NetworkStore:
+    """A folder where networks are trained once and kept, and corrected expression with them.
+
+    Several processes may use one folder.
+    """
 
     def __init__(self, folder: Path, *, max_cells: int) -> None:
         self.folder, self.max_cells = folder, max_cells
@@ -143,7 +148,7 @@ class Workshop:
 
     def has(self, spec: NetworkSpec) -> bool:
         """Return whether a network is in the folder already."""
-        return self._place(spec).exists()
+        return self._path(spec).exists()
 
     def prepared(self, source: Source, config: Config) -> tuple[Recipe, TrainingCells]:
         """Return a source's recipe, and its cells as a network of these settings is trained on."""
@@ -155,13 +160,13 @@ class Workshop:
         return read_source(source, max_cells=self.max_cells, scratch=self.folder)
 
     def _network(self, spec: NetworkSpec) -> Network:
-        place = self._place(spec)
-        if not place.exists():
-            save_bundle(self._made(spec), place)
-        bundle = load_bundle(place)
+        path = self._path(spec)
+        if not path.exists():
+            save_bundle(self._made(spec), path)
+        bundle = load_bundle(path)
         return Network(bundle.recipe, bundle.weights, bundle.config, bundle.log, bundle.summary)
 
-    def _place(self, spec: NetworkSpec) -> Path:
+    def _path(self, spec: NetworkSpec) -> Path:
         return self.folder / "networks" / f"{spec.key}-{self.max_cells}"
 
     def _made(self, spec: NetworkSpec) -> Bundle:
@@ -176,6 +181,6 @@ class Workshop:
 
 
 def training_seconds(folder: Path) -> float:
-    """Return how long the trainings of the networks kept in a workshop's folder took together."""
+    """Return how long the trainings of the networks kept in a folder took together."""
     records = (json.loads(path.read_text(encoding="utf-8")) for path in (folder / "networks").glob("*/model.json"))
     return float(sum(record["summary"].get("seconds", 0.0) for record in records))

@@ -1,22 +1,18 @@
 """What there is to compute: an experiment names its cells, a cell what it needs."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
-from scprism.paper.experiments.scale import Scale, scaled_config
-from scprism.paper.experiments.sources import Source
-from scprism.paper.experiments.workshop import NetworkSpec, Workshop
+import pandas as pd
 
-__all__ = ["Cell", "Experiment", "Plan", "Rows", "Scalar", "comparable", "shared_types"]
+from scprism.paper.data_sets import Source, comparable, shared_types
+from scprism.paper.networks import NetworkSpec, NetworkStore
+from scprism.paper.results import Rows, Scalar
+from scprism.paper.scale import Scale, scaled_config
+from scprism.paper.section import Section
 
-Scalar: TypeAlias = str | int | float | bool | None
-Rows: TypeAlias = list[dict[str, Scalar]]
-MIN_CELLS = 5
-"""A type is shared if both sides have this many cells of it."""
+__all__ = ["Cell", "Experiment", "Plan"]
 
 
 @dataclass(frozen=True)
@@ -28,17 +24,10 @@ class Cell:
     sources: tuple[Source, ...] = ()
     networks: tuple[NetworkSpec, ...] = ()
 
-    def key(self, *, version: int, max_cells: int) -> str:
-        """Return a hash of all that the result depends on; `version` is that of the experiment's code."""
-        record = [
-            self.experiment,
-            version,
-            max_cells,
-            sorted(self.settings.items()),
-            [[source.name, source.fingerprint] for source in self.sources],
-            [[network.key, network.readings] for network in self.networks],
-        ]
-        return hashlib.sha256(json.dumps(record).encode()).hexdigest()[:24]
+    def depends_on(self, max_cells: int) -> list[object]:
+        """Return what the result depends on besides the content of the data and the code."""
+        networks = [[network.key, network.readings] for network in self.networks]
+        return [max_cells, dict(self.settings), [source.name for source in self.sources], networks]
 
 
 @dataclass(frozen=True)
@@ -93,34 +82,28 @@ class Plan:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment: its name for ``--only``, its cells, and how one of them is computed.
+    """An experiment: what there is to compute, how, and what the page says of it.
 
     Attributes
     ----------
+    name
+        For ``--only``, files of results and the page.
+    title
+        Of its section.
+    plan
+        Lists its cells.
+    run
+        Computes one of them: the rows of a table.
+    section
+        Makes the section of the page from the rows of all experiments that were asked for, by name.
     version
-        Of `run`: raise it when it computes something else, so that kept results are not taken for its own.
+        Of `run`: raise it when it computes something else, so that kept results are not taken for its own. What it
+        calls is noticed without.
     """
 
     name: str
     title: str
     plan: Callable[[Plan], list[Cell]]
-    run: Callable[[Cell, Workshop], Rows]
+    run: Callable[[Cell, NetworkStore], Rows]
+    section: Callable[[Mapping[str, pd.DataFrame]], Section]
     version: int = 1
-
-
-def shared_types(first: Source, second: Source) -> list[str]:
-    """Return the types of which both have at least `MIN_CELLS` cells."""
-    return [name for name, n in first.types if n >= MIN_CELLS and second.n_of(name) >= MIN_CELLS]
-
-
-def comparable(first: Source, second: Source) -> bool:
-    """Return whether two sources have no cells in common, and are both whole or parts by the same column."""
-    if first.is_combined or second.is_combined:
-        return not set(_files(first)) & set(_files(second))
-    if first.where is None or second.where is None:
-        return first.where is None and second.where is None
-    return first.path == second.path and first.where[0] == second.where[0]
-
-
-def _files(source: Source) -> list[str]:
-    return [path for member in source.members for path in _files(member)] if source.is_combined else [source.path]

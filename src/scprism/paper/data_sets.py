@@ -1,13 +1,19 @@
-"""The data that experiments run on: whole data sets, tissues and platforms within them, and several combined."""
+"""The data sets of the experiments: where they are read from, their parts, and which play the paper's tissues.
+
+A source is a whole data set, one tissue or platform of it, or several corrected together.
+"""
 
 import hashlib
+import importlib.util
 import json
+import shutil
+import subprocess
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import anndata
 import numpy as np
@@ -23,9 +29,28 @@ from scprism.integration.joined import join_data_sets
 from scprism.integration.methods import Method, integrate
 from scprism.label.labels import labels_as_text
 from scprism.paper.measures.ontology import harmonise
+from scprism.paper.tabula_muris.names import PLATFORM_NAMES, tissue_name
 from scprism.read.datasets import dataset_table
 
-__all__ = ["LABELS", "Source", "bundled_sources", "combined", "file_sources", "read_source", "source_labels"]
+__all__ = [
+    "FIGURE_2",
+    "FIGURE_3",
+    "FIGURE_4",
+    "FIGURE_5",
+    "LABELS",
+    "Figure",
+    "Source",
+    "best_method",
+    "bundled_sources",
+    "combined",
+    "combined_sources",
+    "comparable",
+    "figure_pairs",
+    "file_sources",
+    "read_source",
+    "shared_types",
+    "source_labels",
+]
 
 LABELS = ("cell_type", "cell_ontology_class", "Major_cell_type", "celltype", "CellType", "cell_line", "labels")
 """Columns that hold cell types, the first that a file has being taken."""
@@ -37,6 +62,11 @@ UNKNOWN = ("unresolved", "unknown", "other")
 """Values of such a column that name no part."""
 BATCH = "source"
 KEPT = 4
+MIN_CELLS = 5
+"""Two data sets have a type in common if both have this many cells of it."""
+LEAST_TYPES = 3
+"""Types that data sets have in common, at least, if they are corrected together."""
+COMBINED = "combined"
 
 
 @dataclass(frozen=True)
@@ -93,6 +123,50 @@ class Source:
     def n_of(self, kind: str) -> int:
         """Return its number of cells of a type."""
         return dict(self.types).get(kind, 0)
+
+
+class Figure(NamedTuple):
+    """The data of a figure: the tissue of the model, those of the queries (all others if empty), and the platform."""
+
+    model: str
+    queries: tuple[str, ...]
+    platform: str
+
+
+FIGURE_2 = Figure("Marrow", ("Bladder", "Heart", "Mammary_Gland", "Limb_Muscle"), COMBINED)
+FIGURE_3 = Figure("Marrow", (), PLATFORM_NAMES["facs"])
+FIGURE_4 = Figure("Lung", (), COMBINED)
+FIGURE_5 = Figure("Limb_Muscle", ("Mammary_Gland",), PLATFORM_NAMES["facs"])
+
+
+def figure_pairs(sources: Sequence[Source], figure: Figure) -> list[tuple[Source, Source]]:
+    """Return the pairs of model and query of a figure; none if its tissues are not among the sources."""
+    of_platform = [s for s in sources if not s.is_part and _platform(s) == figure.platform]
+    models = [s for s in of_platform if tissue_name(s.tissue) == figure.model]
+    queries = [s for s in of_platform if not figure.queries or tissue_name(s.tissue) in figure.queries]
+    return [(model, query) for model in models for query in queries if query != model]
+
+
+def _platform(source: Source) -> str:
+    return COMBINED if source.is_corrected else source.platform
+
+
+def shared_types(first: Source, second: Source) -> list[str]:
+    """Return the types of which both have at least `MIN_CELLS` cells."""
+    return [name for name, n in first.types if n >= MIN_CELLS and second.n_of(name) >= MIN_CELLS]
+
+
+def comparable(first: Source, second: Source) -> bool:
+    """Return whether two sources have no cells in common, and are both whole or parts by the same column."""
+    if first.is_combined or second.is_combined:
+        return not set(_files(first)) & set(_files(second))
+    if first.where is None or second.where is None:
+        return first.where is None and second.where is None
+    return first.path == second.path and first.where[0] == second.where[0]
+
+
+def _files(source: Source) -> list[str]:
+    return [path for member in source.members for path in _files(member)] if source.is_combined else [source.path]
 
 
 def bundled_sources() -> list[Source]:
@@ -183,6 +257,52 @@ def combined(members: Iterable[Source], *, method: Method | Literal["none"]) -> 
     name = " + ".join(part.name for part in parts) + (" (uncorrected)" if method == "none" else "")
     tissue = tissues.pop() if len(tissues) == 1 else ""
     return Source(name, organism, "type", types, digest, tissue=tissue, members=parts, method=method)
+
+
+def combined_sources(sources: Sequence[Source], *, method: Method) -> list[Source]:
+    """Return what can be corrected together: platforms of a data set, and data sets of one organism that share types.
+
+    Where tissues have both platforms of Tabula Muris, each tissue's, as in the paper, and nothing else. Each comes
+    corrected and, for comparison, joined without correction.
+    """
+    of_tissues = _platforms_of_tissues(sources)
+    if of_tissues:
+        return [combined(pair, method=way) for pair in of_tissues for way in (method, "none")]
+    groups = [_platforms(whole, sources) for whole in sources if not whole.is_part]
+    wholes = [source for source in sources if not source.is_part]
+    groups += [
+        (a, b)
+        for i, a in enumerate(wholes)
+        for b in wholes[i + 1 :]
+        if a.organism == b.organism and comparable(a, b) and len(shared_types(a, b)) >= LEAST_TYPES
+    ]
+    return [combined(group, method=way) for group in groups if len(group) > 1 for way in (method, "none")]
+
+
+def _platforms(whole: Source, sources: Sequence[Source]) -> tuple[Source, ...]:
+    return tuple(s for s in sources if s.path == whole.path and s.where is not None and s.where[0] == "platform")
+
+
+def _platforms_of_tissues(sources: Sequence[Source]) -> list[tuple[Source, Source]]:
+    """Return the Smart-seq2 and the 10x data of each tissue that has both as whole data sets."""
+    wholes = [s for s in sources if not s.is_part and not s.is_combined and s.tissue]
+    by_platform = [{tissue_name(s.tissue): s for s in wholes if s.platform == p} for p in PLATFORM_NAMES.values()]
+    return [(by_platform[0][tissue], other) for tissue, other in by_platform[1].items() if tissue in by_platform[0]]
+
+
+def best_method() -> Method:
+    """Return the best correction that is installed: Seurat, as in the paper, otherwise Scanorama, otherwise ComBat."""
+    if _has_seurat():
+        return "seurat"
+    return "scanorama" if importlib.util.find_spec("scanorama") else "combat"
+
+
+def _has_seurat() -> bool:
+    program = shutil.which("Rscript")
+    if program is None:
+        return False
+    asked = 'quit(status = if (requireNamespace("Seurat", quietly = TRUE)) 0 else 1)'
+    return subprocess.run([program, "-e", asked], capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
 def read_source(source: Source, *, max_cells: int, scratch: Path) -> AnnData:

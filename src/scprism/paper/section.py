@@ -1,14 +1,83 @@
-"""What sections share: the rows that were computed, those that were refused, and means over repetitions."""
+"""What one experiment adds to the audit page, and what sections are made with: means, intervals, outcomes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from scprism.paper.measures.resampling import Estimate, mean_with_interval
-from scprism.paper.sections.section import Outcome, Section, Verdict, number
+from scprism.paper.measures.bootstrap import Estimate, Outcome, mean_with_interval, number
 
-__all__ = ["computed", "fall", "interval_outcome", "means_by", "no_data", "refused", "settled"]
+__all__ = [
+    "Section",
+    "Verdict",
+    "computed",
+    "fall",
+    "interval_outcome",
+    "means_by",
+    "no_data",
+    "percent",
+    "refused",
+    "settled",
+]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim, what the paper has for it, what came out here, and how the two compare.
+
+    Attributes
+    ----------
+    claim
+        The claim or prediction, in a line.
+    source
+        Where it stands: ``"Figure 3"``, ``"P4"``.
+    paper, ours
+        The figures, with effect size and interval in ours.
+    outcome
+        ``"mixed"`` where data sets disagree, ``"not shown"`` where the data cannot tell.
+    why
+        What explains a difference, or limits what was shown.
+    """
+
+    claim: str
+    source: str
+    paper: str
+    ours: str
+    outcome: Outcome
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page.
+
+    Attributes
+    ----------
+    text
+        Markdown: what was run, and what came out.
+    tables
+        Caption and table; indices are not printed.
+    figures
+        File name without suffix → caption and figure.
+    """
+
+    text: str
+    tables: tuple[tuple[str, pd.DataFrame], ...] = ()
+    figures: Mapping[str, tuple[str, Figure]] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent.
+
+    Examples
+    --------
+    >>> percent(0.256)
+    '26 %'
+    """
+    return f"{100 * share:.0f} %"
 
 
 def computed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -24,10 +93,10 @@ def refused(frame: pd.DataFrame) -> str:
     return f"{len(lost)} of the cells of the grid have no result; the first: {lost['message'].iloc[0]}"
 
 
-def no_data(name: str, title: str, *, reason: str, claim: str, source: str, paper: str) -> Section:
+def no_data(*, reason: str, claim: str, source: str, paper: str) -> Section:
     """Return the section of an experiment that had nothing to compute."""
     verdict = Verdict(claim, source, paper, "–", "no data", reason)
-    return Section(name, title, reason, verdicts=(verdict,))
+    return Section(reason, verdicts=(verdict,))
 
 
 def means_by(frame: pd.DataFrame, by: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Tables 3 and 4 of the paper: which cell types two tissues share, under which reading of the labels."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -10,21 +11,33 @@ from scprism.errors import InputError
 from scprism.label.labels import labels_as_text
 from scprism.paper.experiments.published import SHARED_TYPES, TISSUES, SharedTable
 from scprism.paper.measures.ontology import harmonise, label_key
+from scprism.paper.networks import NetworkStore
+from scprism.paper.plan import Cell, Experiment, Plan
+from scprism.paper.results import Rows
+from scprism.paper.section import Section, Verdict
+from scprism.paper.tabula_muris.annotations import read_tabula_muris_annotations
 from scprism.paper.tabula_muris.names import PLATFORM_NAMES, tissue_name
 
-__all__ = ["PAPER_WORDS", "LabelReading", "paper_labels", "shared_types", "shared_types_summary"]
+__all__ = [
+    "PAPER_WORDS",
+    "SHARED_TYPES",
+    "LabelReading",
+    "annotations_in",
+    "paper_labels",
+    "shared_types",
+    "shared_types_summary",
+]
 
+NAME = "shared-types"
 LabelReading = Literal["raw", "harmonised", "paper"]
 """``"raw"``: Tabula Muris' own, equal but for spelling; ``"harmonised"``: `harmonise`, level coarse; ``"paper"``:
 `paper_labels`."""
-
 READINGS: tuple[LabelReading, ...] = ("raw", "harmonised", "paper")
 HOMES: dict[SharedTable, tuple[str, tuple[str, ...]]] = {
     "Table 3": ("Marrow", (PLATFORM_NAMES["facs"],)),
     "Table 4": ("Lung", tuple(PLATFORM_NAMES.values())),
 }
 """The tissue that others are compared with, and the platforms."""
-
 PAPER_WORDS = {
     "Kupffer cell": "Kupffer cell",  # Liver shares no macrophage in Table 4
     "endothelial cell of hepatic sinusoid": "endothelial cell of hepatic sinusoid",  # nor endothelial cells
@@ -35,6 +48,9 @@ PAPER_WORDS = {
     "blood cell": "leukocyte",  # Trachea has no leukocyte otherwise, and Table 4 says that it shares them
 }
 """Where the paper's words must differ from the harmonised ones, by Table 4; all other labels are as harmonised."""
+ANNOTATIONS = "tabula_muris_annotations.csv.gz"
+"""All annotated cells of both platforms in one table, where the published ones are not at hand."""
+TYPES_CLAIM = "Tissues share these cell types with Marrow and with Lung"
 
 
 def paper_labels(labels: pd.Series) -> pd.Series:
@@ -144,3 +160,73 @@ def _row(
 
 def _text(types: Iterable[str]) -> str:
     return ", ".join(sorted(types))
+
+
+def plan_shared_types(plan: Plan) -> list[Cell]:
+    path = annotations_in(plan.data)
+    return [] if path is None else [Cell(NAME, {"annotations": str(path)})]
+
+
+def run_shared_types(cell: Cell, _: NetworkStore) -> Rows:
+    """Return the rows of `shared_types`."""
+    path = Path(str(cell.settings["annotations"]))
+    annotations = read_tabula_muris_annotations(path) if path.is_dir() else pd.read_csv(path, dtype=str)
+    return _as_rows(shared_types(annotations))
+
+
+def annotations_in(folder: Path | None) -> Path | None:
+    """Return where the annotations of Tabula Muris are: a file, the folder if they lie in it as published, or None."""
+    if folder is None:
+        return None
+    if (folder / ANNOTATIONS).is_file():
+        return folder / ANNOTATIONS
+    try:
+        read_tabula_muris_annotations(folder)
+    except InputError:
+        return None
+    return folder
+
+
+def _as_rows(table: pd.DataFrame) -> Rows:
+    return [
+        {str(name): value.item() if hasattr(value, "item") else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def report_shared_types(frames: Mapping[str, pd.DataFrame]) -> Section:
+    """Return the section of Tables 3 and 4."""
+    frame = frames[NAME]
+    why = "labels were coarsened, or an earlier annotation was used: an inference"
+    if "found" not in frame or frame["found"].notna().sum() == 0:
+        text = "The annotations of Tabula Muris are not among the data."
+        return Section(text, verdicts=(Verdict(TYPES_CLAIM, "Tables 3, 4", "–", "–", "no data", why),))
+    known = frame.drop(columns=["experiment", "seconds", "message", "annotations"])
+    summary = shared_types_summary(known)
+    listed = known[(known["printed"] != "") & (known["labels"] == "harmonised")]
+    agree = summary.set_index(["table", "labels"])["listed_same"]
+    total = known[(known["printed"] != "") & (known["labels"] == "raw")]["table"].value_counts()
+    ours = "; ".join(
+        f"{table}: {agree[table, 'raw']} by raw, {agree[table, 'harmonised']} by harmonised labels of {total[table]}"
+        for table in total.index.sort_values()
+    )
+    text = (
+        "From the published annotations, labels as they are, in harmonised words, and in words chosen after the "
+        "paper's tables (`paper`), which shows only that such a reading exists. Tissues with exactly the printed types:"
+    )
+    verdict = Verdict(TYPES_CLAIM, "Tables 3, 4", f"{len(listed)} lists of types", ours, "does not hold", why)
+    return Section(
+        text,
+        (("Agreement", summary), ("Harmonised labels", listed.drop(columns=["labels"]))),
+        {},
+        (verdict,),
+    )
+
+
+TABLES_3_AND_4 = Experiment(
+    "shared-types",
+    "Cell types that tissues share (Tables 3 and 4)",
+    plan_shared_types,
+    run_shared_types,
+    report_shared_types,
+)

@@ -5,23 +5,36 @@ from collections.abc import Sequence
 from scprism._check import check_choice
 from scprism.paper.experiments.ablation import ABLATION
 from scprism.paper.experiments.guided import GUIDED
-from scprism.paper.experiments.losses import LOSS_MATRIX
-from scprism.paper.experiments.mixing import INTEGRATE
+from scprism.paper.experiments.integrate import INTEGRATE
+from scprism.paper.experiments.label_transfer import KNN_COMBINED, KNN_HUMAN, KNN_SINGLE
+from scprism.paper.experiments.loss_matrix import LOSS_MATRIX
 from scprism.paper.experiments.orthogonality import ORTHOGONALITY
 from scprism.paper.experiments.pathways import PATHWAYS
-from scprism.paper.experiments.plan import Cell, Experiment, Plan
-from scprism.paper.experiments.printed import SHARED_TYPES, TABLE_1
-from scprism.paper.experiments.regularisation import TABLE_2
 from scprism.paper.experiments.released_penalty import RELEASED_PENALTY
+from scprism.paper.experiments.shared_types import TABLES_3_AND_4
 from scprism.paper.experiments.stability import STABILITY
+from scprism.paper.experiments.table1 import TABLE_1
+from scprism.paper.experiments.table2 import TABLE_2
 from scprism.paper.experiments.tissue_genes import TISSUE_GENES
-from scprism.paper.experiments.transfer import KNN_COMBINED, KNN_HUMAN, KNN_SINGLE
-from scprism.paper.experiments.unseen import NO_OVERLAP, UMAPS
+from scprism.paper.experiments.unseen import NO_OVERLAP, UMAP
 from scprism.paper.experiments.untrained_sets import UNTRAINED_SETS
+from scprism.paper.plan import Cell, Experiment, Plan
 
-__all__ = ["EXPERIMENTS", "planned"]
+__all__ = ["EXPERIMENTS", "OF_UNITS", "planned"]
 
-UNITS = (
+OF_FIGURES = (
+    TABLE_1,
+    TABLE_2,
+    TABLES_3_AND_4,
+    LOSS_MATRIX,
+    UMAP,
+    NO_OVERLAP,
+    KNN_SINGLE,
+    KNN_COMBINED,
+    INTEGRATE,
+    KNN_HUMAN,
+)
+OF_UNITS = (
     PATHWAYS,
     ORTHOGONALITY,
     TISSUE_GENES,
@@ -31,19 +44,7 @@ UNITS = (
     STABILITY,
     ABLATION,
 )
-PAPER = (
-    TABLE_1,
-    TABLE_2,
-    SHARED_TYPES,
-    LOSS_MATRIX,
-    UMAPS,
-    NO_OVERLAP,
-    KNN_SINGLE,
-    KNN_COMBINED,
-    INTEGRATE,
-    KNN_HUMAN,
-)
-EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in (*PAPER, *UNITS)}
+EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in (*OF_FIGURES, *OF_UNITS)}
 
 
 def planned(plan: Plan, *, only: Sequence[str] = ()) -> dict[str, list[Cell]]:
