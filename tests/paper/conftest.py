@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from scprism.enrich.genesets import gene_sets
-from scprism.paper.experiments.plan import Plan
-from scprism.paper.experiments.scale import SCALES
-from scprism.paper.experiments.sources import Source, bundled_sources, file_sources
+from scprism.paper.data_sets import Source, bundled_sources, file_sources
+from scprism.paper.plan import Plan
+from scprism.paper.scale import SCALES
 from scprism.read.synthetic import Simulation, simulate_cells
 
 TYPES = {"first": ("T cells", "B cell", "NK cells"), "second": ("t cell", "B cells", "monocytes")}

@@ -3,8 +3,7 @@ import pandas as pd
 import pytest
 
 from scprism.errors import InputError
-from scprism.paper.experiments.combine import combined_sources
-from scprism.paper.experiments.sources import combined, file_sources, read_source
+from scprism.paper.data_sets import combined, combined_sources, file_sources, read_source
 
 
 def by_name(sources):

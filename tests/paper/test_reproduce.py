@@ -9,29 +9,30 @@ from sklearn.metrics import f1_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from scprism.model.forward import decode, encode
-from scprism.paper.experiments.combine import combined_sources
-from scprism.paper.experiments.grid import Results
-from scprism.paper.experiments.losses import run_losses
-from scprism.paper.experiments.plan import Cell, Plan
-from scprism.paper.experiments.registry import EXPERIMENTS, planned
-from scprism.paper.experiments.transfer import run_pair
-from scprism.paper.experiments.workshop import Workshop
+from scprism.paper import networks
+from scprism.paper.data_sets import combined_sources
+from scprism.paper.experiments.label_transfer import run_pair
+from scprism.paper.experiments.loss_matrix import run_losses
+from scprism.paper.grid import frame_of
+from scprism.paper.networks import NetworkStore
+from scprism.paper.plan import Cell, Plan
+from scprism.paper.registry import EXPERIMENTS, planned
 from scprism.paper.reproduce import reproduce_paper
+from scprism.paper.results import ResultStore
+from scprism.paper.scale import SCALES
 
 ONLY = ("knn-single", "loss-matrix", "integrate", "umap")
 
 
 @pytest.fixture(scope="module")
 def plan(sources):
-    from scprism.paper.experiments.scale import SCALES
-
     return Plan([*sources, *combined_sources(sources, method="combat")], ("paper", "default"), SCALES["tiny"])
 
 
 @pytest.fixture(scope="module")
 def folder(plan, tmp_path_factory):
     out = tmp_path_factory.mktemp("audit")
-    reproduce_paper(plan, out=out, only=ONLY, jobs=2)
+    reproduce_paper(plan, out=out, only=ONLY, jobs=1)
     return out
 
 
@@ -47,25 +48,35 @@ def test_the_page_has_a_section_and_a_table_for_each_experiment(folder):
         assert f"](audit/{figure}.png)" in text
 
 
-def test_a_second_run_computes_nothing_and_writes_the_same_page(folder, plan):
-    before = (folder / "audit.md").read_bytes()
+def test_a_second_run_computes_nothing_and_writes_the_same_bytes(folder, plan, monkeypatch):
+    before = {path.relative_to(folder): path.read_bytes() for path in written(folder)}
+    for name in ("prepare_training", "fit_network", "read_source"):
+        monkeypatch.setattr(networks, name, refuse)
     steps = []
-    reproduce_paper(plan, out=folder, only=ONLY, jobs=2, on_progress=steps.append)
+    reproduce_paper(plan, out=folder, only=ONLY, jobs=1, on_progress=steps.append)
     assert steps == []
-    assert (folder / "audit.md").read_bytes() == before
+    assert {path.relative_to(folder): path.read_bytes() for path in written(folder)} == before
+
+
+def written(folder):
+    return [*folder.glob("audit.md"), *folder.glob("audit/*"), *folder.glob("results/*")]
+
+
+def refuse(*_, **__):
+    raise AssertionError("it is computed again")
 
 
 def test_every_cell_has_a_result(folder, plan):
-    results = Results(folder / "results.sqlite", max_cells=plan.scale.max_cells)
+    results = ResultStore(folder / "results.sqlite")
     for name, cells in planned(plan, only=ONLY).items():
-        frame = results.frame(cells, EXPERIMENTS[name])
+        frame = frame_of(cells, EXPERIMENTS[name], results, max_cells=plan.scale.max_cells)
         assert (frame["message"] == "").all(), frame["message"].unique()
 
 
 def test_all_genes_are_scored_as_scikit_learn_does_on_log_counts_per_million(data_folder, plan, tmp_path):
     first, second = plan.wholes
     cell = Cell("knn-single", {"features": "baselines", "normalise": "per_cell"}, (first, second))
-    rows = pd.DataFrame(run_pair(cell, Workshop(tmp_path, max_cells=1000)))
+    rows = pd.DataFrame(run_pair(cell, NetworkStore(tmp_path, max_cells=1000)))
     names = {"T cells": "T", "t cell": "T", "B cell": "B", "B cells": "B", "NK cells": "NK", "monocytes": "monocyte"}
     sides = []
     for name, column in (("first", "cell_type"), ("second", "Major_cell_type")):
@@ -83,22 +94,22 @@ def test_all_genes_are_scored_as_scikit_learn_does_on_log_counts_per_million(dat
 
 
 def test_the_constant_s_loss_is_that_of_the_mean_cell(plan, tmp_path):
-    first, workshop = plan.wholes[0], Workshop(tmp_path, max_cells=1000)
+    first, store = plan.wholes[0], NetworkStore(tmp_path, max_cells=1000)
     cell = Cell("loss-matrix", {}, (first,), (plan.network(first, "paper"),))
-    found = pd.DataFrame(run_losses(cell, workshop)).iloc[0]
-    network = workshop.network(cell.networks[0])
-    x = np.vstack([chunk.inputs.toarray() for chunk in network.opened(workshop.cells(first)).chunks()])
+    found = pd.DataFrame(run_losses(cell, store)).iloc[0]
+    network = store.network(cell.networks[0])
+    x = np.vstack([chunk.inputs.toarray() for chunk in network.opened(store.cells(first)).chunks()])
     mean = x.mean(axis=0, dtype=np.float64)
     assert found["constant"] == pytest.approx(float((mean - x * np.log(mean + 1e-8)).mean()), rel=1e-5)
     assert bool(found["own"])
 
 
 def test_the_loss_of_as_released_is_over_all_cells_as_the_page_says(plan, tmp_path):
-    first, workshop = plan.wholes[0], Workshop(tmp_path, max_cells=1000)
+    first, store = plan.wholes[0], NetworkStore(tmp_path, max_cells=1000)
     cell = Cell("loss-matrix", {}, (first,), (plan.network(first, "as_released"),))
-    found = pd.DataFrame(run_losses(cell, workshop)).iloc[0]
-    network = workshop.network(cell.networks[0])
+    found = pd.DataFrame(run_losses(cell, store)).iloc[0]
+    network = store.network(cell.networks[0])
     assert network.config.foreign_loss == "one_cell"
-    x = np.vstack([chunk.inputs.toarray() for chunk in network.opened(workshop.cells(first)).chunks()])
+    x = np.vstack([chunk.inputs.toarray() for chunk in network.opened(store.cells(first)).chunks()])
     y = decode(network.weights, encode(network.weights, csr_matrix(x)))
     assert found["loss"] == pytest.approx(float((np.exp(y) - x * y).mean()), rel=1e-4)

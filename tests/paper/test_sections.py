@@ -2,18 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scprism.paper.experiments.registry import EXPERIMENTS
-from scprism.paper.sections.regularisation import PAPER_LOSSES, regularisation_section
-from scprism.paper.sections.sections import SECTIONS
-from scprism.paper.sections.transfer import pair_table, scored, single_section
+from scprism.paper.experiments.label_transfer import pair_table, report_single, scored
+from scprism.paper.experiments.table2 import PAPER_LOSSES, report_searches
+from scprism.paper.registry import EXPERIMENTS
 
 
 def test_every_experiment_has_a_section_that_stands_without_results():
-    assert list(SECTIONS) == list(EXPERIMENTS)
     empty = {name: pd.DataFrame(columns=["experiment", "seconds", "message"]) for name in EXPERIMENTS}
     for name in EXPERIMENTS:
-        section = SECTIONS[name](empty)
-        assert section.name == name
+        section = EXPERIMENTS[name].section(empty)
+        assert section.text
         expected = (
             {"no data", "not shown"} if name == "orthogonality" else {"no data"}
         )  # it re-tests the paper's counts
@@ -65,7 +63,7 @@ def test_pairs_are_means_over_seeds_and_neighbours_from_five(frame):
 
 
 def test_verdicts_say_what_the_differences_are(frame):
-    verdicts = {v.source + v.claim[:12]: v for v in single_section({"knn-single": frame}).verdicts}
+    verdicts = {v.source + v.claim[:12]: v for v in report_single({"knn-single": frame}).verdicts}
     foreign = verdicts["Figure 3Neighbours i"]
     assert foreign.outcome == "holds"
     assert foreign.ours.startswith("`paper` by Adam less all genes, Euclidean: 0.200 [0.200, 0.200], above 0 in 8 of 8")
@@ -78,7 +76,7 @@ def test_verdicts_say_what_the_differences_are(frame):
 
 
 def test_table_2_is_re_tested_as_in_the_method():
-    section = regularisation_section({"table2": pd.DataFrame(columns=["experiment", "seconds", "message"])})
+    section = report_searches({"table2": pd.DataFrame(columns=["experiment", "seconds", "message"])})
     printed = section.tables[0][1].iloc[0]
     assert (printed["pairs"], printed["simple better"]) == (12, 7)
     assert round(printed["Wilcoxon p"], 2) == 0.27
@@ -96,24 +94,32 @@ def test_table_2_is_re_tested_as_in_the_method():
 def test_a_model_is_better_only_by_more_than_a_tenth_of_a_per_cent(changes, outcome):
     frame = pd.DataFrame(
         [
-            {"preset": "paper", "data": "d", "seed": s, "arm": arm, "trials": 8, "epochs": 10, "test_loss": 1 + change}
+            {
+                "preset": "paper",
+                "data": "d",
+                "seed": s,
+                "search": search,
+                "trials": 8,
+                "epochs": 10,
+                "test_loss": 1 + change,
+            }
             for s, change_of in enumerate(changes)
-            for arm, change in (("simple", 0), ("complex", change_of), ("acting", change_of))
+            for search, change in (("simple", 0), ("complex", change_of), ("acting", change_of))
         ]
     )
-    assert regularisation_section({"table2": frame}).verdicts[0].outcome == outcome
+    assert report_searches({"table2": frame}).verdicts[0].outcome == outcome
 
 
 def test_searches_are_compared_seed_by_seed():
     losses = {"simple": [1.0, 2.0], "complex": [1.1, 2.0], "acting": [0.9, 1.8]}
     frame = pd.DataFrame(
         [
-            {"preset": "paper", "data": "d", "seed": s, "arm": arm, "trials": 8, "epochs": 10, "test_loss": v[s]}
-            for arm, v in losses.items()
+            {"preset": "paper", "data": "d", "seed": s, "search": search, "trials": 8, "epochs": 10, "test_loss": v[s]}
+            for search, v in losses.items()
             for s in range(2)
         ]
     )
-    section = regularisation_section({"table2": frame})
+    section = report_searches({"table2": frame})
     table = section.tables[0][1].set_index(["preset", "compared"])
     assert table.loc[("paper", "complex"), "difference in %"] == pytest.approx(5.0)
     assert table.loc[("paper", "acting"), "difference in %"] == pytest.approx(-10.0)
@@ -123,13 +129,21 @@ def test_searches_are_compared_seed_by_seed():
 def test_presets_are_judged_apart_as_they_share_their_splits():
     frame = pd.DataFrame(
         [
-            {"preset": preset, "data": "d", "seed": s, "arm": arm, "trials": 8, "epochs": 10, "test_loss": 1 + change}
+            {
+                "preset": preset,
+                "data": "d",
+                "seed": s,
+                "search": search,
+                "trials": 8,
+                "epochs": 10,
+                "test_loss": 1 + change,
+            }
             for preset, sign in (("paper", -1), ("default", 1))
             for s in range(3)
-            for arm, change in (("simple", 0.0), ("complex", 0.0), ("acting", sign * (0.02 + s / 1000)))
+            for search, change in (("simple", 0.0), ("complex", 0.0), ("acting", sign * (0.02 + s / 1000)))
         ]
     )
-    verdict = regularisation_section({"table2": frame}).verdicts[0]
+    verdict = report_searches({"table2": frame}).verdicts[0]
     assert verdict.outcome == "does not hold"  # pooled, one preset would hide the other
     assert "`paper`, acting: -2.1" in verdict.ours
     assert "`default`, acting: 2.1" in verdict.ours

@@ -6,10 +6,10 @@ import pytest
 from scipy import io, sparse
 
 from scprism.enrich.genesets import gene_sets
-from scprism.paper.experiments.plan import Plan
-from scprism.paper.experiments.registry import planned
-from scprism.paper.experiments.scale import SCALES
+from scprism.paper.plan import Plan
+from scprism.paper.registry import planned
 from scprism.paper.reproduce import find_sources
+from scprism.paper.scale import SCALES
 from scprism.read.synthetic import Simulation, simulate_cells
 
 FACS = ("Marrow", "Lung", "Muscle", "Mammary")

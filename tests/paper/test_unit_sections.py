@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scprism.paper.sections import (
+from scprism.paper.experiments import (
     ablation,
     guided,
     orthogonality,
@@ -15,7 +15,8 @@ from scprism.paper.sections import (
     stability,
     untrained_sets,
 )
-from scprism.paper.sections.rows import fall, interval_outcome, means_by, settled
+from scprism.paper.registry import EXPERIMENTS
+from scprism.paper.section import fall, interval_outcome, means_by, settled
 
 
 def frame(rows):
@@ -67,7 +68,7 @@ def test_single_sets_count_only_where_more_units_have_any_than_by_chance(untrain
             counted = {"method": "guided", "rule": "each ranking", "units": 50, "any": n_any, "single": n_any}
             rows.append({**network, **summary, **counted})
             rows += [{**network, "unit": f"u{i}", "gene_set": "s", "each ranking": 1} for i in range(n_any)]
-    assert verdict(pathways.section, "pathways", rows).outcome == outcome
+    assert verdict(pathways.report_pathways, "pathways", rows).outcome == outcome
 
 
 def attributions(*, guided_between, plain_between, guided_kept):
@@ -91,7 +92,7 @@ def attributions(*, guided_between, plain_between, guided_kept):
 @pytest.mark.parametrize(("plain", "kept", "outcome"), [(0.1, 0.3, "holds"), (0.1, 0.01, "mixed"), (0.6, 0.3, "mixed")])
 def test_p5_asks_for_all_four_differences(plain, kept, outcome):
     rows = attributions(guided_between=0.4, plain_between=plain, guided_kept=kept)
-    assert verdict(guided.section, "guided", rows).outcome == outcome
+    assert verdict(guided.report_guided, "guided", rows).outcome == outcome
 
 
 def test_differences_are_paired_by_network():
@@ -109,7 +110,7 @@ def test_p6_compares_with_the_nominal_share(shares, outcome):
         | dict.fromkeys(("n_tests", "n_q", "units_any", "units"), 10)
         for p in shares
     ]
-    assert verdict(untrained_sets.section, "untrained-sets", rows).outcome == outcome
+    assert verdict(untrained_sets.report_untrained_sets, "untrained-sets", rows).outcome == outcome
 
 
 @pytest.mark.parametrize(("single", "span", "outcome"), [(0.2, 0.8, "holds"), (0.2, 0.4, "does not hold")])
@@ -118,7 +119,7 @@ def test_p7_asks_for_units_that_change_and_a_span_that_stays(single, span, outco
         return {"data": data, "kind": kind, "single_r2": one, "span_r2": every, "matched": 0.5, "canonical": 0.5}
 
     rows = [row(data, "paper", single, span) for data in "ab"] + [row(data, "untrained", 0.1, 0.3) for data in "ab"]
-    assert verdict(stability.section, "stability", rows).outcome == outcome
+    assert verdict(stability.report_stability, "stability", rows).outcome == outcome
 
 
 def test_p1_needs_identical_weights_without_gradients_and_others_with_them():
@@ -128,7 +129,7 @@ def test_p1_needs_identical_weights_without_gradients_and_others_with_them():
 
     released = [row(False, True), row(False, True)]
     for extra, outcome in ((row(True, False), "holds"), (row(True, True), "does not hold"), (row(False, False), None)):
-        found = verdict(released_penalty.section, "released-penalty", [*released, extra]).outcome
+        found = verdict(released_penalty.report_released_penalty, "released-penalty", [*released, extra]).outcome
         assert found == (outcome or "does not hold")
 
 
@@ -150,7 +151,7 @@ def test_p2_compares_the_fall_of_maps_with_that_of_rows(maps, outcome):
         for penalty in ("0", "1")
         for seed in (0, 1)
     ]
-    section = orthogonality.section({"orthogonality": frame(rows)})
+    section = orthogonality.report_orthogonality({"orthogonality": frame(rows)})
     assert section.verdicts[-1].outcome == outcome
     assert section.verdicts[0].outcome == "not shown"
     assert "Fisher p = 0.63 (0.81 by the other reading), Mann-Whitney p = 0.66 (0.95)" in section.verdicts[0].ours
@@ -170,8 +171,7 @@ def test_a_step_is_compared_with_the_one_before_on_the_same_data_and_seed():
 
 @pytest.mark.parametrize("name", ["pathways", "orthogonality", "guided", "stability", "ablation", "untrained-sets"])
 def test_a_section_without_results_says_so(name):
-    modules = (pathways, orthogonality, guided, stability, ablation, untrained_sets)
-    section = {module.NAME: module.section for module in modules}[name]
+    section = EXPERIMENTS[name].section
     empty = section({name: pd.DataFrame(columns=["experiment", "seconds", "message"])})
     assert empty.verdicts[-1].outcome == "no data"
     refused = frame([{"message": "the query has no genes of the model"}])

@@ -5,16 +5,17 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypedDict, TypeVar
+from typing import NamedTuple, TypedDict, TypeVar
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from scprism._processes import end_with_parent
 from scprism.errors import PrismError, PrismWarning
@@ -86,6 +87,11 @@ class _Origin(TypedDict):
     version: str
 
 
+class _Task(NamedTuple):
+    cell: Cell
+    run: Callable[[Cell, NetworkStore], Rows]
+
+
 def run_grid(
     cells: Sequence[Cell],
     experiments: Mapping[str, Experiment],
@@ -109,7 +115,7 @@ def run_grid(
     max_cells
         Of a data set; of larger ones a sample is drawn.
     jobs
-        Processes side by side, one thread each.
+        Processes side by side, one thread each; 1 for this process alone.
 
     Raises
     ------
@@ -124,34 +130,47 @@ def run_grid(
     untrained = [spec for spec in specs.values() if not networks.has(spec)]
     meter = _Meter(len(untrained) + len(missing), on_progress)
     with _one_thread_each(), _pool(jobs) as pool:
-        try:
-            for _, spec in _as_they_come({pool.submit(_trained, s, folder, max_cells): s for s in untrained}):
-                meter.count(f"network on {spec.source.name}")
-            computed = {
-                pool.submit(_computed, cell, experiments[cell.experiment].run, folder, max_cells): cell
-                for cell in missing
-            }
-            for outcome, cell in _as_they_come(computed):
-                asked = cell.depends_on(max_cells)
-                results.keep(outcome, cell.experiment, asked, **_origin(cell, experiments[cell.experiment]))
-                meter.count(" ".join([cell.experiment, *(str(value) for value in cell.settings.values())]))
-        except BrokenProcessPool as error:
-            msg = "A process of the grid was ended from outside (too little memory?). Results so far are kept: run"
-            raise PrismError(f"{msg} the command again, with fewer --jobs.") from error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for _, spec in _each(_trained, untrained, folder, max_cells, pool=pool):
+            meter.count(f"network on {spec.source.name}")
+        tasks = [_Task(cell, experiments[cell.experiment].run) for cell in missing]
+        for result, (cell, _) in _each(_computed, tasks, folder, max_cells, pool=pool):
+            asked = cell.depends_on(max_cells)
+            results.keep(result, cell.experiment, asked, **_origin(cell, experiments[cell.experiment]))
+            meter.count(" ".join([cell.experiment, *(str(value) for value in cell.settings.values())]))
 
 
-def _pool(jobs: int) -> ProcessPoolExecutor:
+def _pool(jobs: int) -> "AbstractContextManager[ProcessPoolExecutor | None]":
+    """Return a pool of processes, or none where one job is wanted, which this process does itself."""
+    if jobs == 1:
+        return nullcontext()
     return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=end_with_parent)
 
 
-def _as_they_come(waiting: "dict[Future[R], S]") -> "Iterator[tuple[R, S]]":
-    while waiting:
-        done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield future.result(), waiting.pop(future)
+def _each(
+    function: "Callable[[S, Path, int], R]",
+    tasks: "Sequence[S]",
+    folder: Path,
+    max_cells: int,
+    *,
+    pool: ProcessPoolExecutor | None,
+) -> "Iterator[tuple[R, S]]":
+    """Yield what a function makes of each task, and the task, as they come."""
+    if pool is None:
+        for task in tasks:
+            yield function(task, folder, max_cells), task
+        return
+    waiting = {pool.submit(function, task, folder, max_cells): task for task in tasks}
+    try:
+        while waiting:
+            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result(), waiting.pop(future)
+    except BrokenProcessPool as error:
+        msg = "A process of the grid was ended from outside (too little memory?). Results so far are kept: run"
+        raise PrismError(f"{msg} the command again, with fewer --jobs.") from error
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
 
 
 class _Meter:
@@ -168,11 +187,12 @@ class _Meter:
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Let processes that are started in the block have one thread each in the numerical libraries."""
+    """Let this process, and those that are started in the block, have one thread each in the numerical libraries."""
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         for name, value in before.items():
             if value is None:
@@ -192,11 +212,11 @@ def _trained(spec: NetworkSpec, folder: Path, max_cells: int) -> None:
         _network_store(folder, max_cells).network(spec)
 
 
-def _computed(cell: Cell, run: Callable[[Cell, NetworkStore], Rows], folder: Path, max_cells: int) -> Result:
+def _computed(task: _Task, folder: Path, max_cells: int) -> Result:
     start = time.monotonic()
     with _quiet():
         try:
-            return Result(run(cell, _network_store(folder, max_cells)), time.monotonic() - start)
+            return Result(task.run(task.cell, _network_store(folder, max_cells)), time.monotonic() - start)
         except PrismError as error:  # a query that a model refuses is a result too
             return Result([], time.monotonic() - start, str(error))
 

@@ -15,7 +15,7 @@ import pandas as pd
 import scprism
 from scprism.errors import InputError
 
-__all__ = ["Result", "ResultStore", "Rows", "Scalar", "code_version", "file_fingerprint"]
+__all__ = ["Result", "ResultStore", "Rows", "Scalar", "code_files", "code_version", "file_fingerprint"]
 
 Scalar: TypeAlias = str | int | float | bool | None
 Rows: TypeAlias = list[dict[str, Scalar]]
@@ -110,6 +110,12 @@ def code_version(file: Path, *, itself: bool = True) -> str:
     itself
         Whether the module's own code counts.
     """
+    counted = code_files(file) - (set() if itself else {file.resolve()})
+    return hashlib.sha256("".join(_code_hash(path) for path in sorted(counted)).encode()).hexdigest()[:16]
+
+
+def code_files(file: Path) -> set[Path]:
+    """Return the files whose code counts for `code_version`, the module's own among them."""
     seen: set[Path] = set()
     waiting = [file.resolve()]
     while waiting:
@@ -117,8 +123,7 @@ def code_version(file: Path, *, itself: bool = True) -> str:
         if path not in seen:
             seen.add(path)
             waiting += [other for other in _imports(path, beside=file.resolve().parent) if _computes(other)]
-    counted = sorted(seen if itself else seen - {file.resolve()})
-    return hashlib.sha256("".join(_code_hash(path) for path in counted).encode()).hexdigest()[:16]
+    return seen
 
 
 def _computes(path: Path) -> bool:

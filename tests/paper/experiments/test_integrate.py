@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scprism.paper.experiments.mixing import batch_mixing, transfer_f1
+from scprism.paper.experiments.integrate import batch_mixing, transfer_f1
 
 
 @pytest.fixture

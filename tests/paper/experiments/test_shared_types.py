@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from scprism.errors import InputError
-from scprism.paper.experiments.overlap import PAPER_WORDS, paper_labels, shared_types, shared_types_summary
 from scprism.paper.experiments.published import SHARED_TYPES, TISSUES
+from scprism.paper.experiments.shared_types import PAPER_WORDS, paper_labels, shared_types, shared_types_summary
 
 OTHERS = [(tissue, "Smart-seq2", "keratinocyte") for tissue in TISSUES]
 

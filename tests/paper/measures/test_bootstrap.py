@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy import stats
 
-from scprism.paper.measures.resampling import difference_of_means, mean_with_interval
+from scprism.paper.measures.bootstrap import difference_of_means, mean_with_interval, paired
 
 
 def test_the_interval_of_many_normal_values_is_that_of_their_standard_error(rng):
@@ -26,3 +27,32 @@ def test_missing_values_are_left_out():
 
 def test_nothing_has_no_mean():
     assert np.isnan(mean_with_interval(np.array([np.nan]))[0])
+
+
+def test_the_interval_is_scipy_s_percentile_bootstrap():
+    values = np.random.default_rng(1).normal(0.1, 0.2, size=25)
+    found = paired(values)
+    expected = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=20_000, rng=0).confidence_interval
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.005)
+    assert found.p_value == stats.wilcoxon(values).pvalue
+    assert found.n_above == (values > 0).sum()
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome"),
+    [
+        pytest.param([0.1, 0.2, 0.3, 0.2, 0.1], "holds", id="all above"),
+        pytest.param([-0.1, -0.2, -0.3, -0.2, -0.1], "does not hold", id="all below"),
+        pytest.param([0.3, -0.3, 0.2, -0.2, 0.1], "not shown", id="either"),
+        pytest.param([-0.1, -0.2], "not shown", id="too few"),
+        pytest.param([np.nan], "no data", id="none"),
+    ],
+)
+def test_a_claim_holds_where_the_whole_interval_says_so(values, outcome):
+    assert paired(np.array(values)).outcome() == outcome
+
+
+def test_within_the_margin_is_as_good():
+    slightly_below = paired(np.full(6, -0.005))
+    assert slightly_below.outcome() == "does not hold"
+    assert slightly_below.outcome(margin=0.01) == "holds"

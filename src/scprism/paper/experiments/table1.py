@@ -108,27 +108,6 @@ def count_genes(matrix: Matrix, genes: list[str], *, used: np.ndarray, min_max_c
     return int(passed.sum()), int((passed & in_hallmark).sum())
 
 
-def cell_counts(annotations: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells of each tissue and platform: ``tissue platform cells labelled types``.
-
-    Parameters
-    ----------
-    annotations
-        As for `scprism.paper.experiments.overlap.shared_types`. ``labelled`` counts cells with a
-        ``cell_ontology_class``, ``types`` its different values.
-    """
-    column = "file_tissue" if "file_tissue" in annotations else "tissue"
-    cells = pd.DataFrame(
-        {
-            "tissue": [tissue_name(str(name)) for name in annotations[column]],
-            "platform": annotations["platform"].astype(str).to_numpy(),
-            "label": labels_as_text(annotations["cell_ontology_class"]).to_numpy(),
-        }
-    )
-    groups = cells.groupby(["tissue", "platform"])["label"]
-    return pd.DataFrame({"cells": groups.size(), "labelled": groups.count(), "types": groups.nunique()}).reset_index()
-
-
 def _highest(matrix: Matrix, used: np.ndarray) -> FloatArray:
     highest: FloatArray = np.zeros(matrix.shape[1])
     for span, chunk in row_chunks(matrix):
