@@ -10,12 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
-import pandas as pd
-
 import scprism
 from scprism.errors import InputError
 
-__all__ = ["Result", "ResultStore", "Rows", "Scalar", "code_files", "code_version", "file_fingerprint"]
+__all__ = ["PACKAGE", "Result", "ResultStore", "Rows", "Scalar", "code_files", "code_version", "file_fingerprint"]
 
 Scalar: TypeAlias = str | int | float | bool | None
 Rows: TypeAlias = list[dict[str, Scalar]]
@@ -66,12 +64,6 @@ class ResultStore:
         row = (key, name, version, _text(settings), json.dumps(result.rows), result.seconds, result.message)
         with self.connection:
             self.connection.execute("INSERT OR REPLACE INTO kept_results VALUES (?,?,?,?,?,?,?)", row)
-
-    def table(self, name: str, *, version: str) -> pd.DataFrame:
-        """Return the rows of all results of a name and version, in the order they came, settings beside each."""
-        query = "SELECT settings, rows FROM kept_results WHERE name = ? AND version = ? ORDER BY rowid"
-        kept = self.connection.execute(query, (name, version)).fetchall()
-        return pd.DataFrame([{**json.loads(settings), **row} for settings, rows in kept for row in json.loads(rows)])
 
     def n_of_other_versions(self, name: str, *, version: str) -> int:
         """Return how many results of a name were computed by other code than today's."""
