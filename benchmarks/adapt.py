@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
-from scipy.stats import wilcoxon
 from sklearn.metrics import f1_score
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -32,6 +31,7 @@ from kept import Kept, Settings, add_store_options, kept_model
 from scprism.adaptation.training import Part, loss_of, of_genes
 from scprism.errors import PrismWarning
 from scprism.label.transfer import marked_cells
+from scprism.paper.measures.bootstrap import paired
 from scprism.paper.measures.denoise import deviance, matched_to_totals, thin_counts
 from scprism.paper.results import Rows, file_fingerprint
 from scprism.query.embed import embed_cells
@@ -182,7 +182,7 @@ def differences(rows: pd.DataFrame, column: str) -> pd.DataFrame:
             "all": change.mean(),
             "better by 0.01": (change > 0.01).sum(),
             "worse by 0.01": (change < -0.01).sum(),
-            "p (Wilcoxon)": wilcoxon(change).pvalue if moved else np.nan,
+            "p (Wilcoxon)": paired(change.to_numpy()).p_value if moved else np.nan,
         }
     return pd.DataFrame(table).T
 

@@ -1,4 +1,4 @@
-"""The paper's own cast, from files in the layout in which Tabula Muris is published."""
+"""The tissues of the paper, from files in the layout in which Tabula Muris is published."""
 
 import numpy as np
 import pandas as pd

@@ -319,16 +319,16 @@ def read_source(source: Source, *, max_cells: int, scratch: Path) -> AnnData:
         cells = cells[rows].copy()
         cells.obs["type"] = source_labels(cells, source).to_numpy()
         return cells
-    place = scratch / f"combined-{source.fingerprint}-{max_cells}.h5ad"
-    if not place.exists():
+    kept = scratch / f"combined-{source.fingerprint}-{max_cells}.h5ad"
+    if not kept.exists():
         parts = [_for_joining(part, max_cells=max_cells, scratch=scratch) for part in source.members]
         corrected = _joined(parts) if source.method == "none" else integrate(parts, batch=BATCH, method=source.method)
         corrected.obs["type"] = corrected.obs["type"].astype(object)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = place.with_name(f".{place.stem}-{np.random.default_rng().integers(2**40)}.h5ad")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = kept.with_name(f".{kept.stem}-{np.random.default_rng().integers(2**40)}.h5ad")
         corrected.write_h5ad(unfinished)
-        unfinished.replace(place)
-    cells = anndata.read_h5ad(place)
+        unfinished.replace(kept)
+    cells = anndata.read_h5ad(kept)
     cells.obs["type"] = labels_as_text(cells.obs["type"])
     return cells
 

@@ -49,7 +49,7 @@ class ResultStore:
         try:
             self.connection.execute(SCHEMA)
         except sqlite3.DatabaseError as error:
-            msg = f"'{path}' holds no results of scprism ({error}). Choose another place for results, or remove it."
+            msg = f"'{path}' holds no results of scprism ({error}). Choose another file for results, or remove it."
             raise InputError(msg) from error
 
     def find(self, name: str, settings: object, *, data: Sequence[str], version: str) -> Result | None:
@@ -121,9 +121,10 @@ def code_files(file: Path) -> set[Path]:
 def _computes(path: Path) -> bool:
     if not path.is_relative_to(PACKAGE):
         return True
-    place = path.relative_to(PACKAGE).as_posix()
-    parts = PAPER_COMPUTES if place.startswith("paper/") else COMPUTE_NOTHING
-    return place.startswith(parts) == place.startswith("paper/")
+    inside = path.relative_to(PACKAGE).as_posix()
+    if inside.startswith("paper/"):
+        return inside.startswith(PAPER_COMPUTES)
+    return not inside.startswith(COMPUTE_NOTHING)
 
 
 @cache
@@ -139,7 +140,7 @@ def _imports(path: Path, *, beside: Path) -> list[Path]:
         for name in names:
             root = PACKAGE.parent if name.split(".")[0] == "scprism" else beside
             found += [root.joinpath(*name.split(".")).with_suffix(".py")]
-    return [place for place in found if place.is_file()]
+    return [file for file in found if file.is_file()]
 
 
 @cache

@@ -39,6 +39,24 @@ def test_the_interval_is_scipy_s_percentile_bootstrap():
 
 
 @pytest.mark.parametrize(
+    ("values", "p_value"),
+    [
+        pytest.param([1.0, 2.0, 3.0, 4.0, 5.0], np.nan, id="five: 2 / 2**5 is the least p there can be"),
+        pytest.param([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2 / 2**6, id="six"),
+        pytest.param([1.0, 2.0, 3.0, 4.0, 5.0, 0.0], np.nan, id="five that are not 0"),
+    ],
+)
+def test_pairs_are_tested_only_where_the_test_could_say_something(values, p_value):
+    assert paired(np.array(values)).p_value == pytest.approx(p_value, nan_ok=True)
+
+
+def test_one_value_is_its_own_interval():
+    assert mean_with_interval(np.array([2.5])) == (2.5, (2.5, 2.5))
+    assert difference_of_means(np.array([1.0]), np.array([2.0, 4.0]))[0] == 2.0
+    assert paired(np.array([0.3])).text == "0.300 [0.300, 0.300], above 0 in 1 of 1"
+
+
+@pytest.mark.parametrize(
     ("values", "outcome"),
     [
         pytest.param([0.1, 0.2, 0.3, 0.2, 0.1], "holds", id="all above"),

@@ -19,7 +19,7 @@ from scprism.report.palette import GREY, VALIDATION, count_colours
 __all__ = ["PATHWAYS", "UNTRAINED", "histogram"]
 
 UNTRAINED = "untrained"
-"""In place of a preset: networks of the preset ``paper`` as they were drawn, the yardstick of what chance calls."""
+"""In place of a preset: networks of the preset ``paper`` as they were drawn, for comparison: what chance calls."""
 MOST_UNTRAINED = 5
 NAME = "pathways"
 FEW = 3
