@@ -1,6 +1,7 @@
 """Queries that cannot be used: each is refused with what is wrong, where, and what to do; nothing is left behind."""
 
 import dataclasses
+
 import anndata
 import numpy as np
 import pandas as pd

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from scprism.paper.experiments.grid import Progress as GridProgress
+    from scprism.paper.grid import Progress as GridProgress
     from scprism.train.loop import EpochRecord
 
 __all__ = ["grid_progress", "say", "show_warnings", "training_progress"]

@@ -36,7 +36,7 @@ def fetch_datasets(
         Path | None, typer.Option(help="Folder to put each data set's folder into. [default: the user's cache]")
     ] = None,
 ) -> None:
-    """Download data sets: checked, kept, and taken up again where a download broke off."""
+    """Download data sets: each file is checked and kept; what is there already is not downloaded again."""
     from scprism.paper.fetch import fetch_dataset
 
     if out is not None:

@@ -17,6 +17,7 @@ __all__ = ["adapt", "fit", "info", "tune"]
 
 
 @app.command(epilog="Example: scprism fit reference.h5ad --out model --genes variable:2000")
+@o.reads_cells
 def fit(
     reference: o.Reference,
     out: o.Out,
@@ -62,6 +63,7 @@ def fit(
 
 
 @app.command(epilog="Example: scprism tune reference.h5ad --out model --trials 40 --jobs 2")
+@o.reads_cells
 def tune(
     reference: o.Reference,
     out: o.Out,
@@ -126,6 +128,7 @@ def tune(
 
 
 @app.command(epilog="Example: scprism adapt model query.h5ad --out adapted --reference reference.h5ad")
+@o.reads_cells
 def adapt(
     model: o.ModelFolder,
     query: o.QueryFile,

@@ -1,8 +1,13 @@
 """Options that several commands share, and how a command opens what it was given."""
 
+import functools
+import inspect
 import os
 import tomllib
 import warnings
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scprism.estimator.prism import Prism
+    from scprism.read.columns import RepeatedGenes
     from scprism.types import AttributionMethod, Baseline, Organism
 
 __all__ = [
@@ -32,6 +38,7 @@ __all__ = [
     "PresetName",
     "QueryFile",
     "QueryLayer",
+    "Reading",
     "Reference",
     "Seed",
     "Threads",
@@ -43,6 +50,7 @@ __all__ = [
     "new_model",
     "organism",
     "read",
+    "reads_cells",
     "use_threads",
 ]
 
@@ -75,18 +83,85 @@ def use_threads(threads: int | None) -> None:
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
 
 
-def read(path: Path, *, layer: str | None) -> "AnnData":
-    """Return the cells in a file, and say how many there are; their counts are checked where they are used."""
-    from scprism.genes.identifiers import is_ensembl_ids, symbol_columns
-    from scprism.read.files import read_cells
+@dataclass(frozen=True)
+class Reading:
+    """How a command reads files of cells, as its options say; see `scprism.read.files.read_cells`."""
 
+    gene_symbols: str | None = None
+    transpose: bool = False
+    genome: str | None = None
+    feature_type: str | None = None
+    repeated_genes: "RepeatedGenes | None" = None
+
+
+READING: dict[str, Any] = {
+    "gene_symbols": Annotated[
+        str | None, typer.Option(help="Column of var with gene symbols. [default: found, where genes have Ensembl ids]")
+    ],
+    "transpose": Annotated[bool, typer.Option("--transpose", help="Turn files that have genes in rows.")],
+    "genome": Annotated[str | None, typer.Option(help="Which genome's genes to keep, where there are several.")],
+    "feature_type": Annotated[str | None, typer.Option(help="Which features of 10x output are genes.")],
+    "repeated_genes": Annotated[
+        Literal["add", "number", "refuse"] | None,
+        typer.Option(help="Columns of one gene. [default: add in 10x output and by symbol, else refuse]"),
+    ],
+}
+_reading: ContextVar[Reading] = ContextVar("_reading")
+
+
+def reads_cells(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command with the options of `Reading`, which hold for all files of cells that it reads."""
+    signature = inspect.signature(command)
+
+    @functools.wraps(command)
+    def with_options(**values: Any) -> None:
+        _reading.set(Reading(**{name: values.pop(name) for name in READING if name in values}))
+        command(**values)
+
+    defaults = asdict(Reading())
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.parameters.values()]
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=kind)
+        for name, kind in READING.items()
+    ]
+    with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {**command.__annotations__, **READING}
+    return with_options
+
+
+def read(path: Path, *, layer: str | None) -> "AnnData":
+    """Return the cells in a file, and tell how many there are; their counts are checked where they are used.
+
+    A command may read several files: the options of `Reading` are passed over for a file that has no use for them.
+    """
+    from scprism.genes.identifiers import has_genes_in_rows, is_ensembl_ids, symbol_column
+    from scprism.genes.naming import genomes_of
+    from scprism.read.columns import of_genome, with_symbols
+    from scprism.read.files import kind_of, read_cells
+
+    wanted, kind = _reading.get(Reading()), kind_of(path)
+    cells_in = functools.partial(
+        read_cells,
+        path,
+        layer=layer,
+        check=False,
+        genome=wanted.genome if kind == "10x h5" else None,
+        feature_type=wanted.feature_type if kind.startswith("10x") else None,
+        repeated_genes=wanted.repeated_genes,
+    )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PrismWarning)  # of Ensembl ids, which are dealt with here
-        cells = read_cells(path, layer=layer, check=False)
-        columns = symbol_columns(cells.var) if is_ensembl_ids(cells.var_names) else []
-    if columns:
-        cells = read_cells(path, layer=layer, check=False, gene_symbols=columns[0])
-        say(f"{path}: genes are named by Ensembl ids; took the symbols in .var[{columns[0]!r}]")
+        warnings.filterwarnings("ignore", ".*named by Ensembl ids", PrismWarning)  # dealt with here
+        cells = cells_in(transpose=wanted.transpose)
+        if wanted.transpose and has_genes_in_rows(cells=cells.obs_names, genes=cells.var_names):
+            cells = cells_in()  # it had cells in rows
+    if wanted.genome is not None and kind != "10x h5" and genomes_of(list(cells.var_names)):
+        cells = of_genome(cells, wanted.genome)
+    has_ids = is_ensembl_ids(cells.var_names)
+    if wanted.gene_symbols is not None and (has_ids or wanted.gene_symbols in cells.var):
+        cells = with_symbols(cells, wanted.gene_symbols, repeated_genes=wanted.repeated_genes or "add")
+    elif has_ids and (column := symbol_column(cells.var)) is not None:
+        cells = with_symbols(cells, column, repeated_genes=wanted.repeated_genes or "add")
+        say(f"{path}: genes are named by Ensembl ids; took the symbols in .var[{column!r}]")
     say(f"read {path}: {cells.n_obs:,} cells × {cells.n_vars:,} genes")
     return cells
 
@@ -175,7 +250,6 @@ def new_model(
 ) -> "Prism":
     """Return an untrained model; its settings are those of the preset, then of the file, then of the options."""
     from scprism.estimator.prism import Prism
-    from scprism.model.config import Config
     from scprism.model.presets import preset_config
 
     settings = preset_config(preset)

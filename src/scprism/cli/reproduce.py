@@ -34,9 +34,9 @@ def reproduce(
     o.check_out(out, folder=True)
     o.use_threads(None)
     from scprism.model.presets import PRESETS, preset_config
-    from scprism.paper.experiments.plan import Plan
-    from scprism.paper.experiments.scale import scale_named
+    from scprism.paper.plan import Plan
     from scprism.paper.reproduce import find_sources, reproduce_paper
+    from scprism.paper.scale import scale_named
 
     for name in preset or ():
         preset_config(name)

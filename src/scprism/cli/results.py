@@ -15,6 +15,7 @@ __all__ = ["enrich", "explain", "report"]
 
 
 @app.command(epilog="Example: scprism explain model query.h5ad --groupby cell_type --out explanation.h5ad")
+@o.reads_cells
 def explain(
     model: o.ModelFolder,
     query: o.QueryFile,

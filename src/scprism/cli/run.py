@@ -7,6 +7,7 @@ from pathlib import Path
 
 from anndata import AnnData
 
+from scprism._warnings import warn
 from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import gene_sets
 from scprism.errors import PrismWarning
@@ -88,7 +89,7 @@ def run_path(
         pathways = enrich(explanation, sets, rng=model.rng)
     messages = list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, PrismWarning)))
     for message in messages:
-        warnings.warn(message, PrismWarning, stacklevel=2)
+        warn(message)
     watch.on_step("writing")
     folder = Path(out)
     trained.save(folder / "model")

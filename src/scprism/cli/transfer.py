@@ -13,6 +13,7 @@ __all__ = ["embed", "index", "integrate", "label"]
 
 
 @app.command(epilog="Example: scprism embed model query.h5ad --out embedding.h5ad --denoise")
+@o.reads_cells
 def embed(
     model: o.ModelFolder,
     query: o.QueryFile,
@@ -58,6 +59,7 @@ def embed(
 
 
 @app.command(epilog="Example: scprism index model reference.h5ad --labels cell_type")
+@o.reads_cells
 def index(
     model: o.ModelFolder,
     reference: o.Reference,
@@ -75,6 +77,7 @@ def index(
 
 
 @app.command(epilog="Example: scprism label model query.h5ad --reference ref.h5ad --labels cell_type --out labels.csv")
+@o.reads_cells
 def label(
     model: o.ModelFolder,
     query: o.QueryFile,
@@ -111,6 +114,7 @@ def label(
 
 
 @app.command(epilog="Example: scprism integrate smartseq2.h5ad 10x.h5ad --batch platform --out corrected.h5ad")
+@o.reads_cells
 def integrate(
     data_sets: Annotated[list[Path], typer.Argument(help="Raw counts, one file or several.")],
     batch: Annotated[str, typer.Option(help="Column of obs that names the batches; added where there is none.")],
@@ -144,5 +148,7 @@ def integrate(
     )
     with replacing(out) as scratch:
         corrected.write_h5ad(scratch)
+    record = corrected.uns["scprism"]
+    say(f"genes in common: {record['n_common_genes']:,} of {', '.join(f'{n:,}' for n in record['n_genes'])}")
     negative = float((corrected.X < 0).mean())
     say(f"corrected: {out}, {corrected.n_obs:,} cells × {corrected.n_vars:,} genes, {negative:.1%} of values below 0")

@@ -13,6 +13,7 @@ __all__ = ["trust"]
 
 
 @app.command(epilog="Example: scprism trust model query.h5ad --reference ref.h5ad --groupby labels.csv --out trust.tsv")
+@o.reads_cells
 def trust(
     model: o.ModelFolder,
     query: o.QueryFile,

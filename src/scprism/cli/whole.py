@@ -28,6 +28,7 @@ def demo(out: o.Out = Path("demo"), rng: o.Seed = 0, threads: o.Threads = None) 
 
 
 @app.command(epilog="Example: scprism run reference.h5ad query.h5ad --labels cell_type --out results")
+@o.reads_cells
 def run(
     reference: o.Reference,
     query: o.QueryFile,

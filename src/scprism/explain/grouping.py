@@ -1,7 +1,7 @@
 """Explaining a query: which group each cell is in, and what the attributions are relative to."""
 
-import warnings
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from scprism._check import closest, some
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 from scprism.explain.attribution import MEAN_CELL, Attribution, baseline_row
 from scprism.explain.explanation import ALL, Explanation
 from scprism.explain.groups import explain_groups
@@ -41,8 +42,8 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
     Raises
     ------
     InputError
-        If there is no such column, the Series is not of these cells, there are more groups than `MAX_GROUPS`, or a group
-        is called "all", which is all cells.
+        If there is no such column, the Series is not of these cells, there are more groups than `MAX_GROUPS`, or a
+        group is called "all", which is all cells.
 
     Warns
     -----
@@ -93,11 +94,11 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
             f"{without:,} of {cells.n_obs:,} cells have text such as 'NA', 'nan' or 'None' for a group: they count as "
             f"cells without a group, and for {ALL!r} only."
         )
-        warnings.warn(msg, PrismWarning, stacklevel=3)
+        warn(msg)
     return tuple(names), codes
 
 
-def _name_of(value: object) -> str | None:
+def _name_of(value: Any) -> str | None:
     """Return a group as text, None if it is missing."""
     if pd.isna(value):
         return None

@@ -1,11 +1,10 @@
-from dataclasses import fields
 from itertools import pairwise
 
 import pytest
 
-from scprism.model.config import SETTINGS, Config
+from scprism.model.config import SETTINGS
 from scprism.paper.experiments.ablation import ELSEWHERE, GROUPS, USED, ablation_steps, plan_ablation
-from scprism.paper.experiments.scale import SCALES, scaled_config
+from scprism.paper.scale import SCALES, scaled_config
 
 
 @pytest.fixture(params=["reduced", "full"])
