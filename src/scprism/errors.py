@@ -1,6 +1,12 @@
 """What scprism raises and warns with."""
 
-__all__ = ["BundleError", "InputError", "PrismError", "PrismWarning", "TrainingError"]
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+__all__ = ["BundleError", "InputError", "PrismError", "PrismWarning", "TrainingError", "noted_warnings"]
+
+_listening: ContextVar[tuple[list[str], ...]] = ContextVar("_listening", default=())
 
 
 class PrismError(Exception):
@@ -20,4 +26,32 @@ class TrainingError(PrismError):
 
 
 class PrismWarning(UserWarning):
-    """The result is usable but surprising."""
+    """The result is usable but surprising. The result keeps the message, whatever the warning filters say."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        for messages in _listening.get():
+            if str(self) not in messages:
+                messages.append(str(self))
+
+
+@contextmanager
+def noted_warnings() -> Iterator[list[str]]:
+    """Yield a list to which each `PrismWarning` of the block adds its message, once; it is shown as ever.
+
+    Only this thread's warnings are noted, and no warning filter is changed, so threads do not disturb each other.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(action="ignore"), noted_warnings() as messages:
+    ...     warnings.warn("Low gene coverage", PrismWarning)
+    >>> messages
+    ['Low gene coverage']
+    """
+    messages: list[str] = []
+    token = _listening.set((*_listening.get(), messages))
+    try:
+        yield messages
+    finally:
+        _listening.reset(token)

@@ -28,6 +28,7 @@ def adapt(
     reference: AnnData | None = None,
     part: Part = "decoder",
     layer: str | None = None,
+    reference_layer: str | None = None,
     organism: Organism | None = None,
     rng: RNGLike = None,
 ) -> "tuple[Prism, Change]":
@@ -43,7 +44,7 @@ def adapt(
     cells
         The cells to adapt to, at least 50; a tenth of them end the training, and a tenth are held out for the report.
     reference
-        Cells like those that `model` was trained on, their counts where the model's were. As many as there are `cells`
+        Cells like those that `model` was trained on. As many as there are `cells`
         are trained on beside, so that they are not forgotten.
     part
         ``"decoder"``: the decoder alone, for `Prism.denoise`; latents, labels and explanations stay as they are, to the
@@ -52,6 +53,8 @@ def adapt(
         labels get no better.
     layer, organism
         Where the counts of `cells` are; their organism: as in `Prism.embed`.
+    reference_layer
+        Where the counts of `reference` are; that of the model if not given.
     rng
         Seed or generator.
 
@@ -80,7 +83,8 @@ def adapt(
     query = open_query(cells, model.recipe_, config, layer=place, organism=organism, min_coverage=least)
     known = None
     if reference is not None:
-        known = open_query(reference, model.recipe_, config, layer=model.layer, min_coverage=least)
+        where = model.layer if reference_layer is None else reference_layer
+        known = open_query(reference, model.recipe_, config, layer=where, min_coverage=least)
     after, losses = adapt_fitted(before, query, reference=known, part=part, config=config, rng=rng, device=model.device)
     change = change_of(before.weights, after.weights, query, losses=losses, config=config)
     return copy(model).learned(after, config), change

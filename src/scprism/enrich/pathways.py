@@ -1,15 +1,14 @@
 """Enrichment of an explanation: which gene sets the genes of each unit form, in each group of cells."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from scprism._check import check_choice, some
-from scprism._files import replacing
+from scprism._files import read_record, read_table, write_table
+from scprism._warnings import keeps_warnings
 from scprism.enrich.genesets import GeneSets
 from scprism.enrich.gsea import gsea_with
 from scprism.enrich.settings import GseaSettings
@@ -35,6 +34,7 @@ SCORES = ("signed", "absolute", "difference")
 Scores = Literal["signed", "absolute", "difference"]
 
 
+@keeps_warnings
 def enrich(
     explanation: Explanation,
     sets: GeneSets,
@@ -119,15 +119,12 @@ def units_by_sets(enrichment: pd.DataFrame, *, alpha: float = 0.05) -> "pd.Serie
 
 
 def write_enrichment(enrichment: pd.DataFrame, path: PathLike) -> None:
-    """Write the table as tab-separated text, and how it was tested (its ``attrs``) as JSON beside it."""
+    """Write the table as TSV, CSV or Parquet, and how it was tested (its ``attrs``) as ``PATH.json``."""
     missing = [column for column in ENRICHMENT_COLUMNS if column not in enrichment.columns]
     if missing:
         msg = f"`enrichment` must have the columns of `scprism.enrich`; it lacks {some(missing)}."
         raise InputError(msg)
-    with replacing(path) as scratch:
-        enrichment.to_csv(scratch, sep="\t", index=False, columns=list(ENRICHMENT_COLUMNS), lineterminator="\n")
-    with replacing(_settings_path(path)) as scratch:
-        scratch.write_text(json.dumps(enrichment.attrs, indent=2) + "\n", encoding="utf-8")
+    write_table(enrichment[list(ENRICHMENT_COLUMNS)], path, record=enrichment.attrs)
 
 
 def read_enrichment(path: PathLike) -> pd.DataFrame:
@@ -135,9 +132,8 @@ def read_enrichment(path: PathLike) -> pd.DataFrame:
     numbers = {"size": np.int64, "es": np.float64, "nes": np.float64, "p_value": np.float64, "q_value": np.float64}
     kinds = {column: numbers.get(column, str) for column in ENRICHMENT_COLUMNS}
     try:
-        table = pd.read_csv(path, sep="\t", dtype=kinds, keep_default_na=False, float_precision="round_trip")
-        settings = _settings_path(path)
-        table.attrs = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
+        table = read_table(path, dtypes=kinds)
+        table.attrs = read_record(path) or {}
     except (OSError, ValueError) as error:
         msg = f"The enrichment in {str(path)!r} cannot be read: {error}. `scprism enrich` writes such files."
         raise BundleError(msg) from error
@@ -148,7 +144,3 @@ def read_enrichment(path: PathLike) -> pd.DataFrame:
         )
         raise BundleError(msg)
     return table
-
-
-def _settings_path(path: PathLike) -> Path:
-    return Path(path).with_suffix(".json")

@@ -7,8 +7,9 @@ from typing import Self
 import pandas as pd
 from anndata import AnnData
 
+from scprism._warnings import keeps_warnings
 from scprism.denoise.adjust import denoise_query
-from scprism.errors import PrismError
+from scprism.errors import PrismError, noted_warnings
 from scprism.explain.explanation import Explanation
 from scprism.explain.grouping import asked_attribution, explain_query
 from scprism.label.index import write_index
@@ -90,18 +91,30 @@ class Prism:
         self.device = device
         self.rng = rng
 
-    def fit(self, cells: AnnData, *, on_epoch: OnEpoch | None = None, checkpoint: Checkpoint | None = None) -> Self:
+    def fit(
+        self,
+        cells: AnnData,
+        *,
+        on_epoch: OnEpoch | None = None,
+        on_recipe: Callable[[Recipe], None] | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> Self:
         """Return the model, trained on the raw counts of `cells`, which stay as they are.
 
-        `on_epoch` is called with the record of each epoch, for a progress display. `checkpoint` names a file from which
+        `on_epoch` is called with the record of each epoch, for a progress display, `on_recipe` with the recipe before
+        the training begins: an error that it raises ends the call. `checkpoint` names a file from which
         an interrupted run can go on; it stays until you delete it. `InputError` or `TrainingError` if the values are
         not raw counts, the genes cannot be used, or the loss becomes infinite.
         """
-        recipe, training = self._prepare(cells)
         config, rng, device = self.config, self.rng, self.device
-        fitted = fit_network(
-            recipe, training, config=config, rng=rng, device=device, on_epoch=on_epoch, checkpoint=checkpoint
-        )
+        with noted_warnings() as messages:
+            recipe, training = self._prepare(cells)
+            if on_recipe is not None:
+                on_recipe(recipe)
+            fitted = fit_network(
+                recipe, training, config=config, rng=rng, device=device, on_epoch=on_epoch, checkpoint=checkpoint
+            )
+        fitted.summary["warnings"] = messages
         return self.learned(fitted, config)
 
     def tune(
@@ -111,11 +124,13 @@ class Prism:
 
         Arguments, table and errors: `scprism.search.search.tune_network`; what `search` leaves open is the preset's.
         """
-        recipe, training = self._prepare(cells)
         given, chosen = self.config, search or Search()
-        fitted, config, trials = tune_network(
-            recipe, training, config=given, search=chosen, seed=self.rng, device=self.device, on_trial=on_trial
-        )
+        with noted_warnings() as messages:
+            recipe, training = self._prepare(cells)
+            fitted, config, trials = tune_network(
+                recipe, training, config=given, search=chosen, seed=self.rng, device=self.device, on_trial=on_trial
+            )
+        fitted.summary["warnings"] = messages
         self.learned(fitted, config)
         return trials
 
@@ -166,6 +181,7 @@ class Prism:
         self.index_ = self._learn_labels(reference, labels, layer)
         return self
 
+    @keeps_warnings
     def label(
         self,
         cells: AnnData,
@@ -193,6 +209,7 @@ class Prism:
             chosen = indexed(self._learn_labels(reference, labels, reference_layer, seen_as=query), labels)
         return label_query(query, chosen, weights=self.weights_, names=cells.obs_names, config=self.config_)
 
+    @keeps_warnings
     def explain(
         self,
         cells: AnnData,

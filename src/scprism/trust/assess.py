@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from scprism._warnings import keeps_warnings
 from scprism.enrich.genesets import GeneSets
 from scprism.enrich.pathways import count_significant, enrich
 from scprism.errors import PrismWarning
@@ -46,6 +47,7 @@ N_CURVE_CELLS, N_CURVE_DRAWS = 100, 20
 LAYERS: tuple[Layers, Layers] = ("bottleneck", "encoder")
 
 
+@keeps_warnings
 def assess_units(
     model: "Prism",
     query: AnnData,

@@ -17,6 +17,7 @@ from scipy import sparse
 
 from scprism._bundled import bundled_path
 from scprism._check import some
+from scprism._stores import write_anndata
 from scprism.errors import InputError, PrismWarning
 from scprism.genes.organism import detect_organism
 from scprism.integration.joined import join_data_sets
@@ -204,10 +205,7 @@ def read_source(source: Source, *, max_cells: int, scratch: Path) -> AnnData:
         parts = [_for_joining(part, max_cells=max_cells, scratch=scratch) for part in source.members]
         corrected = _joined(parts) if source.method == "none" else integrate(parts, batch=BATCH, method=source.method)
         corrected.obs["type"] = corrected.obs["type"].astype(object)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = place.with_name(f".{place.stem}-{np.random.default_rng().integers(2**40)}.h5ad")
-        corrected.write_h5ad(unfinished)
-        unfinished.replace(place)
+        write_anndata(corrected, place)
     cells = anndata.read_h5ad(place)
     cells.obs["type"] = labels_as_text(cells.obs["type"])
     return cells
