@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["Console", "console", "grid_progress", "say", "show_warnings", "training_progress", "write"]
 
 
+ARGUMENT = r"(?:`\w+(?:=[^`\s]+)?`|\w+=\S*|\w+_\w+)"
+"""How messages of the library name an argument: ```organism```, ``organism='human'``, ``min_coverage``."""
+
+
 class Console:
     """How much is said, and how the running command calls the arguments that messages speak of."""
 
@@ -36,9 +40,11 @@ class Console:
     def in_options(self, text: str) -> str:
         """Return a message of the library in the words of the command line: ``--organism`` for ```organism```.
 
-        Where a message names both, as in ``min_coverage (--min-coverage 0.3)``, the option stays.
+        Where a message names both, as in ``min_coverage (--min-coverage 0.3)`` and ``model.index(…), on the command
+        line: scprism index …``, what the command line has stays.
         """
-        text = re.sub(r"`?\w+`?(?:=\S*)?(?: and `?\w+`?(?:=\S*)?)? \((--[\w-]+[^()]*)\)", r"\1", text)
+        text = re.sub(r"[\w.]+\([^()]*\), on the command line: ", "", text)
+        text = re.sub(rf"{ARGUMENT}(?: and {ARGUMENT})? \((--[\w-]+[^()]*)\)", r"\1", text)
         for name, option in self.options.items():
             text = re.sub(rf"`{name}=\"?'?([^`\"']+)\"?'?`", rf"{option} \1", text)
             text = re.sub(rf"`{name}`", option, text)
