@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from scprism._check import require
 from scprism.errors import InputError
-from scprism.types import PathLike
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from scprism.types import PathLike
 
 __all__ = [
     "MODEL_NAMES",
@@ -39,7 +40,7 @@ MODEL_NAMES = ("weights.safetensors", "model.json", "log.csv", "index.safetensor
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
-def check_suffix(path: PathLike, allowed: Sequence[str]) -> str:
+def check_suffix(path: "PathLike", allowed: Sequence[str]) -> str:
     """Return the suffix of a path in lower case.
 
     Raises
@@ -57,7 +58,7 @@ def check_suffix(path: PathLike, allowed: Sequence[str]) -> str:
     return suffix
 
 
-def check_target(path: PathLike, *, store: bool = False) -> Path:
+def check_target(path: "PathLike", *, store: bool = False) -> Path:
     """Return the file that a path names, links followed.
 
     Parameters
@@ -103,7 +104,7 @@ def foreign_names(folder: Path, known: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def replacing(path: PathLike) -> Iterator[Path]:
+def replacing(path: "PathLike") -> Iterator[Path]:
     """Yield a path to write to; it takes the name `path` when the block ends well and is removed otherwise.
 
     A link is followed: its target is replaced, the link stays. A file that was there keeps its permissions. What is
@@ -134,12 +135,12 @@ def replacing(path: PathLike) -> Iterator[Path]:
         scratch.unlink(missing_ok=True)
 
 
-def record_path(path: PathLike) -> Path:
+def record_path(path: "PathLike") -> Path:
     """Return where the record of a table lies: ``labels.csv.json`` for ``labels.csv``."""
     return Path(path).with_name(f"{Path(path).name}.json")
 
 
-def write_table(table: "pd.DataFrame", path: PathLike, *, record: Mapping[Any, Any] | None = None) -> None:
+def write_table(table: "pd.DataFrame", path: "PathLike", *, record: Mapping[Any, Any] | None = None) -> None:
     """Write a table as CSV, TSV or Parquet, as its name says, and its record, if any, as JSON beside it.
 
     Parameters
@@ -173,7 +174,7 @@ def _write(table: "pd.DataFrame", path: Path, suffix: str) -> None:
         table.to_csv(path, sep=SEPARATORS[suffix], index=False, lineterminator="\n")
 
 
-def read_table(path: PathLike, *, dtypes: Mapping[str, Any], missing: Sequence[str] = ()) -> "pd.DataFrame":
+def read_table(path: "PathLike", *, dtypes: Mapping[str, Any], missing: Sequence[str] = ()) -> "pd.DataFrame":
     """Return a table that `write_table` wrote, numbers to the last bit.
 
     Parameters
@@ -203,7 +204,7 @@ def read_table(path: PathLike, *, dtypes: Mapping[str, Any], missing: Sequence[s
     return table
 
 
-def read_record(path: PathLike) -> dict[Any, Any] | None:
+def read_record(path: "PathLike") -> dict[Any, Any] | None:
     """Return the record of a table, None if there is none beside it.
 
     Raises

@@ -1,9 +1,8 @@
 """What the commands write: formats, links, warnings that stay with a result, and doors that are checked first."""
 
+import contextlib
 import json
-import logging
 import os
-import re
 
 import anndata
 import numpy as np
@@ -157,12 +156,12 @@ def test_warnings_stay_with_every_result(scprism, folder):
             "label": lambda path: read_labels(path).attrs["warnings"],
             "explain": lambda path: list(read_explanation(path).warnings),
         }[name](folder / file)
-        assert [re.sub(r" Labels will be.*", "", t) for t in kept][0] == told[0]
+        assert kept[0] == told[0]
         assert len(kept) == len(told)
     with pytest.warns(match="Low gene coverage"):
         explanation = load(folder / "model").explain(query[:, :300])
     assert explanation.warnings[0] in repr(explanation)
-    assert list(explanation.difference.__self__.warnings) == list(read_explanation(folder / "x.h5ad").warnings)
+    assert explanation.warnings == read_explanation(folder / "x.h5ad").warnings
 
 
 def test_a_training_keeps_its_warnings(folder):
@@ -258,9 +257,8 @@ def test_run_goes_on_where_it_was_interrupted(scprism, folder, monkeypatch):
         return train(*arguments, **{**options, "on_epoch": on_epoch})
 
     monkeypatch.setattr("scprism.train.fit.train_model", interrupted)
-    with pytest.raises((KeyboardInterrupt, SystemExit)):
-        status, _, messages = scprism("run", *data, "--out", folder / "out")
-        raise SystemExit(status)
+    with contextlib.suppress(KeyboardInterrupt):
+        assert scprism("run", *data, "--out", folder / "out")[0] != 0
     assert (folder / "out.checkpoint").exists()
     assert not (folder / "out").exists()
     status, _, messages = scprism("run", *data, "--out", folder / "out")
@@ -288,8 +286,8 @@ def test_quiet_says_warnings_only_and_verbose_says_more(scprism, folder, unlike)
     assert [line for line in usual.splitlines() if line.startswith("warning: ")] == quiet.splitlines()
     assert len(quiet.splitlines()) == 1
     assert set(usual.splitlines()) < set(verbose.splitlines())
-    assert "query: 387 of 387 genes" in verbose or "genes found by name" in verbose
-    assert not [handler for handler in logging.getLogger("scprism").handlers if quiet and handler is None]
+    assert "genes found by name" in verbose
+    assert "genes found by name" not in usual
 
 
 def test_layer_is_that_of_the_query_and_reference_layer_that_of_the_reference(scprism, folder):

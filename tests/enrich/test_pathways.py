@@ -137,7 +137,7 @@ def test_file_comes_back_bit_for_bit(explanation, tmp_path):
     back = read_enrichment(path)
     pd.testing.assert_frame_equal(back, table.astype({"group": object, "unit": object}), check_exact=True)
     assert back.attrs == table.attrs
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["enrichment.json", "enrichment.tsv"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["enrichment.tsv", "enrichment.tsv.json"]
 
 
 def test_failed_write_leaves_the_old_file(explanation, tmp_path):

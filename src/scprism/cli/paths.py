@@ -53,8 +53,9 @@ class Output:
     ----------
     kind
         ``"file"``: replaced if it is there. ``"model"`` and ``"run"``: a folder of known files, replaced only with
-        --force and only if it holds nothing else. ``"index"``: a model folder that gets an index. ``"audit"``: a folder that the command goes on with. ``"folder"``:
-        one into which files are added. ``"appended"``: a file that grows.
+        --force and only if it holds nothing else. ``"index"``: a model folder that gets an index. ``"audit"``: a
+        folder that the command goes on with. ``"folder"``: one into which files are added. ``"appended"``: a file that
+        grows.
     suffixes
         Endings of the file's name, of which each is a format; any if empty.
     beside
