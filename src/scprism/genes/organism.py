@@ -102,7 +102,8 @@ def _warn_of_two(genes: Sequence[str]) -> None:
     if fewer < MIN_KNOWN or fewer < MIN_SHARE_OF_SECOND * more:
         return
     msg = (
-        f"The genes are of two organisms: {len(own['human']):,} are known in human only ({some(own['human'], limit=2)}) "
+        f"The genes are of two organisms: {len(own['human']):,} are known in human only "
+        f"({some(own['human'], limit=2)}) "
         f"and {len(own['mouse']):,} in mouse only ({some(own['mouse'], limit=2)}). Both make up a cell's total, and a "
         "model is of one organism: keep the genes and the cells of one."
     )
