@@ -32,7 +32,7 @@ def body_lines(function):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_modules_and_functions_are_small(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) < 300
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
     for name, function in functions(path):
         assert body_lines(function) < 60, name
         if name in MANY_ARGUMENTS or "cli" in path.parts:
