@@ -269,3 +269,17 @@ def test_a_negative_seed_is_refused(scprism, tmp_path, words):
     status, _, messages = scprism(*call_of(words, {**given, **outputs}), "--rng", -1)
     assert (status, "Invalid value for '--rng'" in messages, "Traceback" in messages) == (2, True, False)
     assert not (tmp_path / "new").exists()
+
+
+def test_links_to_folders_are_followed(scprism, tmp_path):
+    """Nothing is written into an input, or around one, by way of a link."""
+    given = inputs_of(("embed",), tmp_path, folder=True)
+    (tmp_path / "linked").symlink_to(given["model"])
+    values = {**given, "out": tmp_path / "linked" / "e.csv"}
+    status, _, messages = scprism(*call_of(("embed",), values))
+    assert (status, "lies in a folder that is read" in messages) == (2, True), messages
+    (tmp_path / "around").symlink_to(given["model"].parent)
+    reading = inputs_of(("fit",), tmp_path / "b")
+    reading["reference"] = put(given["model"].parent / "ref.h5ad", folder=False)
+    status, _, messages = scprism(*call_of(("fit",), {**reading, "out": tmp_path / "around"}))
+    assert (status, "is a folder that holds one of the inputs" in messages) == (2, True), messages
