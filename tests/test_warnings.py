@@ -4,12 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from scprism._warnings import keeps_warnings, warnings_of
-from scprism.errors import PrismWarning, noted_warnings
-
-
-def warn(text):
-    warnings.warn(text, PrismWarning, stacklevel=2)
+from scprism._warnings import keeps_warnings, kept_warnings, warn, warnings_of
 
 
 @dataclass(frozen=True)
@@ -18,7 +13,7 @@ class Record:
 
 
 def test_warnings_are_noted_once_whatever_the_filters_say():
-    with warnings.catch_warnings(), noted_warnings() as messages:
+    with warnings.catch_warnings(), kept_warnings() as messages:
         warnings.simplefilter("ignore")
         for text in ("a", "b", "a"):
             warn(text)
@@ -28,8 +23,8 @@ def test_warnings_are_noted_once_whatever_the_filters_say():
 def test_nested_notes_reach_the_outer_too_and_end_with_their_block():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with noted_warnings() as outer:
-            with noted_warnings() as inner:
+        with kept_warnings() as outer:
+            with kept_warnings() as inner:
                 warn("a")
             warn("b")
         warn("c")
@@ -37,7 +32,7 @@ def test_nested_notes_reach_the_outer_too_and_end_with_their_block():
 
 
 def test_warnings_of_another_thread_are_not_noted():
-    with warnings.catch_warnings(), noted_warnings() as messages:
+    with warnings.catch_warnings(), kept_warnings() as messages:
         warnings.simplefilter("ignore")
         thread = threading.Thread(target=warn, args=("of another",))
         thread.start()

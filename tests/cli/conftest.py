@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scprism.enrichment.enrich import enrich, write_enrichment
+from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import gene_sets
 from scprism.errors import PrismWarning
 from scprism.estimator.prism import Prism
@@ -38,7 +38,7 @@ def results(tmp_path_factory) -> Path:
     model.save(folder / "model")
     write_labels(folder / "labels.csv", labels)
     write_explanation(explanation, folder / "explanation.h5ad")
-    write_enrichment(pathways, folder / "enrichment.tsv")
+    pathways.save(folder / "enrichment.tsv")
     return folder
 
 
