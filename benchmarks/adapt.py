@@ -30,10 +30,11 @@ from foreign.cells import PARTS, all_pairs, labels_of
 from foreign.methods import Reference, Task, open_task, vote, vote_as_labels
 from kept import Kept, Settings, add_store_options, kept_model
 from scprism.adaptation.training import Part, loss_of, of_genes
+from scprism.denoise.adjust import gene_factors, scaled_by_gene
 from scprism.errors import PrismWarning
 from scprism.label.transfer import cells_among
 from scprism.paper.measures.bootstrap import paired
-from scprism.paper.measures.denoise import deviance, matched_to_totals, thin_counts
+from scprism.paper.measures.denoise import deviance, thin_counts
 from scprism.paper.results import Rows, file_fingerprint
 from scprism.query.embed import embed_cells
 from scprism.query.view import Query, open_query, with_gaps_of
@@ -99,7 +100,8 @@ def molecules(model: scprism.Prism, cells: AnnData, held: np.ndarray, *, match: 
     counts = [sparse.vstack([c.counts for c in part.chunks()], format="csr")[:, genes] for part in (seen, unseen)]
     shares = proportions(model, parts[0], genes)
     if match:
-        shares = matched_to_totals(shares, counts[0])
+        totals = np.asarray(counts[0].sum(axis=0)).ravel(), np.asarray(counts[0].sum(axis=1)).ravel() @ shares
+        shares = scaled_by_gene(shares, gene_factors(*totals))
     return float(np.nanmean(deviance(counts[1][held], shares[held])))
 
 

@@ -8,9 +8,10 @@ from scipy.spatial.distance import cdist
 from scprism.errors import InputError
 from scprism.label import reference as reference_module
 from scprism.label.centroids import centroid_shares
+from scprism.label.classifier import shape_of
 from scprism.label.neighbours import neighbour_shares
 from scprism.label.query_shift import UsualRange
-from scprism.label.reference import calibration_sample, classifier_of, label_cells, learn_reference, shape_of
+from scprism.label.reference import calibration_sample, classifier_of, label_cells, learn_reference
 from scprism.model.config import Config
 
 USUAL = UsualRange((1.0, 2.0, 3.0), (0.1, 0.2, 0.3))

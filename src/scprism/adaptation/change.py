@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from scprism._files import replacing
+from scprism._files import write_table
 from scprism.explain.attribution import Attribution, baseline_row
 from scprism.explain.decoder import decoder_map
 from scprism.model.config import Config
@@ -76,8 +76,7 @@ def write_change(model: PathLike, change: Change) -> None:
     """Write ``MODEL.change.tsv`` and ``MODEL.units.tsv``, beside the folder of that name."""
     folder = Path(model)
     for kind, table in (("change", change.table()), ("units", change.units.reset_index())):
-        with replacing(folder.with_name(f"{folder.name}.{kind}.tsv")) as scratch:
-            table.to_csv(scratch, sep="\t", index=False)
+        write_table(table, folder.with_name(f"{folder.name}.{kind}.tsv"))
 
 
 def weight_changes(before: Weights, after: Weights) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from anndata import AnnData
 
+from scprism._warnings import keeps_warnings
 from scprism.denoise.adjust import denoise_query
 from scprism.errors import InputError
 from scprism.explain.explanation import Explanation
@@ -89,6 +90,7 @@ class View:
             latent=lambda: self._seen.latent,
         )
 
+    @keeps_warnings
     def label(
         self,
         *,
@@ -123,6 +125,7 @@ class View:
             chosen = indexed(known.learn_labels(labels, seen_as=self), labels)
         return label_query(self._seen, chosen, names=self.cells.obs_names, config=model.config)
 
+    @keeps_warnings
     def explain(
         self,
         *,

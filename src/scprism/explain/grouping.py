@@ -25,6 +25,8 @@ N_BASELINES = 100
 """Cells that stand for the training data in expected gradients."""
 MAX_GROUPS = 300
 """With the usual 50 units and 4,000 genes, this many groups take a gigabyte."""
+MAX_GROUPS_OF_FRACTIONS = 50
+"""Numbers with fractions are doses or times if they are few, and otherwise a continuous value."""
 NO_GROUP = frozenset({"", "na", "nan", "none", "<na>", "nat"})
 """Text, in small letters, that stands for a missing value."""
 
@@ -77,10 +79,12 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
             )
             raise InputError(msg)
     names = _ordered_groups(values)
-    if len(names) > MAX_GROUPS:
+    is_continuous = pd.api.types.is_float_dtype(values.dtype) and any("." in name for name in names)
+    limit = MAX_GROUPS_OF_FRACTIONS if is_continuous else MAX_GROUPS
+    if len(names) > limit:
         msg = (
             f"`groupby` gives {len(names):,} groups of {cells.n_obs:,} cells ({some(names, limit=3)}), and each takes "
-            f"the memory of a unit × gene table; at most {MAX_GROUPS} are explained at once. Choose a column of labels "
+            f"the memory of a unit × gene table; at most {limit} are explained at once. Choose a column of labels "
             "or clusters. A continuous value can be cut into a few groups first: pandas.qcut(values, 5)."
         )
         raise InputError(msg)

@@ -103,8 +103,8 @@ def _warn_of_two(genes: Sequence[str]) -> None:
         return
     msg = (
         f"The genes are of two organisms: {len(own['human']):,} are known in human only "
-        f"({some(own['human'], limit=2)}), {len(own['mouse']):,} in mouse only ({some(own['mouse'], limit=2)}). "
-        "Both make up a cell's total, and a "
+        f"({some(own['human'], limit=2)}) "
+        f"and {len(own['mouse']):,} in mouse only ({some(own['mouse'], limit=2)}). Both make up a cell's total, and a "
         "model is of one organism: keep the genes and the cells of one."
     )
     warn(msg)

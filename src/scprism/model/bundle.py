@@ -17,6 +17,8 @@ import pandas as pd
 import safetensors
 import safetensors.numpy
 
+from scprism._check import some
+from scprism._files import MODEL_NAMES, foreign_names
 from scprism._warnings import warn
 from scprism.errors import BundleError, InputError
 from scprism.model.asked import Asked
@@ -123,6 +125,11 @@ def save_bundle(bundle: Bundle, folder: PathLike, *, add: Callable[[Path], None]
 
 def check_target(target: Path) -> None:
     """Raise `BundleError` if the path holds anything but a model or nothing."""
+    if target.is_dir() and _is_model(target) and (foreign := foreign_names(target, MODEL_NAMES)):
+        msg = (
+            f"{str(target)!r} is a model folder that also holds {some(foreign)}, so it is not replaced. Choose another"
+        )
+        raise BundleError(f"{msg} place for the model, or move these files.")
     if target.exists() and not (target.is_dir() and (_is_model(target) or not any(target.iterdir()))):
         msg = (
             f"{str(target)!r} exists and is not a model folder, so it is left alone. Choose another place for "

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from scprism._warnings import warn
+from scprism._warnings import keeps_warnings, warn
 from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import GeneSets
 from scprism.enrichment.result import count_significant
@@ -45,6 +45,7 @@ N_CURVE_CELLS, N_CURVE_DRAWS = 100, 20
 LAYERS: tuple[Layers, Layers] = ("bottleneck", "encoder")
 
 
+@keeps_warnings
 def assess_units(
     model: Model,
     query: AnnData | View,
