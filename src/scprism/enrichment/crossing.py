@@ -149,7 +149,7 @@ def crossing_places(
     for k in range(lower.size):
         for side in (-1, 1):
             inside, outside = best, 0 if side < 0 else n_genes
-            while abs(outside - inside) > 1:
+            while abs(outside - inside) > 1 + abs(inside - best) // 8:
                 place = (inside + outside) // 2
                 if _solve(ranking, n_hits, score, place, known).log_chance > at_best.log_chance - lower[k]:
                     inside = place

@@ -35,11 +35,12 @@ LEAST = np.finfo(np.float64).tiny
 BELOW_BEST = (1.0, 4.0)
 # An estimate lower than the probability of crossing at the likeliest place by more than this, as logarithms, is wrong.
 FURTHEST_BELOW = 3.0
-N_TURNS = 48
+# The rarer the score, the more a set must be drawn from where it crosses.
+FEWEST_TURNS, MOST_TURNS = 12, 48
 # Some draws are less tilted, for sets that score high in another way than most: their share, and part of the tilt.
 WEAK_SHARE = 0.1
 WEAK_STRENGTH = 0.5
-BATCH = 250
+BATCH = 100
 MAX_DRAWS = 10_000
 TARGET_ERROR = 0.1
 # A tail with a larger error is not used.
@@ -150,7 +151,8 @@ def log_tail(
     ranking = Bins(np.concatenate([[0.0], np.cumsum(weights)]), _bin_edges(n_genes))
     crossings, log_chance = crossing_places(ranking, score, places, peak, np.array(BELOW_BEST))
     falls = np.array([-BELOW_BEST[1], -BELOW_BEST[0], 0.0, -BELOW_BEST[0], -BELOW_BEST[1]])
-    turns = np.unique(np.linspace(crossings[0], crossings[-1], N_TURNS).round().astype(np.int64))
+    n_turns = int(min(max(-log_chance, FEWEST_TURNS), MOST_TURNS))
+    turns = np.unique(np.linspace(crossings[0], crossings[-1], n_turns).round().astype(np.int64))
     shares = np.exp(np.interp(turns, crossings, falls))
     shares *= (1.0 - WEAK_SHARE) / shares.sum()
     # Turns that are far apart need tilts of their own: one for those about each of the three middle places.
