@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scprism.enrichment.crossing import Bins, crossing_places, tilted_odds
-from scprism.enrichment.kernels import TIE, SetMembers, Tilt, draw_tilted, walk
+from scprism.enrichment.crossing import Bins, bins_to_draw, crossing_places, tilted_odds
+from scprism.enrichment.kernels import TIE, SetMembers, Tilt, draw_tilted, tilt_towards, walk
 from scprism.enrichment.permutation import NullSummary
 from scprism.enrichment.rankings import Rankings
 from scprism.types import FloatArray
@@ -31,8 +31,8 @@ FEW_OF_SIGN = 20
 # The smallest number with full precision.
 LEAST = np.finfo(np.float64).tiny
 
-# Places to cross at lie between those whose log probability is lower by the larger of these than at the best place.
-BELOW_BEST = (1.0, 4.0)
+# Places to cross at lie between those whose log probability is lower by this than at the best place.
+BELOW_BEST = 4.0
 # An estimate lower than the probability of crossing at the likeliest place by more than this, as logarithms, is wrong.
 FURTHEST_BELOW = 3.0
 # The rarer the score, the more a set must be drawn from where it crosses.
@@ -42,7 +42,7 @@ WEAK_SHARE = 0.1
 WEAK_STRENGTH = 0.5
 BATCH = 100
 MAX_DRAWS = 10_000
-TARGET_ERROR = 0.1
+TARGET_ERROR = 0.15
 # A tail with a larger error is not used.
 WORST_ERROR = 0.5
 # For the search of places neighbouring genes are taken together, fewer at both ends, where weights change fastest.
@@ -128,7 +128,7 @@ def log_tail(
 ) -> SmallP:
     """Return the probability that a random set of as many genes scores at least as high as the set at `places`.
 
-    Draws until the standard error of the log probability is at most 0.1, or 10,000 sets were drawn.
+    Draws until the standard error of the log probability is at most 0.15, or 10,000 sets were drawn.
 
     Parameters
     ----------
@@ -149,29 +149,29 @@ def log_tail(
     if score > 1 - TIE:
         return SmallP(_log_number_of_best(weights, n_hits) - log_number_of_sets, 0.0)
     ranking = Bins(np.concatenate([[0.0], np.cumsum(weights)]), _bin_edges(n_genes))
-    crossings, log_chance = crossing_places(ranking, score, places, peak, np.array(BELOW_BEST))
-    falls = np.array([-BELOW_BEST[1], -BELOW_BEST[0], 0.0, -BELOW_BEST[0], -BELOW_BEST[1]])
+    crossings, solutions = crossing_places(ranking, score, places, peak, BELOW_BEST)
+    log_chance = solutions[1].log_chance
+    falls = -BELOW_BEST * np.array([1.0, 0.25, 0.0, 0.25, 1.0])
     n_turns = int(min(max(-log_chance, FEWEST_TURNS), MOST_TURNS))
     turns = np.unique(np.linspace(crossings[0], crossings[-1], n_turns).round().astype(np.int64))
     shares = np.exp(np.interp(turns, crossings, falls))
     shares *= (1.0 - WEAK_SHARE) / shares.sum()
     # Turns that are far apart need tilts of their own: one for those about each of the three middle places.
     nearest = np.abs(turns[:, None] - crossings[None, 1:4]).argmin(axis=1)
-    tilts = [
-        Tilt(
-            *tilted_odds(ranking, score, places, peak, int(crossings[k + 1]), 1.0),
-            turns[nearest == k],
-            shares[nearest == k],
-        )
-        for k in np.unique(nearest)
-    ]
-    few = crossings[1:4]
-    weak = tilted_odds(ranking, score, places, peak, int(crossings[2]), WEAK_STRENGTH)
-    tilts.append(Tilt(*weak, few, np.full(3, WEAK_SHARE / 3)))
+    edges = bins_to_draw(weights, np.union1d(turns, crossings[1:4]), n_hits, solutions[1])
+    drawn = Bins(ranking.cumulative, edges)
+    widths = np.diff(edges)
+
+    def tilt(k: int, strength: float, turns: NDArray[np.int64], shares: NDArray[np.float64]) -> Tilt:
+        before, behind = tilted_odds(drawn, n_hits, solutions[k], int(crossings[k + 1]), strength)
+        return tilt_towards(widths, before, behind, n_hits, np.searchsorted(edges, turns), shares)
+
+    tilts = [tilt(k, 1.0, turns[nearest == k], shares[nearest == k]) for k in np.unique(nearest).tolist()]
+    tilts.append(tilt(1, WEAK_STRENGTH, crossings[1:4], np.full(3, WEAK_SHARE / 3)))
     state = np.array([seed], dtype=np.uint64)
     log_ratios, n_draws, error = np.empty(0), 0, math.inf
     while n_draws < MAX_DRAWS and error > TARGET_ERROR:
-        log_densities = draw_tilted(tuple(tilts), weights, score, n_hits, one_sided, BATCH, state)
+        log_densities = draw_tilted(tuple(tilts), edges, weights, score, n_hits, one_sided, BATCH, state)
         log_ratios = np.concatenate([log_ratios, -log_number_of_sets - log_densities[np.isfinite(log_densities)]])
         n_draws += BATCH
         if log_ratios.size:
