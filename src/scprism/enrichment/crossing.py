@@ -133,12 +133,12 @@ def solve_near(ranking: Bins, n_hits: int, score: float, cut: int, starts: tuple
 @compiled
 def crossing_places(
     ranking: Bins, score: float, places: NDArray[np.int32], peak: int, lower: float
-) -> tuple[NDArray[np.int64], tuple[Solution, Solution, Solution]]:
-    """Return places before which the running sum may reach the score, (5,) ascending, and the tilts to the middle ones.
+) -> tuple[NDArray[np.int64], tuple[Solution, Solution, Solution, Solution, Solution]]:
+    """Return places before which the running sum may reach the score, (5,) ascending, and the tilt to each.
 
-    The likeliest stands in the middle. Outermost are those whose log probability is lower by about `lower`, and half
-    way between are those where it is lower by about a quarter of that. `places` are those of a set with this score,
-    ascending, which reaches it before `peak`.
+    The likeliest stands in the middle. Outermost are those whose log probability is lower by about `lower`, or the last
+    that can be, and between are those half way. `places` are those of a set with this score, ascending, which reaches
+    it before `peak`.
     """
     n_genes, n_hits = ranking.edges[-1], places.size
     known = start_of(ranking, score, places, peak)
@@ -158,6 +158,7 @@ def crossing_places(
         if not moved:
             reach //= 2
     crossings = np.full(5, best)
+    outermost = (at_best, at_best)
     for side in (-1, 1):
         inside, outside = best, 0 if side < 0 else last + 1
         near = at_best
@@ -168,11 +169,11 @@ def crossing_places(
                 inside, near = place, found
             else:
                 outside = place
-        crossings[2 + 2 * side] = inside
-        crossings[2 + side] = (inside + best) // 2
+        crossings[2 + 2 * side], crossings[2 + side] = inside, (inside + best) // 2
+        outermost = (near, at_best) if side < 0 else (outermost[0], near)
     first = solve_near(ranking, n_hits, score, crossings[1], (at_best, known))
     third = solve_near(ranking, n_hits, score, crossings[3], (at_best, known))
-    return crossings, (first, at_best, third)
+    return crossings, (outermost[0], first, at_best, third, outermost[1])
 
 
 @compiled

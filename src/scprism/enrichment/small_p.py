@@ -150,20 +150,20 @@ def log_tail(
         return SmallP(_log_number_of_best(weights, n_hits) - log_number_of_sets, 0.0)
     ranking = Bins(np.concatenate([[0.0], np.cumsum(weights)]), _bin_edges(n_genes))
     crossings, solutions = crossing_places(ranking, score, places, peak, BELOW_BEST)
-    log_chance = solutions[1].log_chance
-    falls = -BELOW_BEST * np.array([1.0, 0.25, 0.0, 0.25, 1.0])
+    log_chance = solutions[2].log_chance
+    falls = np.maximum([solution.log_chance - log_chance for solution in solutions], -BELOW_BEST)
     n_turns = int(min(max(-log_chance, FEWEST_TURNS), MOST_TURNS))
     turns = np.unique(np.linspace(crossings[0], crossings[-1], n_turns).round().astype(np.int64))
     shares = np.exp(np.interp(turns, crossings, falls))
     shares *= (1.0 - WEAK_SHARE) / shares.sum()
     # Turns that are far apart need tilts of their own: one for those about each of the three middle places.
     nearest = np.abs(turns[:, None] - crossings[None, 1:4]).argmin(axis=1)
-    edges = bins_to_draw(weights, np.union1d(turns, crossings[1:4]), n_hits, solutions[1])
+    edges = bins_to_draw(weights, np.union1d(turns, crossings[1:4]), n_hits, solutions[2])
     drawn = Bins(ranking.cumulative, edges)
     widths = np.diff(edges)
 
     def tilt(k: int, strength: float, turns: NDArray[np.int64], shares: NDArray[np.float64]) -> Tilt:
-        before, behind = tilted_odds(drawn, n_hits, solutions[k], int(crossings[k + 1]), strength)
+        before, behind = tilted_odds(drawn, n_hits, solutions[k + 1], int(crossings[k + 1]), strength)
         return tilt_towards(widths, before, behind, n_hits, np.searchsorted(edges, turns), shares)
 
     tilts = [tilt(k, 1.0, turns[nearest == k], shares[nearest == k]) for k in np.unique(nearest).tolist()]
