@@ -18,7 +18,7 @@ BIT_INDEX[[((1 << i) * int(DE_BRUIJN) % 2**64) >> 58 for i in range(64)]] = np.a
 # Two deviations closer than this differ by rounding only.
 TIE = 1e-12
 # Numbers of hits in a bin that are rarer than this times the likeliest are never drawn.
-NEGLIGIBLE = 1e-18
+NEGLIGIBLE = 1e-15
 
 
 class SetMembers(NamedTuple):
@@ -201,6 +201,7 @@ def _side(
     log_none = np.zeros(n_bins)
     upwards = start < stop
     sums[start, 0] = 1.0
+    low, high = 0, 0  # numbers of hits so far
     for step in range(abs(stop - start)):
         one = start + step if upwards else start - 1 - step
         fewest[one], most[one] = _fill_chances(widths[one], log_odds[one], chances[one])
@@ -208,8 +209,9 @@ def _side(
         told, summed = (sums[one], sums[one + 1]) if upwards else (sums[one + 1], sums[one])
         for k in range(fewest[one], most[one] + 1):
             chance = chances[one, k]
-            for j in range(n_hits + 1 - k):
+            for j in range(low, min(high, n_hits - k) + 1):
                 summed[j + k] += chance * told[j]
+        low, high = low + fewest[one], min(high + most[one], n_hits)
     return Side(log_odds, log_none, chances, fewest, most, sums)
 
 
@@ -310,7 +312,7 @@ def _log_density(tilt: Tilt, numbers: NDArray[np.int64]) -> float:
 
 @compiled
 def draw_tilted(
-    tilts: tuple[Tilt, ...],
+    tilts: tuple[Tilt, Tilt],
     edges: NDArray[np.int64],
     weights: NDArray[np.float64],
     score: float,
@@ -321,7 +323,7 @@ def draw_tilted(
 ) -> NDArray[np.float64]:
     """Return the log probability of each drawn set, minus infinity for sets below `score`, (draws,).
 
-    Sets are drawn from all of `tilts`, whose shares sum to 1 together. `edges` are the first places of the bins, and
+    Sets are drawn from both of `tilts`, whose shares sum to 1 together. `edges` are the first places of the bins, and
     the number of genes at last.
     """
     log_densities = np.full(n_draws, -np.inf)

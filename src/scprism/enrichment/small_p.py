@@ -36,13 +36,13 @@ BELOW_BEST = 4.0
 # An estimate lower than the probability of crossing at the likeliest place by more than this, as logarithms, is wrong.
 FURTHEST_BELOW = 3.0
 # The rarer the score, the more a set must be drawn from where it crosses.
-FEWEST_TURNS, MOST_TURNS = 12, 48
+FEWEST_TURNS, MOST_TURNS = 12, 24
 # Some draws are less tilted, for sets that score high in another way than most: their share, and part of the tilt.
 WEAK_SHARE = 0.1
 WEAK_STRENGTH = 0.5
-BATCH = 100
+BATCH = 50
 MAX_DRAWS = 10_000
-TARGET_ERROR = 0.15
+TARGET_ERROR = 0.2
 # A tail with a larger error is not used.
 WORST_ERROR = 0.5
 # For the search of places neighbouring genes are taken together, fewer at both ends, where weights change fastest.
@@ -128,7 +128,7 @@ def log_tail(
 ) -> SmallP:
     """Return the probability that a random set of as many genes scores at least as high as the set at `places`.
 
-    Draws until the standard error of the log probability is at most 0.15, or 10,000 sets were drawn.
+    Draws until the standard error of the log probability is at most 0.2, or 10,000 sets were drawn.
 
     Parameters
     ----------
@@ -156,22 +156,19 @@ def log_tail(
     turns = np.unique(np.linspace(crossings[0], crossings[-1], n_turns).round().astype(np.int64))
     shares = np.exp(np.interp(turns, crossings, falls))
     shares *= (1.0 - WEAK_SHARE) / shares.sum()
-    # Turns that are far apart need tilts of their own: one for those about each of the three middle places.
-    nearest = np.abs(turns[:, None] - crossings[None, 1:4]).argmin(axis=1)
+    likeliest = int(crossings[2])
     edges = bins_to_draw(weights, np.union1d(turns, crossings[1:4]), n_hits, solutions[2])
-    drawn = Bins(ranking.cumulative, edges)
-    widths = np.diff(edges)
+    drawn, widths = Bins(ranking.cumulative, edges), np.diff(edges)
 
-    def tilt(k: int, strength: float, turns: NDArray[np.int64], shares: NDArray[np.float64]) -> Tilt:
-        before, behind = tilted_odds(drawn, n_hits, solutions[k + 1], int(crossings[k + 1]), strength)
+    def tilt(strength: float, turns: NDArray[np.int64], shares: NDArray[np.float64]) -> Tilt:
+        before, behind = tilted_odds(drawn, n_hits, solutions[2], likeliest, strength)
         return tilt_towards(widths, before, behind, n_hits, np.searchsorted(edges, turns), shares)
 
-    tilts = [tilt(k, 1.0, turns[nearest == k], shares[nearest == k]) for k in np.unique(nearest).tolist()]
-    tilts.append(tilt(1, WEAK_STRENGTH, crossings[1:4], np.full(3, WEAK_SHARE / 3)))
+    tilts = (tilt(1.0, turns, shares), tilt(WEAK_STRENGTH, crossings[1:4], np.full(3, WEAK_SHARE / 3)))
     state = np.array([seed], dtype=np.uint64)
     log_ratios, n_draws, error = np.empty(0), 0, math.inf
     while n_draws < MAX_DRAWS and error > TARGET_ERROR:
-        log_densities = draw_tilted(tuple(tilts), edges, weights, score, n_hits, one_sided, BATCH, state)
+        log_densities = draw_tilted(tilts, edges, weights, score, n_hits, one_sided, BATCH, state)
         log_ratios = np.concatenate([log_ratios, -log_number_of_sets - log_densities[np.isfinite(log_densities)]])
         n_draws += BATCH
         if log_ratios.size:
