@@ -213,7 +213,7 @@ def tilted_odds(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the log odds of the genes in each bin if they stand before a turn, and behind it, each (bins,).
 
-    `solution` is that of `cut`, one of the bins' edges; `strength` is how much of its slope to take. As many hits are
+    `solution` is that of `cut`; `strength` is how much of its slope to take. As many hits are
     drawn on average.
     """
     edges = ranking.edges

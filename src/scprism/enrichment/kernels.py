@@ -209,8 +209,10 @@ def _side(
         told, summed = (sums[one], sums[one + 1]) if upwards else (sums[one + 1], sums[one])
         for k in range(fewest[one], most[one] + 1):
             chance = chances[one, k]
-            for j in range(low, min(high, n_hits - k) + 1):
-                summed[j + k] += chance * told[j]
+            some = told[low : min(high, n_hits - k) + 1]
+            higher = summed[low + k :]
+            for j in range(some.size):
+                higher[j] += chance * some[j]
         low, high = low + fewest[one], min(high + most[one], n_hits)
     return Side(log_odds, log_none, chances, fewest, most, sums)
 

@@ -155,16 +155,15 @@ def log_tail(
     n_turns = int(min(max(-log_chance, FEWEST_TURNS), MOST_TURNS))
     turns = np.unique(np.linspace(crossings[0], crossings[-1], n_turns).round().astype(np.int64))
     shares = np.exp(np.interp(turns, crossings, falls))
-    shares *= (1.0 - WEAK_SHARE) / shares.sum()
-    likeliest = int(crossings[2])
-    edges = bins_to_draw(weights, np.union1d(turns, crossings[1:4]), n_hits, solutions[2])
-    drawn, widths = Bins(ranking.cumulative, edges), np.diff(edges)
+    shares /= shares.sum()
+    edges = bins_to_draw(weights, turns, n_hits, solutions[2])
+    drawn, widths, turn_bins = Bins(ranking.cumulative, edges), np.diff(edges), np.searchsorted(edges, turns)
 
-    def tilt(strength: float, turns: NDArray[np.int64], shares: NDArray[np.float64]) -> Tilt:
-        before, behind = tilted_odds(drawn, n_hits, solutions[2], likeliest, strength)
-        return tilt_towards(widths, before, behind, n_hits, np.searchsorted(edges, turns), shares)
+    def tilt(strength: float, share: float) -> Tilt:
+        before, behind = tilted_odds(drawn, n_hits, solutions[2], int(crossings[2]), strength)
+        return tilt_towards(widths, before, behind, n_hits, turn_bins, share * shares)
 
-    tilts = (tilt(1.0, turns, shares), tilt(WEAK_STRENGTH, crossings[1:4], np.full(3, WEAK_SHARE / 3)))
+    tilts = (tilt(1.0, 1.0 - WEAK_SHARE), tilt(WEAK_STRENGTH, WEAK_SHARE))
     state = np.array([seed], dtype=np.uint64)
     log_ratios, n_draws, error = np.empty(0), 0, math.inf
     while n_draws < MAX_DRAWS and error > TARGET_ERROR:
