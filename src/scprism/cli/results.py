@@ -95,7 +95,11 @@ def enrich(
     check_suffix(out)
     ranked_by = o.scores(scores)
     record = read_explanation(explanation)
-    sets = load_sets(gene_sets, organism=o.organism(organism) or detect_organism(record.genes))
+    of = o.organism(organism) or detect_organism(record.genes)
+    if gene_sets == "hallmark" and of is None:
+        msg = "The explanation's genes do not tell their organism; give --organism human or --organism mouse."
+        raise InputError(msg)
+    sets = load_sets(gene_sets, organism=of)
     if null == "networks":
         prism, cells = load(cast("Path", model)), o.read(cast("Path", query), layer=layer)
         nulls = null_explanations(
