@@ -147,7 +147,7 @@ def crossing_places(
     best = peak
     at_best = solve(ranking, n_hits, score, best, known)
     reach = max(min(best, n_genes - best) // 2, 1)
-    while reach > best // 32:
+    while reach > best // 16:
         moved = False
         for place in (best - reach, best + reach):
             if 0 < place <= last:
@@ -198,7 +198,8 @@ def bins_to_draw(
         mean += off / number
         squares += off * (logit - mean)
         at_turn = step < turns.size and turns[step] == place
-        if at_turn or place == 0 or squares / (2.0 + np.exp(logit) + np.exp(-logit)) > UNEVEN:
+        odds = np.exp(logit)
+        if at_turn or place == 0 or squares * odds > UNEVEN * (1.0 + odds) ** 2:
             edges[n_edges] = place
             n_edges += 1
             number, mean, squares = 1, logit, 0.0
@@ -213,8 +214,8 @@ def tilted_odds(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the log odds of the genes in each bin if they stand before a turn, and behind it, each (bins,).
 
-    `solution` is that of `cut`; `strength` is how much of its slope to take. As many hits are
-    drawn on average.
+    `solution` is that of `cut`; `strength` is how much of its slope to take. The level is such that the right number of
+    hits is drawn on average.
     """
     edges = ranking.edges
     widths = (edges[1:] - edges[:-1]).astype(np.float64)

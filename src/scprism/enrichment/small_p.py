@@ -11,6 +11,7 @@ of what they count is the error of the result.
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -151,6 +152,8 @@ def log_tail(
     ranking = Bins(np.concatenate([[0.0], np.cumsum(weights)]), _bin_edges(n_genes))
     crossings, solutions = crossing_places(ranking, score, places, peak, BELOW_BEST)
     log_chance = solutions[2].log_chance
+    if math.isinf(log_chance):
+        return SmallP(-math.inf, math.inf)
     falls = np.maximum([solution.log_chance - log_chance for solution in solutions], -BELOW_BEST)
     n_turns = int(min(max(-log_chance, FEWEST_TURNS), MOST_TURNS))
     turns = np.unique(np.linspace(crossings[0], crossings[-1], n_turns).round().astype(np.int64))
@@ -193,6 +196,7 @@ def _log_number_of_best(weights: NDArray[np.float64], n_hits: int) -> float:
     return math.log(max(sum(numbers), 1))
 
 
+@lru_cache(maxsize=8)
 def _bin_edges(n_genes: int) -> NDArray[np.int64]:
     """Return the first place of each bin of neighbouring places, narrow at both ends, and `n_genes` at last."""
     widest = max(n_genes * WIDEST_BIN, 1.0)
