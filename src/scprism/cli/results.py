@@ -95,7 +95,11 @@ def enrich(
     from scprism.trust.null_networks import Nulls, null_explanations
 
     record = read_explanation(explanation)
-    sets = load_sets(gene_sets, organism=organism or detect_organism(record.genes))
+    known = organism or detect_organism(record.genes)
+    if gene_sets == "hallmark" and known is None:
+        msg = "The explanation's genes do not tell their organism; give --organism human or --organism mouse."
+        raise InputError(msg)
+    sets = load_sets(gene_sets, organism=known)
     if null == "networks":
         prism, cells = load(cast("Path", model)), o.read(cast("Path", query), layer=layer)
         nulls = null_explanations(

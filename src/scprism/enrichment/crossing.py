@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from scprism._compiled import compiled
 
-__all__ = ["Bins", "crossing_places", "tilted_odds"]
+__all__ = ["Bins", "bins_to_draw", "crossing_places", "tilted_odds"]
 
 # Newton's method for a tilt; no step changes a log odds by more than the second number, and none gets further from the
 # random draw's than the third.
@@ -16,6 +16,8 @@ LONGEST_STEP = 2.0
 FURTHEST_ODDS = 25.0
 # A solution misses the score by at most this part of what one gene outside the set takes from the running sum.
 CLOSE = 0.01
+# The more uneven the odds of the genes in a bin, the more draws are needed for the same error.
+UNEVEN = 0.005
 
 
 class Bins(NamedTuple):
@@ -44,7 +46,7 @@ class Solution(NamedTuple):
 
 
 @compiled
-def _solve(ranking: Bins, n_hits: int, score: float, cut: int, start: Solution) -> Solution:
+def solve(ranking: Bins, n_hits: int, score: float, cut: int, start: Solution) -> Solution:
     """Return the tilt towards genes before `cut`, by Newton's method from `start`.
 
     Among all independent draws with `n_hits` hits on average whose running sum is at `score` before `cut` on average,
@@ -72,7 +74,7 @@ def _solve(ranking: Bins, n_hits: int, score: float, cut: int, start: Solution) 
             logits[:] = np.minimum(np.maximum(level + slope * gain, middle - FURTHEST_ODDS), middle + FURTHEST_ODDS)
             hits = widths / (1.0 + np.exp(-logits))
             surplus = hits.sum() - n_hits
-            if abs(surplus) < 1e-6:
+            if abs(surplus) < 1e-4:
                 break
             spread = (hits * (1.0 - hits / widths)).sum()
             low, high = (level, high) if surplus < 0 else (low, level)
@@ -113,7 +115,7 @@ def _solve(ranking: Bins, n_hits: int, score: float, cut: int, start: Solution) 
 
 
 @compiled
-def _start(ranking: Bins, score: float, places: NDArray[np.int32], peak: int) -> Solution:
+def start_of(ranking: Bins, score: float, places: NDArray[np.int32], peak: int) -> Solution:
     """Return the random draw, with part and total as in the set at `places`, which reaches the score before `peak`."""
     n_genes, n_hits = ranking.edges[-1], places.size
     part = score + (peak - np.searchsorted(places, peak)) / (n_genes - n_hits)
@@ -122,62 +124,121 @@ def _start(ranking: Bins, score: float, places: NDArray[np.int32], peak: int) ->
 
 
 @compiled
-def crossing_places(
-    ranking: Bins, score: float, places: NDArray[np.int32], peak: int, lower: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], float]:
-    """Return places before which the running sum may reach the score, and the log probability of the likeliest.
+def solve_near(ranking: Bins, n_hits: int, score: float, cut: int, starts: tuple[Solution, Solution]) -> Solution:
+    """Return the tilt towards genes before `cut`, from the first start or, where that leads nowhere, the second."""
+    found = solve(ranking, n_hits, score, cut, starts[0])
+    return found if np.isfinite(found.log_chance) else solve(ranking, n_hits, score, cut, starts[1])
 
-    That one stands in the middle. On either side are those whose log probability is lower by as much as `lower` says,
-    in ascending order. `places` are those of a set with this score, ascending, which reaches it before
-    `peak`.
+
+@compiled
+def crossing_places(
+    ranking: Bins, score: float, places: NDArray[np.int32], peak: int, lower: float
+) -> tuple[NDArray[np.int64], tuple[Solution, Solution, Solution, Solution, Solution]]:
+    """Return places before which the running sum may reach the score, (5,) ascending, and the tilt to each.
+
+    The likeliest stands in the middle. Outermost are those whose log probability is lower by about `lower`, or the last
+    that can be, and between are those half way. `places` are those of a set with this score, ascending, which reaches
+    it before `peak`.
     """
     n_genes, n_hits = ranking.edges[-1], places.size
+    known = start_of(ranking, score, places, peak)
+    # Where all hits stand before the place, and the score is only just reached.
+    last = min(n_genes - 1, n_hits + int((1.0 - score) * (n_genes - n_hits)) + 1)
     best = peak
-    known = _start(ranking, score, places, peak)
-    at_best = _solve(ranking, n_hits, score, best, known)
-    reach = n_genes // 4
-    while reach > 0:
+    at_best = solve(ranking, n_hits, score, best, known)
+    reach = max(min(best, n_genes - best) // 2, 1)
+    while reach > best // 16:
         moved = False
         for place in (best - reach, best + reach):
-            if 0 < place < n_genes:
-                found = _solve(ranking, n_hits, score, place, known)
+            if 0 < place <= last:
+                found = solve_near(ranking, n_hits, score, place, (at_best, known))
                 if found.log_chance > at_best.log_chance:
                     best, at_best, moved = place, found, True
+                    break
         if not moved:
             reach //= 2
-    crossings = np.full(2 * lower.size + 1, best)
-    for k in range(lower.size):
-        for side in (-1, 1):
-            inside, outside = best, 0 if side < 0 else n_genes
-            while abs(outside - inside) > 1:
-                place = (inside + outside) // 2
-                if _solve(ranking, n_hits, score, place, known).log_chance > at_best.log_chance - lower[k]:
-                    inside = place
-                else:
-                    outside = place
-            crossings[lower.size + side * (k + 1)] = inside
-    return crossings, at_best.log_chance
+    crossings = np.full(5, best)
+    outermost = (at_best, at_best)
+    for side in (-1, 1):
+        inside, outside = best, 0 if side < 0 else last + 1
+        near = at_best
+        while abs(outside - inside) > 1 + abs(inside - best) // 4:
+            place = (inside + outside) // 2
+            found = solve_near(ranking, n_hits, score, place, (near, known))
+            if found.log_chance > at_best.log_chance - lower:
+                inside, near = place, found
+            else:
+                outside = place
+        crossings[2 + 2 * side], crossings[2 + side] = inside, (inside + best) // 2
+        outermost = (near, at_best) if side < 0 else (outermost[0], near)
+    first = solve_near(ranking, n_hits, score, crossings[1], (at_best, known))
+    third = solve_near(ranking, n_hits, score, crossings[3], (at_best, known))
+    return crossings, (outermost[0], first, at_best, third, outermost[1])
+
+
+@compiled
+def bins_to_draw(
+    weights: NDArray[np.float64], turns: NDArray[np.int64], n_hits: int, solution: Solution
+) -> NDArray[np.int64]:
+    """Return the first places of bins whose genes have nearly the same odds, and the number of genes at last.
+
+    A bin begins at each of the places `turns`, ascending. In a bin the variance of the tilt's log odds, summed over
+    its expected hits, is at most `UNEVEN`.
+    """
+    n_genes = weights.size
+    edges = np.empty(n_genes + 1, np.int64)
+    n_edges, step, number, mean, squares = 0, 0, 0, 0.0, 0.0
+    upper, shift = solution.slope * (1.0 - solution.part), solution.slope * solution.total / (n_genes - n_hits)
+    lower = -solution.slope * solution.part
+    for place in range(n_genes):
+        is_before = place < turns[-1]
+        logit = solution.level + (upper * weights[place] + shift if is_before else lower * weights[place])
+        number += 1
+        off = logit - mean
+        mean += off / number
+        squares += off * (logit - mean)
+        at_turn = step < turns.size and turns[step] == place
+        odds = np.exp(logit)
+        if at_turn or place == 0 or squares * odds > UNEVEN * (1.0 + odds) ** 2:
+            edges[n_edges] = place
+            n_edges += 1
+            number, mean, squares = 1, logit, 0.0
+        step += at_turn
+    edges[n_edges] = n_genes
+    return edges[: n_edges + 1].copy()
 
 
 @compiled
 def tilted_odds(
-    ranking: Bins, score: float, places: NDArray[np.int32], peak: int, cut: int, strength: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the first three fields of a `Tilt` towards genes before `cut`, with `strength` of the best slope."""
-    weights = np.diff(ranking.cumulative)
-    n_hits = places.size
-    level, slope, part, total, _ = _solve(ranking, n_hits, score, cut, _start(ranking, score, places, peak))
-    n_genes = weights.size
+    ranking: Bins, n_hits: int, solution: Solution, cut: int, strength: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the log odds of the genes in each bin if they stand before a turn, and behind it, each (bins,).
+
+    `solution` is that of `cut`; `strength` is how much of its slope to take. The level is such that the right number of
+    hits is drawn on average.
+    """
+    edges = ranking.edges
+    widths = (edges[1:] - edges[:-1]).astype(np.float64)
+    weights = (ranking.cumulative[edges[1:]] - ranking.cumulative[edges[:-1]]) / widths
+    n_genes = edges[-1]
     middle = np.log(n_hits / (n_genes - n_hits))
-    level, slope = middle + strength * (level - middle), strength * slope
-    before, log_missed = np.empty(n_genes), np.zeros(n_genes + 1)
-    log_onwards = np.full(n_genes + 1, -np.inf)
-    for place in range(n_genes):
-        logit = level + slope * ((1.0 - part) * weights[place] + total / (n_genes - n_hits))
-        before[place] = min(max(logit, middle - FURTHEST_ODDS), middle + FURTHEST_ODDS)
-        log_missed[place + 1] = log_missed[place] - np.log1p(np.exp(before[place]))
-    onwards = 0.0
-    for place in range(n_genes - 1, -1, -1):
-        onwards += np.exp(max(-slope * part * weights[place], -FURTHEST_ODDS))
-        log_onwards[place] = np.log(onwards)
-    return before, log_missed, log_onwards
+    slope = strength * solution.slope
+    before = slope * ((1.0 - solution.part) * weights + solution.total / (n_genes - n_hits))
+    behind = -slope * solution.part * weights
+    n_before = np.searchsorted(edges, cut)
+    gain = np.concatenate((before[:n_before], behind[n_before:]))
+    level, low, high = middle + strength * (solution.level - middle), -np.inf, np.inf
+    for _ in range(MAX_STEPS):
+        logits = np.minimum(np.maximum(level + gain, middle - FURTHEST_ODDS), middle + FURTHEST_ODDS)
+        hits = widths / (1.0 + np.exp(-logits))
+        surplus = hits.sum() - n_hits
+        if abs(surplus) < 1e-2:
+            break
+        spread = (hits * (1.0 - hits / widths)).sum()
+        low, high = (level, high) if surplus < 0 else (low, level)
+        level -= min(max(surplus / max(spread, 1e-9), -LONGEST_STEP), LONGEST_STEP)
+        if not low < level < high:
+            level = 0.5 * (low + high)
+    before = np.minimum(np.maximum(level + before, middle - FURTHEST_ODDS), middle + FURTHEST_ODDS)
+    behind = np.minimum(np.maximum(level + behind, middle - FURTHEST_ODDS), middle + FURTHEST_ODDS)
+    return before, behind

@@ -96,7 +96,7 @@ def _check_organism(sets: GeneSets, organism: Organism | None) -> None:
     found = detect_organism(symbols) if organism is not None else None
     if found is not None and found != organism:
         msg = (
-            f"The gene sets look like {found} symbols ({some(symbols[:3])}), but `organism` is {organism}. They are "
+            f"The gene sets look like {found} symbols ({some(symbols[:3])}), but the organism is {organism}. They are "
             "matched in any case, which misses genes whose names differ; take sets of the right organism."
         )
         warn(msg, PrismWarning, stacklevel=3)
@@ -149,8 +149,7 @@ def _overlap_messages(n_found: int, symbols: Sequence[str], genes: Sequence[str]
     differ = None not in organisms and organisms[0] != organisms[1]
     other = f"The gene sets are {organisms[0]} genes and the genes tested are {organisms[1]} genes: " if differ else ""
     advice = (
-        f"Take {organisms[1]} sets: `organism={organisms[1]!r}` in `gene_sets`, --organism {organisms[1]} on the "
-        "command line, or a GMT file of that organism."
+        f"Take the Hallmark sets with {organisms[1]} as the organism, or a GMT file of {organisms[1]} genes."
         if differ
         else "Give both as symbols of one organism, and check that the genes were not cut to a few."
     )

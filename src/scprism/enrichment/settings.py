@@ -65,10 +65,12 @@ def sign_messages(scores: pd.DataFrame, *, one_sided: bool) -> tuple[str, ...]:
     """Return a warning of scores that do not fit the number of sides."""
     negative = bool((scores.to_numpy() < 0).any())
     if one_sided and negative:
-        return ("`one_sided` is meant for scores that are never negative, but some are: sets at the bottom go unseen.",)
+        return (
+            "A one-sided test is meant for scores that are never negative, but some are: sets at the bottom go unseen.",
+        )
     if not one_sided and not negative:
         return (
-            "No score is negative, so the test's lower side has no meaning; `one_sided=True` tests the upper alone.",
+            "No score is negative, so the lower side of a two-sided test has no meaning; a one-sided test fits them.",
         )
     return ()
 

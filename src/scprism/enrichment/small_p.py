@@ -11,13 +11,14 @@ of what they count is the error of the result.
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scprism.enrichment.crossing import Bins, crossing_places, tilted_odds
-from scprism.enrichment.kernels import TIE, SetMembers, Tilt, draw_tilted, walk
+from scprism.enrichment.crossing import Bins, bins_to_draw, crossing_places, tilted_odds
+from scprism.enrichment.kernels import TIE, SetMembers, Tilt, draw_tilted, tilt_towards, walk
 from scprism.enrichment.permutation import NullSummary
 from scprism.enrichment.rankings import Rankings
 from scprism.types import FloatArray
@@ -31,17 +32,18 @@ FEW_OF_SIGN = 20
 # The smallest number with full precision.
 LEAST = np.finfo(np.float64).tiny
 
-# Places to cross at lie between those whose log probability is lower by the larger of these than at the best place.
-BELOW_BEST = (1.0, 4.0)
+# Places to cross at lie between those whose log probability is lower by this than at the best place.
+BELOW_BEST = 4.0
 # An estimate lower than the probability of crossing at the likeliest place by more than this, as logarithms, is wrong.
 FURTHEST_BELOW = 3.0
-N_TURNS = 48
+# The rarer the score, the more a set must be drawn from where it crosses.
+FEWEST_TURNS, MOST_TURNS = 12, 24
 # Some draws are less tilted, for sets that score high in another way than most: their share, and part of the tilt.
 WEAK_SHARE = 0.1
 WEAK_STRENGTH = 0.5
-BATCH = 250
+BATCH = 50
 MAX_DRAWS = 10_000
-TARGET_ERROR = 0.1
+TARGET_ERROR = 0.2
 # A tail with a larger error is not used.
 WORST_ERROR = 0.5
 # For the search of places neighbouring genes are taken together, fewer at both ends, where weights change fastest.
@@ -127,7 +129,7 @@ def log_tail(
 ) -> SmallP:
     """Return the probability that a random set of as many genes scores at least as high as the set at `places`.
 
-    Draws until the standard error of the log probability is at most 0.1, or 10,000 sets were drawn.
+    Draws until the standard error of the log probability is at most 0.2, or 10,000 sets were drawn.
 
     Parameters
     ----------
@@ -148,28 +150,27 @@ def log_tail(
     if score > 1 - TIE:
         return SmallP(_log_number_of_best(weights, n_hits) - log_number_of_sets, 0.0)
     ranking = Bins(np.concatenate([[0.0], np.cumsum(weights)]), _bin_edges(n_genes))
-    crossings, log_chance = crossing_places(ranking, score, places, peak, np.array(BELOW_BEST))
-    falls = np.array([-BELOW_BEST[1], -BELOW_BEST[0], 0.0, -BELOW_BEST[0], -BELOW_BEST[1]])
-    turns = np.unique(np.linspace(crossings[0], crossings[-1], N_TURNS).round().astype(np.int64))
+    crossings, solutions = crossing_places(ranking, score, places, peak, BELOW_BEST)
+    log_chance = solutions[2].log_chance
+    if math.isinf(log_chance):
+        return SmallP(-math.inf, math.inf)
+    falls = np.maximum([solution.log_chance - log_chance for solution in solutions], -BELOW_BEST)
+    n_turns = int(min(max(-log_chance, FEWEST_TURNS), MOST_TURNS))
+    turns = np.unique(np.linspace(crossings[0], crossings[-1], n_turns).round().astype(np.int64))
     shares = np.exp(np.interp(turns, crossings, falls))
-    shares *= (1.0 - WEAK_SHARE) / shares.sum()
-    # Turns that are far apart need tilts of their own: one for those about each of the three middle places.
-    nearest = np.abs(turns[:, None] - crossings[None, 1:4]).argmin(axis=1)
-    tilts = [
-        Tilt(
-            *tilted_odds(ranking, score, places, peak, int(crossings[k + 1]), 1.0),
-            turns[nearest == k],
-            shares[nearest == k],
-        )
-        for k in np.unique(nearest)
-    ]
-    few = crossings[1:4]
-    weak = tilted_odds(ranking, score, places, peak, int(crossings[2]), WEAK_STRENGTH)
-    tilts.append(Tilt(*weak, few, np.full(3, WEAK_SHARE / 3)))
+    shares /= shares.sum()
+    edges = bins_to_draw(weights, turns, n_hits, solutions[2])
+    drawn, widths, turn_bins = Bins(ranking.cumulative, edges), np.diff(edges), np.searchsorted(edges, turns)
+
+    def tilt(strength: float, share: float) -> Tilt:
+        before, behind = tilted_odds(drawn, n_hits, solutions[2], int(crossings[2]), strength)
+        return tilt_towards(widths, before, behind, n_hits, turn_bins, share * shares)
+
+    tilts = (tilt(1.0, 1.0 - WEAK_SHARE), tilt(WEAK_STRENGTH, WEAK_SHARE))
     state = np.array([seed], dtype=np.uint64)
     log_ratios, n_draws, error = np.empty(0), 0, math.inf
     while n_draws < MAX_DRAWS and error > TARGET_ERROR:
-        log_densities = draw_tilted(tuple(tilts), weights, score, n_hits, one_sided, BATCH, state)
+        log_densities = draw_tilted(tilts, edges, weights, score, n_hits, one_sided, BATCH, state)
         log_ratios = np.concatenate([log_ratios, -log_number_of_sets - log_densities[np.isfinite(log_densities)]])
         n_draws += BATCH
         if log_ratios.size:
@@ -195,6 +196,7 @@ def _log_number_of_best(weights: NDArray[np.float64], n_hits: int) -> float:
     return math.log(max(sum(numbers), 1))
 
 
+@lru_cache(maxsize=8)
 def _bin_edges(n_genes: int) -> NDArray[np.int64]:
     """Return the first place of each bin of neighbouring places, narrow at both ends, and `n_genes` at last."""
     widest = max(n_genes * WIDEST_BIN, 1.0)
