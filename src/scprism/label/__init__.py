@@ -1,0 +1,1 @@
+"""Labels of one reference for cells of another data set, and how far to trust them."""
