@@ -13,9 +13,17 @@ import scprism
 from one_reference.cells import PARTS, read_part
 from one_reference.task import Task, hallmark, variable_genes
 from scprism.label.platforms import PLATFORMS, measured_by
+from scprism.model.config import Config
 from scprism.train import batches, loop
 
 __all__ = ["latents", "network"]
+
+
+SETTINGS: dict[str, dict[str, float]] = {
+    "no gene dropout": {"gene_dropout": 0.0},
+    "no dropout": {"gene_dropout": 0.0, "input_dropout": 0.0},
+}
+"""What a network's training is without; "clean" is the default's, "noisy" the same with platforms."""
 
 
 class PlatformDropout(batches.Dropout):
@@ -63,15 +71,15 @@ def genes_of_network(name: str, genes: str, folder: Path) -> list[str]:
 @cache
 def network(name: str, genes: str, noise: str, seed: int, folder: Path, kept: Path) -> scprism.Prism:
     """Return the network of a reference, from the disk if it is there."""
-    place = kept / f"{name}-{genes}-{noise}-{seed}"
+    place = kept / f"{name}-{genes}-{noise}-{seed}".replace(" ", "_")
     if place.is_dir():
         return scprism.load(place)
     cells = read_part(name, folder)
     data = AnnData(cells.counts)
     data.var_names = cells.genes.tolist()
-    settings = {"preset": scprism_config(library="all" if "+" in genes else "recipe")}
+    config = Config(library="all" if "+" in genes else "recipe", **SETTINGS.get(noise, {}))
     model = scprism.Prism(
-        **settings,
+        config,
         genes=genes_of_network(name, genes, folder),
         organism=PARTS[name].species,
         rng=seed,
@@ -81,12 +89,6 @@ def network(name: str, genes: str, noise: str, seed: int, folder: Path, kept: Pa
         model.fit(data)
     model.save(place)
     return model
-
-
-def scprism_config(**changes: object) -> object:
-    from scprism.model.config import Config
-
-    return Config(**changes)
 
 
 def seen(counts: sparse.csr_matrix, columns: np.ndarray, names: np.ndarray) -> AnnData:

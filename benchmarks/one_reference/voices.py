@@ -89,7 +89,9 @@ def regression(task: Task, genes: str, options: list[str]) -> np.ndarray:
         codes = np.concatenate([codes, *(codes[task.copied] for _ in copies)])
         x = sparse.vstack([x, *copies], format="csr")
     if "scaled" in options:
-        scale = 1 / np.sqrt(np.asarray(x.power(2).mean(axis=0)).ravel() - np.asarray(x.mean(axis=0)).ravel() ** 2 + 1e-2)
+        scale = 1 / np.sqrt(
+            np.asarray(x.power(2).mean(axis=0)).ravel() - np.asarray(x.mean(axis=0)).ravel() ** 2 + 1e-2
+        )
         x, y = x @ sparse.diags(scale), y @ sparse.diags(scale)
         x, y = x.tocsr(), y.tocsr()
     weights = np.ones(len(codes)) if "equal" in options else balanced_weights(codes, n_labels=n_labels)
@@ -127,7 +129,10 @@ def by_counts(task: Task, genes: str) -> np.ndarray:
     means /= means.sum(axis=1, keepdims=True)
     per_molecule = query @ np.log(means).T / np.maximum(query.sum(axis=1), 1)
     odds = 40 * np.asarray(per_molecule)
-    return logs(np.exp(odds - odds.max(axis=1, keepdims=True)) / np.exp(odds - odds.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True))
+    return logs(
+        np.exp(odds - odds.max(axis=1, keepdims=True))
+        / np.exp(odds - odds.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True)
+    )
 
 
 def by_centroids(task: Task, genes: str) -> np.ndarray:
@@ -162,5 +167,3 @@ def celltypist(task: Task) -> np.ndarray:
         if done.returncode:
             raise SystemExit(f"CellTypist failed:\n{done.stderr[-3000:]}")
         return np.load(folder / "calls.npy")
-
-
