@@ -4,6 +4,7 @@ import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import anndata
 import numpy as np
@@ -21,35 +22,38 @@ MIN_CELLS = 5
 
 @dataclass(frozen=True)
 class Part:
-    """A data set, or the cells of it that have some value in a column; `chosen_on` says on which side of the split."""
+    """A data set, or the cells of it that have some value in a column.
+
+    Choices are made on the data sets of the side "choose", and confirmed on those of "confirm".
+    """
 
     file: str
     labels: str
     species: str
-    chosen_on: bool
+    side: Literal["choose", "confirm"]
     where: tuple[str, str] | None = None
 
 
 PARTS = {
-    "kang": Part("pbmc_kang", "cell_type", "human", True),
-    "ifnb_ctrl": Part("ifnb_2800", "cell_type", "human", True, ("condition", "CTRL")),
-    "ifnb_stim": Part("ifnb_2800", "cell_type", "human", True, ("condition", "STIM")),
-    "tm_droplet": Part("tm_droplet_immune", "cell_type", "mouse", True),
-    "baron_mouse": Part("baron_mouse", "cell_type", "mouse", True),
-    "kidney": Part("tm_facs_kidney", "cell_ontology_class", "mouse", True),
-    "celseq2": Part("sc_mixology", "cell_line", "human", True, ("platform", "CEL-seq2")),
-    "dropseq": Part("sc_mixology", "cell_line", "human", True, ("platform", "Drop-seq")),
-    "spleen": Part("tm_droplet_immune", "cell_type", "mouse", True, ("tissue_inferred", "Spleen")),
-    "marrow": Part("tm_droplet_immune", "cell_type", "mouse", True, ("tissue_inferred", "Marrow")),
-    "lung": Part("tm_droplet_immune", "cell_type", "mouse", True, ("tissue_inferred", "Lung")),
-    "pbmc3k": Part("pbmc3k", "cell_type", "human", False),
-    "nsclc": Part("zilionis_human_nsclc", "cell_type", "human", False),
-    "mouse_lung": Part("mouse_lung_immune", "Major_cell_type", "mouse", False),
-    "baron": Part("baron_human1", "cell_type", "human", False),
-    "healthy": Part("mouse_lung_immune", "Major_cell_type", "mouse", False, ("Tissue", "healthy")),
-    "tumour": Part("mouse_lung_immune", "Major_cell_type", "mouse", False, ("Tissue", "tumor")),
-    "stroma": Part("mouse_marrow_stroma", "cell_type", "mouse", False),
-    "liver": Part("tms_facs_liver", "cell_ontology_class", "mouse", False),
+    "kang": Part("pbmc_kang", "cell_type", "human", "choose"),
+    "ifnb_ctrl": Part("ifnb_2800", "cell_type", "human", "choose", ("condition", "CTRL")),
+    "ifnb_stim": Part("ifnb_2800", "cell_type", "human", "choose", ("condition", "STIM")),
+    "tm_droplet": Part("tm_droplet_immune", "cell_type", "mouse", "choose"),
+    "baron_mouse": Part("baron_mouse", "cell_type", "mouse", "choose"),
+    "kidney": Part("tm_facs_kidney", "cell_ontology_class", "mouse", "choose"),
+    "celseq2": Part("sc_mixology", "cell_line", "human", "choose", ("platform", "CEL-seq2")),
+    "dropseq": Part("sc_mixology", "cell_line", "human", "choose", ("platform", "Drop-seq")),
+    "spleen": Part("tm_droplet_immune", "cell_type", "mouse", "choose", ("tissue_inferred", "Spleen")),
+    "marrow": Part("tm_droplet_immune", "cell_type", "mouse", "choose", ("tissue_inferred", "Marrow")),
+    "lung": Part("tm_droplet_immune", "cell_type", "mouse", "choose", ("tissue_inferred", "Lung")),
+    "pbmc3k": Part("pbmc3k", "cell_type", "human", "confirm"),
+    "nsclc": Part("zilionis_human_nsclc", "cell_type", "human", "confirm"),
+    "mouse_lung": Part("mouse_lung_immune", "Major_cell_type", "mouse", "confirm"),
+    "baron": Part("baron_human1", "cell_type", "human", "confirm"),
+    "healthy": Part("mouse_lung_immune", "Major_cell_type", "mouse", "confirm", ("Tissue", "healthy")),
+    "tumour": Part("mouse_lung_immune", "Major_cell_type", "mouse", "confirm", ("Tissue", "tumor")),
+    "stroma": Part("mouse_marrow_stroma", "cell_type", "mouse", "confirm"),
+    "liver": Part("tms_facs_liver", "cell_ontology_class", "mouse", "confirm"),
 }
 FAMILIES = (
     ("kang", "ifnb_ctrl", "ifnb_stim", "tm_droplet", "pbmc3k", "nsclc", "mouse_lung"),
@@ -134,7 +138,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Cells:
-    """Counts of a data set: csr float32 (cells, genes), genes sorted by name, and labels at each level ("" for none)."""
+    """Counts of a data set, csr float32 (cells, genes), genes sorted by name; labels at each level, "" for none."""
 
     name: str
     counts: sparse.csr_matrix
@@ -192,5 +196,5 @@ def all_pairs(folder: Path) -> list[Pair]:
 
 def group_of(pair: Pair) -> str:
     """Return whether choices were made on both sides of a pair, on one, or on none."""
-    seen = PARTS[pair.reference].chosen_on + PARTS[pair.query].chosen_on
-    return ("confirm", "one side new", "choose")[seen]
+    sides = {PARTS[pair.reference].side, PARTS[pair.query].side}
+    return "one side new" if len(sides) == 2 else sides.pop()

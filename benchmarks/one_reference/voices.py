@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from scipy import sparse
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
+from one_reference.networks import latents
 from one_reference.rule import principal, rule_probabilities, unit
 from one_reference.task import Task
 from scprism.label.draws import gene_keys
@@ -24,14 +25,17 @@ LEAST = 1e-3
 """Probabilities are raised to this before their logarithm."""
 
 
-def voice(name: str, task: Task, *, seed: int = 0) -> np.ndarray:
+def voice(name: str, task: Task, *, seed: int = 0, kept: Path = Path("networks")) -> np.ndarray:
     """Return what a method says; several rows are numbers of neighbours, whose scores are averaged.
 
     Parameters
     ----------
     name
-        ``"knn GENES"``, ``"sklearn GENES"``, ``"regression GENES [C=..] [equal] [copies] [scaled]"``,
-        ``"rule pca GENES [platforms=..]"``, ``"celltypist [majority]"``, or one of `networks`.
+        ``"knn GENES"``, ``"sklearn GENES"``, ``"regression GENES [C=..] [equal] [copies] [scaled] [subspaces=..]"``,
+        ``"rule pca GENES [platforms=..]"``,
+        ``"rule network GENES NOISE [platforms=..]"``, ``"counts GENES"``, ``"centroids GENES"``, ``"celltypist"``.
+    seed, kept
+        Of networks: their seed, and the folder that keeps them.
     """
     kind, *options = name.split()
     if kind == "knn":
@@ -42,6 +46,8 @@ def voice(name: str, task: Task, *, seed: int = 0) -> np.ndarray:
         return regression(task, options[0], options[1:])[None]
     if kind == "rule" and options[0] == "pca":
         return rule_in_pca(task, options[1], options[2:])[None]
+    if kind == "rule" and options[0] == "network":
+        return rule_in_network(task, options[1:], seed=seed, kept=kept)[None]
     if kind == "celltypist":
         return celltypist(task)
     if kind == "counts":
@@ -119,7 +125,7 @@ def rule_in_pca(task: Task, genes: str, options: list[str]) -> np.ndarray:
 
 
 def by_counts(task: Task, genes: str) -> np.ndarray:
-    """Return multinomial naive Bayes on counts, tempered: a molecule counts for little, as genes are not independent."""
+    """Return multinomial naive Bayes, tempered: a molecule counts for little, as genes are not independent."""
     kept = task.chosen(genes_of(genes))
     counts = task.reference.counts[task.labelled][:, task.columns[0][kept]]
     query = task.query.counts[task.scored][:, task.columns[1][kept]]
@@ -128,11 +134,7 @@ def by_counts(task: Task, genes: str) -> np.ndarray:
     means = 0.9 * means + 0.1 * means.mean(axis=0) + 1e-6
     means /= means.sum(axis=1, keepdims=True)
     per_molecule = query @ np.log(means).T / np.maximum(query.sum(axis=1), 1)
-    odds = 40 * np.asarray(per_molecule)
-    return logs(
-        np.exp(odds - odds.max(axis=1, keepdims=True))
-        / np.exp(odds - odds.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True)
-    )
+    return logs(softmax(40 * np.asarray(per_molecule), axis=1))
 
 
 def by_centroids(task: Task, genes: str) -> np.ndarray:
@@ -141,13 +143,26 @@ def by_centroids(task: Task, genes: str) -> np.ndarray:
     means = np.stack([np.asarray(x[task.codes == k].mean(axis=0)).ravel() for k in range(len(task.words))])
     middle = means.mean(axis=0)
     odds = unit(y.toarray() - middle) @ unit(means - middle).T / 0.1
-    p = np.exp(odds - odds.max(axis=1, keepdims=True))
-    return logs(p / p.sum(axis=1, keepdims=True))
+    return logs(softmax(odds, axis=1))
+
+
+def rule_in_network(task: Task, options: list[str], *, seed: int, kept: Path) -> np.ndarray:
+    """Return the rule in the latent of a network, or of several side by side, each of length 1 (NOISE with "&")."""
+    genes, noise, *others = options
+    weight = value_of(others, "platforms", 0.0)
+    parts = [
+        latents(task, genes=genes, noise=part.replace("-", " "), seed=seed, kept=kept, copies=weight > 0)
+        for part in noise.split("&")
+    ]
+    z, z_query = (np.hstack([unit(part[i]) for part in parts]) for i in (0, 1))
+    copies = [np.hstack([unit(part[2][i]) for part in parts]) for i in range(len(parts[0][2]))]
+    covariance = platform_covariance(unit(z[task.copied]), [unit(c) for c in copies]) if weight else None
+    return logs(rule_probabilities(z, task.codes, z_query, platforms=covariance, weight=weight))
 
 
 def celltypist(task: Task) -> np.ndarray:
     """Return CellTypist's probabilities, without and with majority voting."""
-    python = os.environ.get("CELLTYPIST_PYTHON", "/tmp/ct/venv/bin/python")
+    python = os.environ["CELLTYPIST_PYTHON"]  # of an environment with CellTypist
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name, cells, rows, columns in (

@@ -10,7 +10,8 @@ def test_each_label_is_spread_over_the_folds():
     folds = folds_of(codes, np.random.default_rng(0).permutation(64).astype(np.uint64))
     for code, (least, most) in {0: (10, 10), 1: (2, 3), 2: (0, 1)}.items():
         sizes = np.bincount(folds[codes == code], minlength=5)
-        assert sizes.min() == least and sizes.max() == most
+        assert sizes.min() == least
+        assert sizes.max() == most
 
 
 def test_a_cells_fold_ignores_where_it_stands():

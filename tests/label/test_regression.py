@@ -54,7 +54,9 @@ def test_a_gene_that_marks_a_label_speaks_for_it():
     values = sparse.csr_matrix(np.array([[3.0, 0, 1], [2, 0, 1], [0, 3, 1], [0, 2, 1]], dtype=np.float32))
     model = fit_regression(values, np.array([0, 0, 1, 1]), n_labels=2)
     found = model.contributions(values[:1], np.array([0]), np.array([1])).toarray()[0]
-    assert found[0] > 0 and found[1] == 0 and abs(found[2]) < 1e-4
+    assert found[0] > 0
+    assert found[1] == 0
+    assert abs(found[2]) < 1e-4
 
 
 def test_the_order_of_genes_and_cells_and_labels_changes_probabilities_by_rounding_alone():

@@ -53,10 +53,13 @@ def test_a_few_cells_leave_the_weights_near_where_they_start():
 
 def test_the_runner_up_and_the_margin():
     found = ranked(np.log([[0.1, 0.6, 0.3], [0.4, 0.4, 0.2]]))
-    assert found.label.tolist() == [1, 0] and found.runner_up.tolist() == [2, 1]
-    assert found.probability == pytest.approx([0.6, 0.4]) and found.margin == pytest.approx([0.3, 0.0])
+    assert found.label.tolist() == [1, 0]
+    assert found.runner_up.tolist() == [2, 1]
+    assert found.probability == pytest.approx([0.6, 0.4])
+    assert found.margin == pytest.approx([0.3, 0.0])
 
 
 def test_one_label_alone_is_its_own_runner_up():
     found = ranked(np.zeros((2, 1)))
-    assert found.runner_up.tolist() == [0, 0] and found.margin.tolist() == [1.0, 1.0]
+    assert found.runner_up.tolist() == [0, 0]
+    assert found.margin.tolist() == [1.0, 1.0]

@@ -101,7 +101,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Confidence:
-    """Coefficients of the log odds that a label is right: of 1, of its log odds, of strangeness, of its part above 1."""
+    """Coefficients of the log odds that a label is right: of 1, its log odds, strangeness, and strangeness above 1."""
 
     intercept: float
     log_odds: float
@@ -145,9 +145,8 @@ def learn_confidence(known: list[Judged], unknown: Judged | None) -> Confidence:
         parts.append(unknown)
         shares.append(UNKNOWN_WEIGHT)
     rows = [_features(part.log_odds, part.strangeness) for part in parts]
-    weights = [
-        np.full(len(part.right), share * n_cells / len(part.right)) for part, share in zip(parts, shares, strict=True)
-    ]
+    each = [share * n_cells / len(part.right) for part, share in zip(parts, shares, strict=True)]
+    weights = [np.full(len(part.right), weight) for part, weight in zip(parts, each, strict=True)]
     # one usual cell that is right, one beyond all that is wrong: nothing is ever certain
     ends = _features(np.array([FARTHEST, -FARTHEST]), np.array([0, FARTHEST]))
     model = LogisticRegression(C=10.0, max_iter=1000).fit(
