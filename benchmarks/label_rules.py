@@ -5,7 +5,7 @@
 
 A method's log probabilities are kept in the store under pair, method and seed, so that an interrupted run goes on where
 it stopped and a stack of methods costs nothing. Choices were made on the pairs of the group "choose", both of whose
-data sets are on that side of the split; of "one side new" pairs one data set played no part, of "confirm" pairs none did.
+data sets are on that side of the split; of "one side new" one data set played no part, of "confirm" none did.
 Scores are macro-F1 over the types of which both sides have 5 cells; intervals are over pairs (bootstrap, 95 %).
 """
 

@@ -18,7 +18,10 @@ from scprism.label.stacking import learn_weights, stacked
 
 __all__ = ["Trust", "learn_trust", "measured", "side_of"]
 
-UNSEEN = tuple(Platform(f"unseen {p.name}", p.spread, p.depth) for p in PLATFORMS[:4])
+UNSEEN = tuple(
+    Platform(f"unseen {i}", spread, depth)
+    for i, (spread, depth) in enumerate(((0.5, 1.0), (1.0, 0.5), (1.5, 1.0), (2.0, 1.0)))
+)
 """Platforms that no method has seen, for weights, confidence and novelty."""
 MODEST = tuple(Platform(f"modest {i}", 0.0, depth) for i, depth in enumerate((0.5, 0.2)))
 N_UNITS, BY_PLATFORM = 50, 0.3
@@ -209,6 +212,10 @@ def measured(trust: Trust, side: Side, truth: np.ndarray, types: np.ndarray) -> 
         "weight_regression": trust.weights[0],
         "weight_rule": trust.weights[1],
     }
+    for i, usual in enumerate(trust.novelty.known):
+        flagged = replace(trust.novelty, known=(usual,)).p_values(calls["strange"]) <= 0.05
+        row[f"alarms_{i}"] = flagged[known].mean()
+        row[f"caught_{i}"] = flagged[~known].mean() if (~known).any() else np.nan
     if (~known).sum() >= 5:
         new = ~known
         row |= {

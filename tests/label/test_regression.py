@@ -4,7 +4,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from scprism.errors import InputError
-from scprism.label.regression import balanced_weights, fit_regression
+from scprism.label.regression import balanced_weights, fit_in_fixed_order, fit_regression
 
 
 def planted(*, n_cells=240, n_genes=50, n_labels=4, rng=0):
@@ -67,6 +67,21 @@ def test_the_order_of_genes_and_cells_and_labels_changes_probabilities_by_roundi
     moved = fit_regression(values[cells][:, genes].tocsr(), labels[codes[cells]], n_labels=4)
     found = np.exp(moved.log_probabilities(values[:, genes]))[:, labels]
     assert found == pytest.approx(whole, abs=2e-3)
+
+
+def test_in_a_fixed_order_the_weights_are_the_same_to_the_last_bit():
+    values, codes = planted()
+    genes, keys = np.array([f"g{i}" for i in range(50)]), np.random.default_rng(7).permutation(240).astype(np.uint64)
+    whole = fit_in_fixed_order(values, codes, n_labels=4, genes=genes, keys=keys)
+    rng = np.random.default_rng(6)
+    cells, order = rng.permutation(240), rng.permutation(50)
+    moved = fit_in_fixed_order(
+        values[cells][:, order].tocsr(), codes[cells], n_labels=4, genes=genes[order], keys=keys[cells]
+    )
+    assert (moved.weights == whole.weights[order]).all()
+    assert (moved.intercept == whole.intercept).all()
+    plain = fit_regression(values, codes, n_labels=4)
+    assert np.exp(whole.log_probabilities(values)) == pytest.approx(np.exp(plain.log_probabilities(values)), abs=2e-3)
 
 
 def test_energy_is_high_where_no_label_speaks_for_a_cell():

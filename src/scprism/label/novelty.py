@@ -108,12 +108,12 @@ class Novelty:
     middle, spread
         Median of each score among cells with each label, and how far its 95th percentile lies above, (scores, labels).
     known
-        Strangeness of cells of the reference's own kind, sorted, (cells,).
+        Strangeness of cells of the reference's own kind, sorted, (cells,): as they are, and by each platform.
     """
 
     middle: FloatArray
     spread: FloatArray
-    known: FloatArray
+    known: tuple[FloatArray, ...]
 
     def strangeness(self, scores: FloatArray, label: IntArray) -> FloatArray:
         """Return the mean of the scores on the scale of the cells of the label that is given, (cells,).
@@ -132,15 +132,18 @@ class Novelty:
     def p_values(self, strangeness: FloatArray) -> FloatArray:
         """Return the share of cells of the reference's own kind that are at least as strange, float64 (cells,).
 
-        A cell of that kind has a p-value of at most p with a probability of at most p (split conformal prediction).
+        The greatest share over the platforms counts. A cell of that kind, as it is or by one of these platforms, has a
+        p-value of at most p with a probability of at most p (split conformal prediction).
 
         References
         ----------
         Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World (2005); Bates et al., Ann. Stat. 51 (2023),
         149–178.
         """
-        below = np.searchsorted(self.known, strangeness, side="left")
-        values: FloatArray = (len(self.known) - below + 1) / (len(self.known) + 1)
+        values = np.zeros(len(strangeness))
+        for known in self.known:
+            below = np.searchsorted(known, strangeness, side="left")
+            values = np.maximum(values, (len(known) - below + 1) / (len(known) + 1))
         return values
 
 
@@ -151,7 +154,7 @@ def learn_novelty(parts: list[tuple[FloatArray, IntArray]], *, n_labels: int) ->
     ----------
     parts
         Scores, (scores, cells), and the labels that the cells were given, (cells,): of the cells as they are, then of
-        each platform. Medians and spreads are those of the cells as they are; all parts make up what is known.
+        each platform. Medians and spreads are those of the cells as they are.
     """
     scores, label = parts[0]
     pooled = _scale(scores)
@@ -163,8 +166,8 @@ def learn_novelty(parts: list[tuple[FloatArray, IntArray]], *, n_labels: int) ->
         share = own.shape[1] / (own.shape[1] + PRIOR_CELLS)
         for target, value, common in zip((middle, spread), _scale(own), pooled, strict=True):
             target[:, code] = share * value + (1 - share) * common
-    known = np.concatenate([_strangeness(s, given, middle, spread) for s, given in parts])
-    return Novelty(middle, spread, np.sort(known))
+    known = tuple(np.sort(_strangeness(s, given, middle, spread)) for s, given in parts)
+    return Novelty(middle, spread, known)
 
 
 def _scale(scores: FloatArray) -> tuple[FloatArray, FloatArray]:

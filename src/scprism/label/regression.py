@@ -1,5 +1,6 @@
 """Multinomial logistic regression of labels on gene expression: every call is a sum over genes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.special import log_softmax, logsumexp
 from scprism.errors import InputError
 from scprism.types import FloatArray, IntArray
 
-__all__ = ["Regression", "balanced_weights", "fit_regression"]
+__all__ = ["Regression", "balanced_weights", "fit_in_fixed_order", "fit_regression"]
 
 STRENGTH = 0.1
 """Inverse of the ridge penalty (scikit-learn's C)."""
@@ -132,6 +133,36 @@ def fit_regression(
     options = {"maxiter": MAX_STEPS, "gtol": TOLERANCE * each.sum() / n_cells, "ftol": 1e-9, "maxcor": 10}
     found = minimize(problem.loss, first, jac=True, method="L-BFGS-B", options=options)
     return problem.unpacked(found.x)
+
+
+def fit_in_fixed_order(
+    values: sparse.csr_matrix,
+    codes: IntArray,
+    *,
+    n_labels: int,
+    genes: Sequence[str],
+    keys: NDArray[np.uint64],
+    strength: float = STRENGTH,
+) -> Regression:
+    """Return what `fit_regression` does, the same to the last bit in whatever order cells and genes came.
+
+    Parameters
+    ----------
+    values, codes, n_labels, strength
+        As in `fit_regression`; all labels weigh the same. Number the labels by their names.
+    genes
+        Names of the genes, all different; the weights come back in their order.
+    keys
+        A number for each cell that depends on what it is, not on where it stands (`scprism.label.draws.cell_keys`).
+    """
+    by_name = np.argsort(np.asarray(genes, dtype=str), kind="stable")
+    cells = np.lexsort((codes, keys))
+    ordered = values[cells][:, by_name].tocsr()
+    ordered.sort_indices()
+    fitted = fit_regression(ordered, codes[cells], n_labels=n_labels, strength=strength)
+    weights = np.empty_like(fitted.weights)
+    weights[by_name] = fitted.weights
+    return Regression(weights, fitted.intercept)
 
 
 @dataclass(frozen=True)
