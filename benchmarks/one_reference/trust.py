@@ -19,8 +19,7 @@ from scprism.label.stacking import learn_weights, stacked
 __all__ = ["Trust", "learn_trust", "measured", "side_of"]
 
 UNSEEN = tuple(
-    Platform(f"unseen {i}", spread, depth)
-    for i, (spread, depth) in enumerate(((0.5, 1.0), (1.0, 0.5), (1.5, 1.0), (2.0, 1.0)))
+    Platform(f"unseen {i}", spread, depth) for i, (spread, depth) in enumerate(((0.5, 1), (1, 0.5), (1.5, 1)))
 )
 """Platforms that no method has seen, for weights, confidence and novelty."""
 MODEST = tuple(Platform(f"modest {i}", 0.0, depth) for i, depth in enumerate((0.5, 0.2)))

@@ -106,6 +106,8 @@ def test_platforms_that_move_all_cells_raise_what_is_usual():
     assert alarms[0] > 0.4
     assert alarms[1] == pytest.approx(0.05, abs=0.025)
     assert (both.p_values(both.strangeness(clean, label)) <= 0.05).mean() < 0.05
+    strange = both.strangeness(new, label)
+    assert (both.p_values(strange, n_platforms=0) == alone.p_values(strange)).all()
 
 
 def test_a_label_that_no_cell_was_given_is_judged_by_all():

@@ -50,5 +50,5 @@ def test_platforms_differ(counts):
 
 def test_the_covariance_is_the_mean_outer_product_of_the_shifts():
     latent = np.array([[0.0, 0.0], [1.0, 1.0]])
-    copies = [[*latent, 2.0, 0.0], [*latent, 0.0, 1.0]]
+    copies = [latent + np.array([2.0, 0.0]), latent + np.array([0.0, 1.0])]
     assert platform_covariance(latent, copies).tolist() == [[2.0, 0.0], [0.0, 0.5]]

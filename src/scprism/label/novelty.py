@@ -129,11 +129,19 @@ class Novelty:
         """
         return _strangeness(scores, label, self.middle, self.spread)
 
-    def p_values(self, strangeness: FloatArray) -> FloatArray:
+    def p_values(self, strangeness: FloatArray, *, n_platforms: int | None = None) -> FloatArray:
         """Return the share of cells of the reference's own kind that are at least as strange, float64 (cells,).
 
         The greatest share over the platforms counts. A cell of that kind, as it is or by one of these platforms, has a
         p-value of at most p with a probability of at most p (split conformal prediction).
+
+        Parameters
+        ----------
+        strangeness
+            Of the cells, (cells,).
+        n_platforms
+            How many of the platforms count, from the first; all if not given. Another species is farther away than
+            another laboratory, and what is far enough for it hides new types from a query of the same species.
 
         References
         ----------
@@ -141,7 +149,7 @@ class Novelty:
         149–178.
         """
         values = np.zeros(len(strangeness))
-        for known in self.known:
+        for known in self.known if n_platforms is None else self.known[: n_platforms + 1]:
             below = np.searchsorted(known, strangeness, side="left")
             values = np.maximum(values, (len(known) - below + 1) / (len(known) + 1))
         return values
