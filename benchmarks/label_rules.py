@@ -39,8 +39,8 @@ VOICES = (
     f"rule pca {UNION} platforms=0.3",
     "rule network hallmark clean",
     "rule network hallmark clean platforms=0.3",
-    "rule network hallmark noisy platforms=0.3",
-    "rule network hallmark clean&noisy platforms=0.3",
+    "rule network hallmark no-dropout",
+    "rule network hallmark clean&no-dropout",
 )
 RULE = f"rule pca {UNION} platforms=0.3"
 STACKS = {
