@@ -1,0 +1,149 @@
+"""Labels from one reference by many methods, over all ordered pairs of data sets with labels in common; tables.
+
+    python benchmarks/label_rules.py --data DIR [--store FILE] [--only PATTERN ...] [--minutes M]
+    python benchmarks/label_rules.py --data DIR --table
+
+A method's log probabilities are kept in the store under pair, method and seed, so that an interrupted run goes on where
+it stopped and a stack of methods costs nothing. Choices were made on the pairs of the group "choose", both of whose
+data sets are on that side of the split; of "one side new" one data set played no part, of "confirm" none did.
+Scores are macro-F1 over the types of which both sides have 5 cells; intervals are over pairs (bootstrap, 95 %).
+"""
+
+import argparse
+import time
+import warnings
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import f1_score
+
+from one_reference.cells import Pair, all_pairs, group_of
+from one_reference.store import Store
+from one_reference.task import open_task
+from one_reference.voices import voice
+from scprism.errors import PrismWarning
+
+UNION = "hallmark+variable"
+VOICES = (
+    "knn shared",
+    "sklearn shared",
+    "celltypist",
+    "regression variable",
+    f"regression {UNION}",
+    "rule pca hallmark",
+    f"rule pca {UNION}",
+    "rule pca hallmark platforms=0.3",
+    "rule pca variable platforms=0.3",
+    f"rule pca {UNION} platforms=0.3",
+    "rule network hallmark clean",
+    "rule network hallmark clean platforms=0.3",
+    "rule network hallmark no-dropout",
+    "rule network hallmark clean&no-dropout",
+)
+RULE = f"rule pca {UNION} platforms=0.3"
+STACKS = {
+    "regression + rule": {"regression variable": 1.0, RULE: 1.0},
+    "two regressions + rule": {"regression variable": 0.5, f"regression {UNION}": 0.5, RULE: 1.0},
+    "two regressions + rule without platforms": {
+        "regression variable": 0.5,
+        f"regression {UNION}": 0.5,
+        f"rule pca {UNION}": 1.0,
+    },
+    "two regressions + rule, variable genes": {
+        "regression variable": 0.5,
+        f"regression {UNION}": 0.5,
+        "rule pca variable platforms=0.3": 1.0,
+    },
+    "two regressions + neighbours": {"regression variable": 0.5, f"regression {UNION}": 0.5, "knn shared": 1.0},
+    "regression + rule in the network": {
+        "regression variable": 1.0,
+        "rule network hallmark clean platforms=0.3": 1.0,
+    },
+}
+BASELINES = ("knn shared", "sklearn shared", "celltypist", RULE)
+
+
+def compute(pairs: list[Pair], store: Store, options: argparse.Namespace) -> None:
+    """Compute what is not in the store."""
+    stop = time.monotonic() + 60 * options.minutes
+    for pair in pairs:
+        task = None
+        for name in VOICES:
+            for seed in range(options.seeds if "network" in name else 1):
+                wanted = not options.only or any(fnmatch(f"{name} {pair.name}", p) for p in options.only)
+                if not wanted or store.read(pair.name, name, seed) is not None:
+                    continue
+                if time.monotonic() > stop:
+                    return
+                task = task or open_task(pair, options.data)
+                start = time.perf_counter()
+                logs = voice(name, task, seed=seed, kept=options.networks)
+                store.write(pair.name, name, seed, logs=logs, seconds=time.perf_counter() - start)
+                print(f"{pair.name} {name} seed {seed}: {time.perf_counter() - start:.1f} s", flush=True)
+
+
+def scores(pairs: list[Pair], store: Store, options: argparse.Namespace) -> pd.DataFrame:
+    """Return macro-F1, a row a pair, a column a method or stack; the mean over seeds and numbers of neighbours."""
+    columns = {name: {name: 1.0} for name in VOICES} | STACKS
+    rows = {}
+    for pair in pairs:
+        task = open_task(pair, options.data)
+        rows[pair.name] = {
+            name: np.mean(found)
+            for name, parts in columns.items()
+            if (found := [s for seed in range(options.seeds) for s in _scores(pair, parts, store, seed, task)])
+        }
+    return pd.DataFrame(rows).T.reindex(columns=list(columns))
+
+
+def _scores(pair: Pair, parts: dict[str, float], store: Store, seed: int, task: object) -> list[float]:
+    said = [store.read(pair.name, name, seed if "network" in name else 0) for name in parts]
+    if any(logs is None for logs in said) or (seed and not any("network" in name for name in parts)):
+        return []
+    total = sum(weight * logs for weight, logs in zip(parts.values(), said, strict=True))
+    return [f1_score(task.truth, t.argmax(axis=1), labels=task.types, average="macro", zero_division=0) for t in total]
+
+
+def table(pairs: list[Pair], found: pd.DataFrame) -> str:
+    """Return means by group of pairs, the share of pairs within .01 of the best baseline, and intervals."""
+    groups = pd.Series({pair.name: group_of(pair) for pair in pairs})
+    crosses = pd.Series({pair.name: pair.crosses for pair in pairs})
+    best = found[[name for name in BASELINES if name in found]].max(axis=1)
+    rng, rows = np.random.default_rng(0), {}
+    for name, column in found.items():
+        values = column.dropna()
+        if values.empty:
+            continue
+        draws = values.to_numpy()[rng.integers(0, len(values), (2000, len(values)))].mean(axis=1)
+        own, across = groups[values.index], crosses[values.index]
+        row = {"pairs": len(values), "all": values.mean(), "low": np.quantile(draws, 0.025)}
+        row |= {"high": np.quantile(draws, 0.975), "within": values[~across].mean(), "across": values[across].mean()}
+        row |= {group: values[own == group].mean() for group in ("choose", "one side new", "confirm")}
+        row["near best"] = (values >= best[values.index] - 0.01).mean()
+        rows[name] = row
+    return pd.DataFrame(rows).T.round(3).to_string()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the h5ad files")
+    parser.add_argument("--store", type=Path, default=Path("label_rules.sqlite"), help="where results are kept")
+    parser.add_argument("--networks", type=Path, default=Path("networks"), help="folder that keeps trained networks")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of the networks")
+    parser.add_argument("--only", action="append", default=[], metavar="'METHOD PAIR'", help="patterns with * and ?")
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after this time; run again to go on")
+    parser.add_argument("--table", action="store_true", help="print what is there; compute nothing")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", PrismWarning)
+    pairs, store = all_pairs(options.data), Store(options.store)
+    if not options.table:
+        compute(pairs, store, options)
+    found = scores(pairs, store, options)
+    print(found.round(3).to_string())
+    print(table(pairs, found))
+
+
+if __name__ == "__main__":
+    main()

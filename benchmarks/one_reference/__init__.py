@@ -1,0 +1,1 @@
+"""How well one labelled reference labels cells of another data set: cells, voices, rules, results."""
