@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scprism.enrichment.over_representation import ora
     from scprism.enrichment.result import Enrichment, count_significant, read_enrichment
     from scprism.errors import BundleError, InputError, PrismError, PrismWarning, TrainingError
+    from scprism.estimator.compare import compare
     from scprism.estimator.load import load
     from scprism.estimator.model import Model
     from scprism.estimator.prism import Prism
@@ -53,12 +54,13 @@ _HOME = {
     "annotate": "annotation",
     "assess_units": "trust.assess",
     "attribute": "explain.saliency",
+    "compare": "estimator.compare",
     "count_significant": "enrichment.result",
     "enrich": "enrichment.enrich",
     "gene_sets": "enrichment.gene_sets",
     "gsea": "enrichment.gsea",
-    "integrate": "integrate.methods",
-    "load": "saved",
+    "integrate": "integration.methods",
+    "load": "estimator.load",
     "load_dataset": "read.datasets",
     "make_cells": "read.synthetic",
     "ora": "enrichment.over_representation",
@@ -85,6 +87,7 @@ __all__ = [
     "annotate",
     "assess_units",
     "attribute",
+    "compare",
     "count_significant",
     "enrich",
     "gene_sets",

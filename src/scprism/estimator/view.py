@@ -2,19 +2,21 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pandas as pd
 from anndata import AnnData
 
+from scprism._check import check_choice
 from scprism.denoise.adjust import denoise_query
 from scprism.errors import InputError
+from scprism.estimator.programs import explain_programs, program_activity
 from scprism.explain.explanation import Explanation
 from scprism.explain.grouping import asked_attribution, explain_query
 from scprism.label.transfer import Seen, embed_query, indexed, label_query, learn_labels
 from scprism.query.align import coverage_summary
 from scprism.query.view import Query
-from scprism.types import AttributionMethod, Baseline, FloatArray
+from scprism.types import AttributionMethod, Baseline, FloatArray, UnitKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +91,17 @@ class View:
             latent=lambda: self._seen.latent,
         )
 
+    def activity(self) -> pd.DataFrame:
+        """Return the activity of each unit in each cell, non-negative, cells × units, in the order of the cells.
+
+        A cell's expression is taken apart into the units' programs: its activities are the non-negative numbers whose
+        sum of programs comes nearest to it (least squares). They depend on that cell alone, and on the genes that were
+        measured; 1 is as much as the most active hundredth of the training cells has. Of a model with raw units it is
+        the latent.
+        """
+        names = list(self.model.units.index)
+        return pd.DataFrame(self._activity.copy(), index=self.cells.obs_names, columns=names)
+
     def label(
         self,
         *,
@@ -131,6 +144,7 @@ class View:
         baseline: Baseline | None = None,
         reference: "AnnData | View | None" = None,
         directions: pd.DataFrame | None = None,
+        units: UnitKind | None = None,
     ) -> Explanation:
         """Return which genes drive each unit, per group of cells and for all of them.
 
@@ -144,7 +158,11 @@ class View:
         reference
             For ``"expected_gradients"``: the data whose cells are the baselines; 100 of them are used.
         directions
-            Explained in place of units: a row a direction, a column a unit (see `scprism.explain.directions`).
+            Explained in place of units: a row a direction, a column a raw unit (see `scprism.explain.directions`).
+        units
+            ``"programs"``: what each gene adds to the activity of the model's units, exact, so that only groups can be
+            chosen. ``"raw"``: the numbers of the network's bottleneck, by any method. Not given: the model's units,
+            or the raw ones where a method, baseline, reference or direction is asked for.
 
         Raises
         ------
@@ -152,6 +170,18 @@ class View:
             If the groups or directions are not of these cells or units, or the method needs a reference.
         """
         model = self.model
+        asks_network = any(told is not None for told in (method, baseline, reference, directions))
+        if units is not None:
+            check_choice("units", units, get_args(UnitKind))
+        if units == "programs" and asks_network:
+            msg = "Programs are explained exactly; `method`, `baseline`, `reference`, `directions` are for units='raw'."
+            raise InputError(msg)
+        if units == "programs" and model.named_units is None:
+            msg = "This model has raw units alone. Leave `units` out, or train one with Prism(units='programs')."
+            raise InputError(msg)
+        if model.named_units is not None and units != "raw" and not asks_network:
+            fingerprint = model.fingerprint
+            return explain_programs(self.query, self.cells, model.named_units, groupby=groupby, fingerprint=fingerprint)
         attribution = asked_attribution(
             model.config,
             method=method,
@@ -193,9 +223,15 @@ class View:
             msg = "This view of the cells is another model's. Give the cells themselves, or this model's view of them."
             raise InputError(msg)
         other = View(model, self.cells, self.query)
-        if "_seen" in vars(self):
-            vars(other)["_seen"] = self._seen
+        for known in ("_seen", "_activity"):
+            if known in vars(self):
+                vars(other)[known] = getattr(self, known)
         return other
+
+    @cached_property
+    def _activity(self) -> FloatArray:
+        named = self.model.named_units
+        return self._seen.latent if named is None else program_activity(self.query, named.units)
 
     @cached_property
     def _seen(self) -> Seen:

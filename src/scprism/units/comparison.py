@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,11 +71,11 @@ class Comparison:
 
 def compare_activity(
     activity: pd.DataFrame,
-    groups: "pd.Series[str]",
+    groups: "pd.Series[Any]",
     *,
     reference: str,
-    replicates: "pd.Series[str] | None" = None,
-    within: "pd.Series[str] | None" = None,
+    replicates: "pd.Series[Any] | None" = None,
+    within: "pd.Series[Any] | None" = None,
 ) -> Comparison:
     """Return how the activity of each unit differs between each group of cells and the reference group.
 
@@ -134,7 +135,7 @@ def compare_activity(
     return Comparison(table, {"reference": reference, "replicates": kind}, tuple(notes))
 
 
-def _group_names(groups: "pd.Series[str]", reference: str) -> list[str]:
+def _group_names(groups: "pd.Series[Any]", reference: str) -> list[str]:
     categories = groups.cat.categories if isinstance(groups.dtype, pd.CategoricalDtype) else None
     present = groups.dropna().unique().tolist()
     names = [str(name) for name in (sorted(present, key=str) if categories is None else categories) if name in present]
@@ -147,7 +148,7 @@ def _group_names(groups: "pd.Series[str]", reference: str) -> list[str]:
     return [name for name in names if name != reference]
 
 
-def _strata(within: "pd.Series[str] | None", n_cells: int) -> Iterator[tuple[str, np.ndarray]]:
+def _strata(within: "pd.Series[Any] | None", n_cells: int) -> Iterator[tuple[str, np.ndarray]]:
     yield ALL_CELLS, np.ones(n_cells, dtype=bool)
     if within is not None:
         values = within.astype("object").to_numpy()
