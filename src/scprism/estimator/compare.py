@@ -84,6 +84,6 @@ def _column(view: View, argument: str, column: str) -> "pd.Series[Any]":
         raise InputError(msg)
     values: pd.Series[Any] = obs[column]
     if isinstance(values.dtype, pd.CategoricalDtype):
-        named: pd.Series[Any] = values.cat.rename_categories(values.cat.categories.map(str))
+        named: pd.Series[Any] = values.cat.rename_categories([str(name) for name in values.cat.categories])
         return named
     return values.map(str, na_action="ignore")

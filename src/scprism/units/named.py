@@ -62,12 +62,19 @@ class NamedUnits:
 
     @property
     def proposed_names(self) -> tuple[str, ...]:
-        """For each unit the gene set that it forms best, else its three leading genes; empty if it is not trusted."""
-        leading = top_genes(self.units, self.genes, n_genes=3).groupby("unit")["gene"].agg(", ".join)
-        return tuple(
-            "" if not trusted else plain_set_name(found[0].name) if found else str(leading.get(unit, ""))
-            for unit, trusted, found in zip(self.units.names, self.trusted, self.sets, strict=True)
-        )
+        """For each unit the gene set that it forms best, else its three leading genes; empty if it is not trusted.
+
+        Where several units form the same set best, the leading gene of each stands behind it.
+        """
+        leading = top_genes(self.units, self.genes, n_genes=3).groupby("unit")["gene"].agg(list)
+        genes = [leading.get(unit, []) for unit in self.units.names]
+        best = [plain_set_name(found[0].name) if found else "" for found in self.sets]
+        named = [name for name, trusted in zip(best, self.trusted, strict=True) if trusted]
+        proposed = []
+        for name, first, trusted in zip(best, genes, self.trusted, strict=True):
+            told = f"{name} ({first[0]})" if named.count(name) > 1 and first else name
+            proposed.append("" if not trusted else told if name else ", ".join(first))
+        return tuple(proposed)
 
     def table(self) -> pd.DataFrame:
         """Return a row a unit: ``proposed_name replication trusted sets top_genes n_runs_found``.
