@@ -21,7 +21,7 @@ $(VENV)/.linted: $(VENV)/.installed
 	touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/scprism demo --out demo
+	$(BIN)/scprism demo --out demo --force
 
 # What docs/audit.md says, from the data of DATA, by two processes; it goes on where it was interrupted.
 DATA ?= ../shared/data

@@ -1,7 +1,7 @@
 """What adapting a model to a query changes: labels, losses, denoising, units; against the unchanged model.
 
-    python benchmarks/adapt.py --data DIR [--out FILE.csv] [--models DIR] [--seeds 3] [--minutes 5]
-    python benchmarks/adapt.py --data DIR --out FILE.csv --table
+    python benchmarks/adapt.py --data DIR [--store FILE] [--models DIR] [--seeds 3] [--minutes 5]
+    python benchmarks/adapt.py --data DIR --table
 
 For each pair and seed the default model of the reference is adapted to the query in four ways (`scprism.adapt`). Then:
 macro-F1 of the query's labels, the reference embedded anew by the adapted model, mean over k = 2…25, by the rule of
@@ -10,12 +10,10 @@ half of the molecules of these cells, given the others; loss of reference cells 
 them other reference cells label rightly; and, as medians over units, the cosine of their maps and the correlation of
 their activations, before and after. "one factor a gene" is the unchanged model, its proportions matched to the query's
 totals. How to adapt was chosen on six pairs, by cosine neighbours, and confirmed on the others. Results are kept in
-FILE.csv; an interrupted run goes on.
+FILE; an interrupted run goes on.
 """
 
 import argparse
-import csv
-import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -24,17 +22,20 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
-from scipy.stats import wilcoxon
 from sklearn.metrics import f1_score
 from sklearn.neighbors import KNeighborsClassifier
 
 import scprism
-from foreign.cells import all_pairs, labels_of
+from foreign.cells import PARTS, all_pairs, labels_of
 from foreign.methods import Reference, Task, open_task, vote, vote_as_labels
+from kept import Kept, Settings, add_store_options, kept_model
 from scprism.adaptation.training import Part, loss_of, of_genes
+from scprism.denoise.adjust import gene_factors, scaled_by_gene
 from scprism.errors import PrismWarning
 from scprism.label.transfer import cells_among
-from scprism.paper.measures.denoise import deviance, matched_to_totals, thin_counts
+from scprism.paper.measures.bootstrap import paired
+from scprism.paper.measures.denoise import deviance, thin_counts
+from scprism.paper.results import Rows, file_fingerprint
 from scprism.query.embed import embed_cells
 from scprism.query.view import Query, open_query, with_gaps_of
 from scprism.train.batches import TrainingCells, collect_cells
@@ -64,15 +65,6 @@ SCORES = [
     "map_cosine",
     "correlation",
 ]
-FIELDS = ["pair", "kind", "seed", "way", *SCORES]
-
-
-def trained(reference: Reference, folder: Path, seed: int) -> scprism.Prism:
-    """Return the default model of a reference; it is kept in `folder`."""
-    place = folder / f"{reference.name}-{seed}"
-    if not place.exists():
-        scprism.Prism(rng=seed, device="cpu").fit(reference.cells).save(place)
-    return scprism.load(place)
 
 
 def opened(model: scprism.Prism, cells: AnnData) -> Query:
@@ -108,7 +100,8 @@ def molecules(model: scprism.Prism, cells: AnnData, held: np.ndarray, *, match: 
     counts = [sparse.vstack([c.counts for c in part.chunks()], format="csr")[:, genes] for part in (seen, unseen)]
     shares = proportions(model, parts[0], genes)
     if match:
-        shares = matched_to_totals(shares, counts[0])
+        totals = np.asarray(counts[0].sum(axis=0)).ravel(), np.asarray(counts[0].sum(axis=1)).ravel() @ shares
+        shares = scaled_by_gene(shares, gene_factors(*totals))
     return float(np.nanmean(deviance(counts[1][held], shares[held])))
 
 
@@ -159,9 +152,8 @@ def results(model: scprism.Prism, task: Task, cells: AnnData, *, ways: list[str]
     return rows
 
 
-def table(path: Path) -> str:
-    """Return what the file holds: per way over the pairs, and per pair."""
-    rows = pd.read_csv(path)
+def table(rows: pd.DataFrame) -> str:
+    """Return the results per way over the pairs, and per pair."""
     rows["on"] = np.where(rows["pair"].isin(CHOSEN_ON), "chosen on", "confirmed on")
     ways = [UNCHANGED, MATCHED, *WAYS]
     means = rows.groupby(["on", "way", "pair"], sort=False)[SCORES].mean()
@@ -193,43 +185,42 @@ def differences(rows: pd.DataFrame, column: str) -> pd.DataFrame:
             "all": change.mean(),
             "better by 0.01": (change > 0.01).sum(),
             "worse by 0.01": (change < -0.01).sum(),
-            "p (Wilcoxon)": wilcoxon(change).pvalue if moved else np.nan,
+            "p (Wilcoxon)": paired(change.to_numpy()).p_value if moved else np.nan,
         }
     return pd.DataFrame(table).T
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the h5ad files")
-    parser.add_argument("--out", type=Path, default=Path("adapt.csv"))
-    parser.add_argument("--models", type=Path, default=Path("adapt_models"), help="where trained models are kept")
+    add_store_options(parser)
+    parser.add_argument("--models", type=Path, default=Path("benchmark_models"), help="where trained models are kept")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="these ways to adapt alone")
-    parser.add_argument("--minutes", type=float, default=1e9, help="stop after this time; run again to go on")
-    parser.add_argument("--table", action="store_true", help="print what is there; compute nothing")
     options = parser.parse_args()
     warnings.simplefilter("ignore", PrismWarning)
-    stop = time.monotonic() + 60 * options.minutes
-    if not options.out.exists():
-        options.out.write_text(",".join(FIELDS) + "\n", encoding="utf-8")
-    done = set(pd.read_csv(options.out)[["pair", "seed", "way"]].itertuples(index=False, name=None))
-    pairs = {} if options.table else {pair.name: pair for pair in all_pairs(options.data)}
-    todo = [] if options.table else [(n, s) for s in range(options.seeds) for n in (*CHOSEN_ON, *CONFIRMED_ON)]
-    for name, seed in todo:
-        ways = [way for way in (UNCHANGED, MATCHED, *options.ways) if (name, seed, way) not in done]
-        if not ways:
-            continue
-        if time.monotonic() > stop:
-            print("The time was up: run again to go on.")
-            break
-        start = time.perf_counter()
-        reference = Reference(pairs[name].reference, options.data)
-        model = trained(reference, options.models, seed)
-        rows = results(model, open_task(pairs[name], reference, options.data), reference.cells, ways=ways, seed=seed)
-        with options.out.open("a", encoding="utf-8", newline="") as file:
-            csv.DictWriter(file, FIELDS).writerows(rows)
-        print(f"{time.strftime('%H:%M:%S')} {name} seed {seed}: {time.perf_counter() - start:.0f} s", flush=True)
-    print(table(options.out))
+    pairs = {pair.name: pair for pair in all_pairs(options.data)}
+    asked = [
+        {"pair": name, "seed": seed, "way": way}
+        for seed in range(options.seeds)
+        for name in (*CHOSEN_ON, *CONFIRMED_ON)
+        for way in (UNCHANGED, MATCHED, *options.ways)
+    ]
+
+    def files(settings: Settings) -> list[str]:
+        pair = pairs[str(settings["pair"])]
+        return [PARTS[name].file for name in (pair.reference, pair.query)]
+
+    def compute(settings: Settings) -> Rows:
+        pair, seed = pairs[str(settings["pair"])], int(str(settings["seed"]))
+        reference = Reference(pair.reference, options.data)
+        print_of_file = file_fingerprint(options.data / f"{PARTS[pair.reference].file}.h5ad")
+        model = kept_model(options.models, f"{pair.reference}-{print_of_file}", reference.cells, seed=seed)
+        task = open_task(pair, reference, options.data)
+        return results(model, task, reference.cells, ways=[str(settings["way"])], seed=seed)
+
+    rows = Kept("adapt", __file__, options).rows(asked, files, compute)
+    if len(rows):
+        print(table(rows))
 
 
 if __name__ == "__main__":

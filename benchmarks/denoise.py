@@ -5,7 +5,7 @@
     … --share 0.9        a tenth of the molecules held out, instead of half
     … --seeds 3          thinnings, each with a model of its own; mean and standard deviation are printed
     … --only own PCA     rows whose names begin so
-    … --store FILE.csv   results are kept there; what is kept is not computed again
+    … --store FILE       results are kept there; what is kept is not computed again
     … --scvi-python PATH an interpreter with scvi-tools, for the rows of scVI
     … --markdown         tables as in docs/denoise.md
 
@@ -23,6 +23,7 @@ import importlib.util
 import time
 import warnings
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,8 @@ from scipy import sparse
 from denoising.measures import MEASURES, measured
 from denoising.methods import Predict, background, chosen, improved, knn, magic, ours, pca, rows_to_one, scvi
 from denoising.task import Task, prepare, read
+from kept import Kept, Settings, add_store_options
+from scprism.paper.results import Rows
 
 RANKS = (2, 5, 10, 20, 30, 50)
 NEIGHBOURS = (5, 15, 40, 100)
@@ -67,63 +70,55 @@ def methods(task: Task, scvi_python: Path | None) -> dict[str, Callable[[], dict
     }
 
 
-def computed(task: Task, makers: dict[str, Callable[[], dict[str, Predict]]]) -> pd.DataFrame:
-    rows = []
-    for group, make in makers.items():
-        for name, predict in make().items():
-            begin = time.monotonic()
-            proportions = predict(task.seen)
-            seconds = time.monotonic() - begin
-            scores = dict(zip(MEASURES, measured(task, proportions), strict=True))
-            rows.append({"seed": task.seed, "group": group, "row": name, **scores, "seconds": seconds})
-            print(f"  {name}: " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()), flush=True)
-    return pd.DataFrame(rows)
-
-
-def read_store(path: Path | None) -> pd.DataFrame:
-    columns = ["pair", "share", "seed", "group", "row", *MEASURES, "seconds"]
-    return pd.read_csv(path) if path is not None and path.exists() else pd.DataFrame(columns=columns)
+def computed(task: Task, makers: dict[str, Callable[[], dict[str, Predict]]], *, group: str) -> Rows:
+    """Return the scores of a group of rows."""
+    rows: Rows = []
+    for name, predict in makers[group]().items():
+        begin = time.monotonic()
+        proportions = predict(task.seen)
+        seconds = time.monotonic() - begin
+        scores = dict(zip(MEASURES, map(float, measured(task, proportions)), strict=True))
+        rows.append({"row": name, **scores, "seconds": seconds})
+        print(f"  {name}: " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()), flush=True)
+    return rows
 
 
 def main() -> None:
     arguments = options()
     warnings.simplefilter("ignore")
-    asked = {pair: asked_groups(pair, arguments) for pair in arguments.pairs}
-    table = read_store(arguments.store)
-    for pair, groups in asked.items():
-        table = completed(table, pair, groups, arguments)
-    for pair, groups in asked.items():
-        of_pair = (table["pair"] == pair) & (table["share"] == arguments.share) & (table["seed"] < arguments.seeds)
-        show(table[of_pair & table["group"].isin(groups)], pair, markdown=arguments.markdown)
+    kept = Kept("denoise", __file__, arguments)
+    prepared = cache(partial(prepared_task, folder=arguments.data, share=arguments.share))
+
+    def compute(settings: Settings) -> Rows:
+        task = prepared(str(settings["pair"]), int(str(settings["seed"])))
+        return computed(task, methods(task, arguments.scvi_python), group=str(settings["group"]))
+
+    for pair in arguments.pairs:
+        asked = [
+            {"pair": pair, "share": arguments.share, "seed": seed, "group": group}
+            for seed in range(arguments.seeds)
+            for group in asked_groups(pair, arguments)
+        ]
+        table = kept.rows(asked, lambda settings: str(settings["pair"]).split(":"), compute)
+        if len(table):
+            show(table, pair, markdown=arguments.markdown)
 
 
-def completed(table: pd.DataFrame, pair: str, groups: list[str], arguments: argparse.Namespace) -> pd.DataFrame:
-    """Return the table with what it lacks of a pair; it is stored after each seed."""
-    known = table[(table["pair"] == pair) & (table["share"] == arguments.share)]
-    lacks = {seed: set(groups) - set(known.loc[known["seed"] == seed, "group"]) for seed in range(arguments.seeds)}
-    if not any(lacks.values()):
-        return table
-    reference, query, labels = read(pair, arguments.data)
+def prepared_task(pair: str, seed: int, *, folder: Path, share: float) -> Task:
+    """Return what a seed's methods are given, and say what it is."""
+    reference, query, labels = read(pair, folder)
     counts = sparse.csr_matrix((reference if query is None else query).X)
+    task = prepare(reference, query, labels, share=share, seed=seed)
     print(
         f"{pair.split(':')[-1]}: median {np.median(counts.sum(axis=1).A1):,.0f} molecules a cell, "
         f"{(counts.data > 1).sum() / (counts.data > 0).sum():.0%} of the counts that are not 0 are above 1"
     )
-    for seed, missing in lacks.items():
-        if not missing:
-            continue
-        task = prepare(reference, query, labels, share=arguments.share, seed=seed)
-        print(
-            f"{pair}, seed {seed}: {task.seen.shape[0]:,} cells × {len(task.genes):,} genes, median "
-            f"{np.median(task.seen.sum(axis=1).A1):,.0f} molecules seen a cell",
-            flush=True,
-        )
-        makers = {group: make for group, make in methods(task, arguments.scvi_python).items() if group in missing}
-        new = computed(task, makers).assign(pair=pair, share=arguments.share)
-        table = pd.concat([table, new]) if len(table) else new
-        if arguments.store is not None:
-            table.to_csv(arguments.store, index=False)
-    return table
+    print(
+        f"{pair}, seed {seed}: {task.seen.shape[0]:,} cells × {len(task.genes):,} genes, median "
+        f"{np.median(task.seen.sum(axis=1).A1):,.0f} molecules seen a cell",
+        flush=True,
+    )
+    return task
 
 
 def show(table: pd.DataFrame, pair: str, *, markdown: bool) -> None:
@@ -157,11 +152,10 @@ def asked_groups(pair: str, arguments: argparse.Namespace) -> list[str]:
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", nargs="+", metavar="PAIR", help="DATA, or REFERENCE:QUERY")
-    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
+    add_store_options(parser)
     parser.add_argument("--share", type=float, default=0.5)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="+")
-    parser.add_argument("--store", type=Path)
     parser.add_argument("--scvi-python", type=Path)
     parser.add_argument("--markdown", action="store_true")
     return parser.parse_args()

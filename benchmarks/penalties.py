@@ -1,7 +1,7 @@
 """Which penalty keeps units from sharing tasks, and what it costs: every penalty and weight, over data sets and seeds.
 
-    python benchmarks/penalties.py --data DIR --store penalties.jsonl --minutes 5       run what is missing
-    python benchmarks/penalties.py --store penalties.jsonl --table                      print the tables
+    python benchmarks/penalties.py --data DIR --minutes 5       run what is missing, print the tables
+    python benchmarks/penalties.py --data DIR --table           print the tables of what is there
 
 A run trains the preset `default`, 30 units, up to 60 epochs, with another penalty on half of a data set's cells, and
 looks at the other half (each seed another half):
@@ -23,18 +23,16 @@ looks at the other half (each seed another half):
 
 import argparse
 import dataclasses
-import json
 import time
-from pathlib import Path
 
 import anndata
 import numpy as np
-import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import t
 from sklearn.metrics import average_precision_score, mutual_info_score
 
 import scprism
+from kept import Kept, add_store_options
 from scprism.model.config import Config
 from scprism.paper.measures.knn import knn_scores
 from scprism.read.synthetic import Simulation, gene_names, simulate_cells
@@ -104,9 +102,9 @@ def gene_maps(weights, inputs):
     return (weights.latent_weight * gate) @ weights.hidden_weight
 
 
-def run(name, *, penalty, weight, seed, data):
-    genes, key, foreign = DATA[name]
-    cells = read(name, data)
+def run(*, data, penalty, weight, seed, folder):
+    genes, key, foreign = DATA[data]
+    cells = read(data, folder)
     half = np.random.default_rng(seed).permutation(cells.n_obs)
     train, test = cells[half[::2]].copy(), cells[half[1::2]].copy()
     config = dataclasses.replace(
@@ -137,12 +135,12 @@ def run(name, *, penalty, weight, seed, data):
     row |= disentanglement(z_test[labels.index], labels.to_numpy())
     row["F1"] = f1(z_train[reference.index], reference, z_test[labels.index], labels)
     if foreign is not None:
-        other = anndata.read_h5ad(data / f"{foreign[0]}.h5ad")
+        other = anndata.read_h5ad(folder / f"{foreign[0]}.h5ad")
         truth = known(other.obs[foreign[1]].reset_index(drop=True))
         row["transfer F1"] = f1(
             z_train[reference.index], coarse(reference), model.embed(other)[truth.index], coarse(truth)
         )
-    if name == "planted":
+    if data == "planted":
         planted = cells.varm["program_loadings"][cells.var_names.get_indexer(model.recipe.genes)] > 0
         precision = [[average_precision_score(program, np.abs(unit)) for unit in maps] for program in planted.T]
         best = linear_sum_assignment(-np.array(precision))
@@ -160,12 +158,7 @@ def f1(reference, labels, query, truth):
     return float(scores["macro_f1"].iloc[0])
 
 
-def load(store):
-    return [json.loads(line) for line in store.read_text().splitlines()] if store.exists() else []
-
-
-def tables(rows):
-    frame = pd.DataFrame(rows)
+def tables(frame):
     for name, part in frame.groupby("data"):
         values = part.drop(columns=["data", "epochs"]).dropna(axis=1).set_index(["penalty", "weight", "seed"])
         print(f"\n{name}: means over {part['seed'].nunique()} seeds, trained on half of the cells")
@@ -188,25 +181,23 @@ def told(differences):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder of the h5ad files")
-    parser.add_argument("--store", type=Path, required=True, help="results so far, a JSON line each")
-    parser.add_argument("--minutes", type=float, default=1e9, help="begin no run after so many")
-    parser.add_argument("--table", action="store_true", help="print what there is")
-    arguments = parser.parse_args()
-    if arguments.table:
-        tables(load(arguments.store))
-        return
-    done = {(r["data"], r["penalty"], r["weight"], r["seed"]) for r in load(arguments.store)}
-    jobs = [(name, form, weight, seed) for seed in SEEDS for name in DATA for form, weight in SETTINGS]
-    start = time.monotonic()
-    for job in jobs:
-        if job in done or time.monotonic() - start > 60 * arguments.minutes:
-            continue
-        name, form, weight, seed = job
-        row = {"data": name, "penalty": form, "weight": weight, "seed": seed}
-        row |= run(name, penalty=form, weight=weight, seed=seed, data=arguments.data)
-        with arguments.store.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+    add_store_options(parser)
+    options = parser.parse_args()
+    asked = [
+        {"data": name, "penalty": form, "weight": weight, "seed": seed}
+        for seed in SEEDS
+        for name in DATA
+        for form, weight in SETTINGS
+    ]
+    frame = Kept("penalties", __file__, options).rows(asked, files, lambda chosen: [run(**chosen, folder=options.data)])
+    if len(frame):
+        tables(frame)
+
+
+def files(asked):
+    """Return the data sets that a run reads."""
+    other = DATA[asked["data"]][2]
+    return [name for name in (asked["data"], other[0] if other else "planted") if name != "planted"]
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
 """Which settings matter for the held-out loss, and how early a trial shows how it will end; tables of random settings.
 
-    python benchmarks/search_space.py --data DIR --out DIR [--sets NAME ...] [--trials 60] [--epochs 40] [--minutes 4]
+    python benchmarks/search_space.py --data DIR [--store FILE] [--sets NAME ...] [--trials 60] [--epochs 40]
 
 Settings are drawn evenly from wide spans around the default preset. The importance and its control are those of
-`scprism tune`. What is done is kept in --out, so that the command can be run again until it prints the tables.
+`scprism tune`. What is done is kept in FILE; a run that --minutes ended goes on when it is run again.
 """
 
 import argparse
 import dataclasses
-import json
-import time
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from kept import Kept, Settings, add_store_options
 from scprism.errors import TrainingError
+from scprism.model.config import Config
 from scprism.model.presets import preset_config
+from scprism.paper.results import Rows
+from scprism.prepare.recipe import Recipe
 from scprism.search.importance import setting_importance
 from scprism.search.space import Span
+from scprism.train.batches import TrainingCells
 from scprism.train.fit import fit_network, prepare_training
 
 CANDIDATES = {
@@ -48,11 +52,7 @@ def draw(number: int) -> dict[str, Any]:
     return settings
 
 
-def read_trials(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def report(data: str, trials: list[dict[str, Any]]) -> None:
+def report(data: str, trials: "list[dict[str, Any]]") -> None:
     curves = [trial["curve"] for trial in trials if trial["curve"]]
     lowest = np.minimum.accumulate(np.array(curves), axis=1)
     table = pd.DataFrame([trial["settings"] for trial in trials if trial["curve"]])
@@ -71,34 +71,39 @@ def report(data: str, trials: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the h5ad files")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the trials")
+    add_store_options(parser)
     parser.add_argument("--sets", nargs="+", default=["tm_facs_kidney", "tm_droplet_immune"])
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--minutes", type=float, default=1e9, help="begin no further trial after so many")
-    arguments = parser.parse_args()
-    start = time.monotonic()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    for data in arguments.sets:
-        path = arguments.out / f"explore_{data}.jsonl"
-        config = dataclasses.replace(preset_config("default"), max_epochs=arguments.epochs, patience=arguments.epochs)
-        if len(read_trials(path)) < arguments.trials:
-            cells = anndata.read_h5ad(arguments.data / f"{data}.h5ad")
-            recipe, training = prepare_training(cells.X, list(cells.var_names), config=config, organism=None)
-        for number in range(len(read_trials(path)), arguments.trials):
-            if time.monotonic() - start > 60 * arguments.minutes:
-                print("time is up; run the command again to go on")
-                return
-            settings = draw(number)
-            try:
-                fitted = fit_network(recipe, training, config=dataclasses.replace(config, **settings), rng=0)
-                curve = fitted.log["validation_loss"].tolist()
-            except TrainingError:
-                curve = []
-            with path.open("a") as file:
-                file.write(json.dumps({"settings": settings, "curve": curve}) + "\n")
-        report(data, read_trials(path))
+    options = parser.parse_args()
+    asked = [
+        {"set": name, "trial": number, "epochs": options.epochs}
+        for name in options.sets
+        for number in range(options.trials)
+    ]
+    prepared = cache(partial(prepare, folder=options.data, epochs=options.epochs))
+
+    def compute(settings: Settings) -> Rows:
+        drawn, (config, recipe, cells) = draw(int(str(settings["trial"]))), prepared(str(settings["set"]))
+        try:
+            fitted = fit_network(recipe, cells, config=dataclasses.replace(config, **drawn), rng=0)
+            curve = fitted.log["validation_loss"].tolist()
+        except TrainingError:
+            curve = []
+        return [{"settings": drawn, "curve": curve}]
+
+    rows = Kept("search space", __file__, options).rows(asked, lambda settings: [str(settings["set"])], compute)
+    for name in options.sets:
+        done = rows[rows["set"] == name] if len(rows) else rows
+        if len(done) == options.trials:
+            report(name, done.to_dict("records"))
+
+
+def prepare(name: str, *, folder: Path, epochs: int) -> tuple[Config, Recipe, TrainingCells]:
+    """Return the settings of all trials, and the cells of a data set as they are trained on."""
+    config = dataclasses.replace(preset_config("default"), max_epochs=epochs, patience=epochs)
+    cells = anndata.read_h5ad(folder / f"{name}.h5ad")
+    return config, *prepare_training(cells.X, list(cells.var_names), config=config, organism=None)
 
 
 if __name__ == "__main__":

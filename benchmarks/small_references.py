@@ -1,7 +1,7 @@
 """Small references: cells drawn from larger sets, their usual queries, and rules of voting among the neighbours.
 
-    python benchmarks/small_references.py --data DIR --out FILE.csv [--sizes 100 200 400] [--draws 2] [--seeds 2]
-    python benchmarks/small_references.py --out FILE.csv --table
+    python benchmarks/small_references.py --data DIR [--store FILE] [--sizes 100 200 400] [--draws 2] [--seeds 2]
+    python benchmarks/small_references.py --data DIR --table
 
 For each set, size and draw the default network is trained on the drawn cells alone, and PCA fitted to them; the cosine
 neighbours vote by each rule, "as labels" is that of `Model.label`. Printed is macro-F1 over the shared types, mean over
@@ -11,8 +11,6 @@ run goes on.
 """
 
 import argparse
-import csv
-import time
 import warnings
 from pathlib import Path
 
@@ -21,13 +19,15 @@ import pandas as pd
 from sklearn.metrics import f1_score
 from sklearn.neighbors import NearestNeighbors
 
-from foreign.cells import Pair, labels_of
+from foreign.cells import PARTS, Pair, labels_of
 from foreign.methods import Method, Reference, Task, on_shared_genes, open_task, principal
 from foreign.neighbours import NEIGHBOURS, label_calls
 from foreign.networks import trained
+from kept import Kept, Settings, add_store_options
 from scprism.errors import PrismWarning
 from scprism.label.neighbours import label_weights, majority_label, neighbour_shares
 from scprism.model.presets import PRESETS
+from scprism.paper.results import Rows
 from scprism.query.view import with_gaps_of
 
 QUERIES = {
@@ -38,7 +38,6 @@ QUERIES = {
 }
 CHOSEN_ON = ("tm_droplet", "pbmc3k")
 RULES = ("15 equal", "7 equal", "5 equal", "15 weighted", "as labels")
-FIELDS = ["reference", "size", "draw", "seed", "query", "features", "rule", "macro_f1", "types_lost"]
 
 
 def drawn(name: str, folder: Path, *, size: int, draw: int) -> Reference:
@@ -88,9 +87,8 @@ def results(reference: Reference, folder: Path, *, seed: int) -> list[dict[str, 
     return rows
 
 
-def table(path: Path) -> str:
-    """Return the means of what the file holds."""
-    rows = pd.read_csv(path)
+def table(rows: pd.DataFrame) -> str:
+    """Return the means of the results."""
     rows["on"] = np.where(rows["reference"].isin(CHOSEN_ON), "chosen on", "confirmed on")
     shown = rows.pivot_table(index=["features", "rule"], columns=["size", "on"], values="macro_f1")
     shown["types lost"] = rows.groupby(["features", "rule"])["types_lost"].mean()
@@ -100,34 +98,31 @@ def table(path: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder of the h5ad files")
-    parser.add_argument("--out", type=Path, required=True)
+    add_store_options(parser)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 200, 400])
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=1e9, help="stop after this time; run again to go on")
-    parser.add_argument("--table", action="store_true", help="print what is there; compute nothing")
     options = parser.parse_args()
     warnings.simplefilter("ignore", PrismWarning)
-    stop = time.monotonic() + 60 * options.minutes
-    if not options.out.exists():
-        options.out.write_text(",".join(FIELDS) + "\n", encoding="utf-8")
-    done = set(pd.read_csv(options.out)[FIELDS[:4]].itertuples(index=False, name=None))
-    todo = [
-        (name, size, draw, seed)
+    asked = [
+        {"reference": name, "size": size, "draw": draw, "seed": seed}
         for seed in range(options.seeds)
         for size in options.sizes
         for draw in range(options.draws)
         for name in QUERIES
     ]
-    for name, size, draw, seed in [] if options.table else todo:
-        if (name, size, draw, seed) in done or time.monotonic() > stop:
-            continue
-        key = dict(zip(FIELDS, (name, size, draw, seed), strict=False))
-        rows = results(drawn(name, options.data, size=size, draw=draw), options.data, seed=seed)
-        with options.out.open("a", encoding="utf-8", newline="") as file:
-            csv.DictWriter(file, FIELDS).writerows({**key, **row} for row in rows)
-    print(table(options.out))
+
+    def files(settings: Settings) -> list[str]:
+        name = str(settings["reference"])
+        return [PARTS[part].file for part in (name, *QUERIES[name])]
+
+    def compute(settings: Settings) -> Rows:
+        name, size, draw, seed = settings.values()
+        return results(drawn(name, options.data, size=size, draw=draw), options.data, seed=seed)
+
+    rows = Kept("small references", __file__, options).rows(asked, files, compute)
+    if len(rows):
+        print(table(rows))
 
 
 if __name__ == "__main__":

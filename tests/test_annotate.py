@@ -1,3 +1,4 @@
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,3 +36,12 @@ def test_results_of_other_cells_are_refused_and_nothing_is_written(small_cells, 
     with pytest.raises(InputError, match="its index differs from `cells.obs_names`"):
         annotate(small_cells, embedding=rng.normal(size=(300, 4)), labels=labels.iloc[::-1])
     assert (list(small_cells.obs), list(small_cells.obsm)) == (before, ["program_activity"])
+
+
+def test_the_warnings_of_labels_go_along(small_cells, labels, tmp_path):
+    labels.attrs["warnings"] = ["The query is unlike the reference"]
+    annotate(small_cells, labels=labels)
+    small_cells.write_h5ad(tmp_path / "cells.h5ad")
+    assert list(anndata.read_h5ad(tmp_path / "cells.h5ad").uns["prism_warnings"]) == [
+        "The query is unlike the reference"
+    ]

@@ -95,7 +95,7 @@ class Reference:
     def prepared(self, config: Config) -> tuple[Recipe, TrainingCells]:
         """Return the recipe and the cells as a network of these settings is trained on; computed once."""
         names = ("genes", "min_max_count", "normalise", "target_sum", "library", "negative_values", "likelihood")
-        key = str([config.to_json()[name] for name in names])
+        key = str([config.flat()[name] for name in names])
         if key not in self.kept:
             matrix, genes = self.cells.X, list(self.cells.var_names)
             self.kept[key] = prepare_training(matrix, genes, config=config, organism=None)
@@ -176,7 +176,7 @@ def variant(text: str) -> Method:
     name, _, preset = name.partition("@")
     values = dict(change.split("=", 1) for change in changes.split(",") if change)
     parsed = {key: _value(value) for key, value in values.items()}
-    base = PRESETS[preset or "default"].to_json()
+    base = PRESETS[preset or "default"].flat()
     return Method(name, (name,), Config.from_json({**base, **parsed}), seeds=0)
 
 

@@ -90,11 +90,11 @@ def file_hash(path: Path) -> str:
 def method_key(method: Method) -> str:
     """Return what a method's results depend on besides the cells: its settings and its code."""
     if method.config is not None:
-        settings = {k: v for k, v in method.config.to_json().items() if k not in IGNORED}
+        settings = {k: v for k, v in method.config.flat().items() if k not in IGNORED}
         return f"{json.dumps(settings, sort_keys=True)} {method.trained} {code_hash(NETWORK)}"
     if method.name in BASELINES:
         shared = [
-            {name: config.to_json()[name] for name in ("genes", "min_max_count", "normalise", "target_sum", "library")}
+            {name: config.flat()[name] for name in ("genes", "min_max_count", "normalise", "target_sum", "library")}
             for config in (PRESETS["default"], WHOLE)
         ]
         chosen = shared[1:] if method.name == "hvg_pca" else shared[:1]

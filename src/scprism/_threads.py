@@ -1,6 +1,7 @@
 """How the kernels of this step are compiled, and shared between threads."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,11 +24,24 @@ def available_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+_limiting = threading.Lock()
+
+
 @contextmanager
 def one_thread_products() -> Iterator[None]:
-    """Keep each matrix product in this block on one thread: the tasks around the products run in parallel."""
-    with ThreadpoolController().limit(limits=1, user_api="blas"):
+    """Keep each matrix product in this block on one thread: the tasks around the products run in parallel.
+
+    The number of threads is the whole process's. Where blocks of several threads overlap, the first one sets it and
+    puts it back; were each to put back what it found, the last would leave the limit of another for good.
+    """
+    if not _limiting.acquire(blocking=False):
         yield
+        return
+    try:
+        with ThreadpoolController().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        _limiting.release()
 
 
 @contextmanager

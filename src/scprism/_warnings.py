@@ -1,23 +1,34 @@
-"""Warnings that are shown when they come up, and that a result can keep."""
+"""Warnings that are shown when they come up, at the user's own line, and that a result can keep."""
 
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import is_dataclass, replace
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast
 
 from scprism.errors import PrismWarning
 
-__all__ = ["kept_warnings", "warn"]
+__all__ = ["keeps_warnings", "kept_warnings", "warn", "warnings_of"]
 
+P = ParamSpec("P")
+Result = TypeVar("Result")
+HERE = str(Path(__file__).parent)
 _kept: ContextVar[list[str] | None] = ContextVar("kept", default=None)
 
 
-def warn(message: str, *, stacklevel: int = 2) -> None:
-    """Show a `PrismWarning`; `kept_warnings` around it keeps its message too. `stacklevel` as in `warnings.warn`."""
+def warn(message: str) -> None:
+    """Show a `PrismWarning` at the line that called scprism; `kept_warnings` around it keeps its message too."""
     kept = _kept.get()
     if kept is not None and message not in kept:
         kept.append(message)
-    warnings.warn(message, PrismWarning, stacklevel=stacklevel + 1)
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(HERE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, PrismWarning, stacklevel=level)
 
 
 @contextmanager
@@ -35,3 +46,27 @@ def kept_warnings() -> Iterator[list[str]]:
         _kept.reset(token)
         if before is not None:
             before.extend(message for message in kept if message not in before)
+
+
+def keeps_warnings(function: Callable[P, Result]) -> Callable[P, Result]:
+    """Let what a function returns keep the warnings of the call: a table in its ``attrs``, a record in ``warnings``."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Result:
+        with kept_warnings() as messages:
+            result = function(*args, **kwargs)
+        if is_dataclass(result):
+            return cast("Result", replace(cast("Any", result), warnings=tuple(messages)))
+        cast("Any", result).attrs["warnings"] = messages
+        return result
+
+    return call
+
+
+def warnings_of(*results: object) -> list[str]:
+    """Return the messages that results keep, each once, in the order of the results."""
+    kept: list[Sequence[str]] = [
+        cast("Any", result).warnings if is_dataclass(result) else getattr(result, "attrs", {}).get("warnings", ())
+        for result in results
+    ]
+    return list(dict.fromkeys(str(message) for messages in kept for message in messages))

@@ -8,9 +8,10 @@ from scprism._check import some
 from scprism.errors import InputError
 from scprism.types import FloatArray
 
-__all__ = ["EMBEDDING_KEY", "LABEL_COLUMNS", "annotate"]
+__all__ = ["EMBEDDING_KEY", "LABEL_COLUMNS", "WARNINGS_KEY", "annotate"]
 
 EMBEDDING_KEY = "X_prism"
+WARNINGS_KEY = "prism_warnings"
 LABEL_COLUMNS = {
     "label": "prism_label",
     "confidence": "prism_confidence",
@@ -31,6 +32,7 @@ def annotate(cells: AnnData, *, embedding: FloatArray | None = None, labels: pd.
     labels
         The result of `Model.label`, for ``obs["prism_label"]`` (categorical), ``obs["prism_confidence"]``,
         ``obs["prism_distance"]`` and ``obs["prism_novel"]`` (categorical, so that plots colour it by value).
+        Its warnings go to ``uns["prism_warnings"]``.
 
     Raises
     ------
@@ -53,3 +55,4 @@ def annotate(cells: AnnData, *, embedding: FloatArray | None = None, labels: pd.
             is_category = column in ("label", "novel")
             values = labels[column].astype(str) if column == "novel" else labels[column]
             cells.obs[key] = pd.Categorical(values) if is_category else values.to_numpy()
+        cells.uns[WARNINGS_KEY] = np.array(labels.attrs.get("warnings", ()), dtype=object)

@@ -1,10 +1,16 @@
 """Gene sets by name, from files and dictionaries, and their match to a ranking's genes."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import gene_sets, match_sets
+from scprism.enrichment.gsea import gsea
+from scprism.enrichment.over_representation import ora
+from scprism.enrichment.settings import GseaSettings
 from scprism.errors import InputError, PrismWarning
+from scprism.explain.explanation import Explanation
 
 
 @pytest.mark.parametrize(
@@ -66,13 +72,45 @@ def test_share_matched_is_that_of_distinct_symbols():
 
 
 def test_message_when_no_symbol_matches_shows_both_sides():
-    with pytest.raises(InputError, match="None of the 2 symbols.*'ENSG1'.*among the 1 genes.*'Per1'"):
+    with pytest.raises(InputError, match="^None of the 2 symbols.*'ENSG1'.*among the 1 genes.*'Per1'"):
         match_sets({"a": ["ENSG1", "ENSG2"]}, ["Per1"])
 
 
-def test_few_matches_warn():
-    with pytest.warns(PrismWarning, match=r"Only 1 of 10 symbols of the gene sets \(10%\)"):
-        match_sets({"a": [f"g{k}" for k in range(10)]}, ["g3", "other"])
+def test_few_matches_are_told():
+    (message,) = match_sets({"a": [f"g{k}" for k in range(10)]}, ["g3", "other"]).messages
+    assert message.startswith("Only 1 of the 10 symbols of the gene sets (10%; such as 'g0'")
+    assert match_sets({"a": ["g1", "g2"]}, ["g1", "g2"]).messages == ()
+
+
+def test_sets_of_another_organism_are_told_with_the_numbers_in_common():
+    human, mouse = (gene_sets("hallmark", organism=organism) for organism in ("human", "mouse"))
+    genes = sorted({gene for members in human.values() for gene in members})
+    matched = match_sets(mouse, genes)
+    n_found = round(matched.share * 4289)
+    (message,) = matched.messages
+    assert message.startswith(
+        f"The gene sets are mouse genes and the genes tested are human genes: {n_found:,} of the 4,289 symbols"
+    )
+    assert "`organism='human'`" in message
+    assert "--organism human" in message
+    assert match_sets(human, genes).messages == ()
+
+
+def test_gsea_enrich_and_ora_warn_of_sets_of_another_organism():
+    human, mouse = (gene_sets("hallmark", organism=organism) for organism in ("human", "mouse"))
+    genes = sorted({gene for members in human.values() for gene in members})
+    scores = np.random.default_rng(0).standard_normal((1, len(genes)))
+    message = "The gene sets are mouse genes and the genes tested are human genes"
+    with pytest.warns(PrismWarning, match=message):
+        gsea(pd.DataFrame(scores, columns=genes), mouse, n_permutations=20, rng=0)
+    with pytest.warns(PrismWarning, match=message):
+        ora(genes[:50], mouse, background=genes)
+    maps = scores[None].astype(np.float32)
+    units, nothing = ("u0",), float("nan")
+    explanation = Explanation(maps, abs(maps), ("all",), units, tuple(genes), np.ones(1), "plain", nothing, "zero", "f")
+    with pytest.warns(PrismWarning, match=message):
+        result = enrich(explanation, mouse, settings=GseaSettings(n_permutations=20), rng=0)
+    assert message in result.warnings[0]
 
 
 def test_no_sets_are_refused():

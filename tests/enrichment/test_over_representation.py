@@ -7,7 +7,7 @@ from scipy.stats import false_discovery_control, fisher_exact
 
 from scprism.enrichment.gene_sets import gene_sets
 from scprism.enrichment.over_representation import ora
-from scprism.errors import InputError
+from scprism.errors import InputError, PrismWarning
 
 
 def tissue_genes(shared_data, tissue):
@@ -59,6 +59,27 @@ def test_result_does_not_depend_on_the_order_or_case_of_genes():
         ora(["g1", "g4", "g2"], sets, background=background, min_size=1),
         ora(["G2", "g4", "G1"], sets, background=background[::-1], min_size=1),
     )
+
+
+def test_a_listed_gene_counts_once_and_not_at_all_where_several_could_be_meant():
+    background = ["ABC", "Abc", "aBC", "x1", "x2", "x3"]
+    sets = {"s": ["ABC", "Abc", "aBC", "x1"]}
+    with pytest.raises(InputError, match="None of the 1 listed genes.*could be one of several.*'abc'"):
+        ora(["abc"], sets, background=background, min_size=1)
+    with pytest.warns(PrismWarning, match="1 listed genes are left out.*'abc'. Spell them as in the background"):
+        table = ora(["abc", "X1"], sets, background=background, min_size=1)
+    assert table[["size", "overlap"]].to_numpy().tolist() == [[4, 1]]
+    assert table.attrs["n_listed"] == 1
+    # One name spelled exactly, one in other capitals, and one twice: three spellings, two genes.
+    assert ora(["ABC", "X2", "x2"], sets, background=background, min_size=1).attrs["n_listed"] == 2
+
+
+def test_two_spellings_among_the_sets_are_one_gene_of_the_background():
+    sets = {"a": ["Per1", "PER1", "Per2"], "b": ["per2", "Clock"]}
+    table = ora(["per1"], sets, background="sets", min_size=1).set_index("gene_set")
+    assert table["size"].to_dict() == {"a": 2, "b": 2}
+    assert table.attrs["n_background"] == 3
+    assert table.loc["a", "p_value"] == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(

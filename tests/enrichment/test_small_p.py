@@ -4,10 +4,14 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from scprism.enrichment import small_p
 from scprism.enrichment.kernels import SetMembers, set_scores, walk
-from scprism.enrichment.small_p import log_tail
+from scprism.enrichment.permutation import NullSummary, observed_scores
+from scprism.enrichment.rankings import rank_genes
+from scprism.enrichment.small_p import SmallP, log_tail, resolved
 
 N_GENES = 20
 DISTRIBUTIONS = {
@@ -71,7 +75,7 @@ def test_unweighted_tail_equals_the_share_of_lattice_paths_to_1e_40_and_below(n_
     exact = log_share_of_paths(n_genes, n_hits, score)
     tails = [log_tail(np.ones(n_genes), places, one_sided=True, seed=seed) for seed in range(4)]
     for tail in tails:
-        assert tail.error < 0.25
+        assert tail.error < small_p.WORST_ERROR
         assert tail.log_p == pytest.approx(exact, abs=4 * tail.error)
     error = np.mean([tail.error for tail in tails])
     assert np.mean([tail.log_p for tail in tails]) == pytest.approx(exact, abs=4 * error / 2)
@@ -112,3 +116,92 @@ def test_seeds_agree_within_the_stated_error(n_genes, n_hits, shift):
     assert (errors < 0.2).all()
     # The spread of six estimates is within a factor 2 of what they state (chi-squared of 5 degrees: .9998 at 24).
     assert np.std([tail.log_p for tail in tails], ddof=1) < 2.2 * np.sqrt((errors**2).mean())
+
+
+def ranked(values):
+    genes = [f"g{k:04d}" for k in range(len(values))]
+    return rank_genes(pd.DataFrame([values], columns=genes), weight=1.0), genes
+
+
+def one_set(members):
+    return SetMembers(np.asarray(members, dtype=np.int32), np.array([0, len(members)]))
+
+
+def summary(*, n_same, n_extreme, n_draws=1000):
+    counts = (np.array([[n]]) for n in (n_same, n_extreme))
+    n_same, n_extreme = counts
+    return NullSummary(n_same, 0.5 * n_same, n_extreme, n_draws)
+
+
+@pytest.fixture
+def strong():
+    """A ranking, a set that is high in it, and its score."""
+    values = np.random.default_rng(0).standard_normal(600)
+    values[:30] += 1.5
+    rankings, _ = ranked(values)
+    scores, _ = observed_scores(rankings, one_set(range(30)), one_sided=False, threads=1)
+    return rankings, one_set(range(30)), scores
+
+
+def p_values_of(strong, null, **options):
+    rankings, sets, scores = strong
+    rng = np.random.default_rng(0)
+    return resolved(rankings, sets, scores, null=null, one_sided=False, rng=rng, threads=1, **options)
+
+
+def test_tail_is_divided_by_the_share_of_random_sets_of_its_sign(strong):
+    few, many = (p_values_of(strong, summary(n_same=n, n_extreme=0)) for n in (99, 999))
+    assert few.p_values[0, 0] / many.p_values[0, 0] == pytest.approx(10, rel=1e-9)
+    rankings, sets, _ = strong
+    places = np.sort(rankings.place_of[0, sets.genes])
+    tail = log_tail(rankings.weights[0], places, one_sided=False, seed=5)
+    assert np.log(many.p_values[0, 0]) == pytest.approx(tail.log_p + np.log(1001 / 1000), abs=0.5)
+    # The share rests on 100 sets or 1,000, and its error is part of the stated one.
+    assert few.log_errors[0, 0] ** 2 - many.log_errors[0, 0] ** 2 == pytest.approx(
+        0.9 / 100 - 1 / 1001 / 1000, abs=1e-4
+    )
+
+
+@pytest.mark.parametrize("tail", [SmallP(-700.0, math.inf), SmallP(-math.inf, math.inf), SmallP(-50.0, 0.6)])
+def test_a_tail_that_cannot_be_told_leaves_the_count_as_a_bound(strong, monkeypatch, tail):
+    monkeypatch.setattr(small_p, "log_tail", lambda *_, **__: tail)
+    found = p_values_of(strong, summary(n_same=499, n_extreme=0))
+    assert (found.p_values[0, 0], found.are_bounds[0, 0]) == (1 / 500, True)
+
+
+def test_a_p_value_below_the_smallest_number_is_a_bound(strong, monkeypatch):
+    monkeypatch.setattr(small_p, "log_tail", lambda *_, **__: SmallP(-1000.0, 0.0))
+    found = p_values_of(strong, summary(n_same=499, n_extreme=0))
+    assert (found.p_values[0, 0], found.are_bounds[0, 0]) == (np.finfo(float).tiny, True)
+
+
+def test_counts_are_kept_where_ten_random_sets_are_as_extreme(strong):
+    found = p_values_of(strong, summary(n_same=499, n_extreme=10))
+    assert found.p_values[0, 0] == 11 / 500
+    assert found.log_errors[0, 0] == pytest.approx(np.sqrt((1 - 11 / 500) / 11))
+    assert not found.are_bounds[0, 0]
+    assert p_values_of(strong, summary(n_same=499, n_extreme=9)).p_values[0, 0] < 1e-6
+
+
+def test_the_tail_of_a_low_set_is_that_of_the_turned_ranking():
+    values = np.random.default_rng(1).standard_normal(600)
+    values[:30] -= 1.5
+    found = []
+    for turned in (values, -values):
+        rankings, _ = ranked(turned)
+        scores, _ = observed_scores(rankings, one_set(range(30)), one_sided=False, threads=1)
+        found.append(p_values_of((rankings, one_set(range(30)), scores), summary(n_same=500, n_extreme=0)))
+    assert found[0].p_values[0, 0] < 1e-6
+    np.testing.assert_allclose(np.log(found[0].p_values), np.log(found[1].p_values), atol=4 * 0.14)
+
+
+def test_an_estimate_far_below_that_of_the_likeliest_place_is_not_trusted(monkeypatch):
+    weights, places = np.ones(300), np.array([*range(12), 60, 100, 150, 200, 250, 280, 290, 295], dtype=np.int32)
+    assert log_tail(weights, places, one_sided=True, seed=0).error < 0.2
+    crossing = small_p.crossing_places
+
+    def claimed(*arguments):
+        return crossing(*arguments)[0], crossing(*arguments)[1] + 5.0
+
+    monkeypatch.setattr(small_p, "crossing_places", claimed)
+    assert log_tail(weights, places, one_sided=True, seed=0).error == math.inf

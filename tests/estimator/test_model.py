@@ -113,6 +113,14 @@ def test_warnings_of_the_training_are_kept(cells, tmp_path):
     assert scprism.load(tmp_path / "model").warnings == kept
 
 
+def test_warnings_point_at_the_line_that_called_scprism(cells, query):
+    model = Prism(**SMALL, rng=0).fit(cells)
+    for call in (lambda: model.embed(query[:, :150]), lambda: model.view(query[:, :150])):
+        with pytest.warns(PrismWarning, match="Low gene coverage") as seen:
+            call()
+        assert [w.filename for w in seen] == [__file__]
+
+
 def test_a_view_gives_what_the_model_gives(model, query):
     view, cells = model.view(in_a_layer(query)), in_a_layer(query)
     np.testing.assert_array_equal(view.embed(), model.embed(cells))

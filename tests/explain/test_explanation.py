@@ -1,3 +1,4 @@
+from fractions import Fraction
 from pathlib import Path
 
 import anndata
@@ -135,6 +136,19 @@ def test_difference_from_the_rest_compares_with_all_other_cells(explanation: Exp
     np.testing.assert_allclose(contrast.signed[1], maps[2:7].mean(axis=0) - rest.mean(axis=0), atol=1e-6)
     expected = np.abs(maps[2:7]).mean(axis=0) - np.abs(rest).mean(axis=0)
     np.testing.assert_allclose(contrast.absolute[1], expected, atol=1e-6)
+
+
+def test_difference_from_few_other_cells_is_summed_exactly() -> None:
+    """99.999 % of the cells are in the group: the rest is what is left of two large sums, here in exact fractions."""
+    whole, own = np.float32(1.2345), np.float32(1.2344999)
+    maps = np.array([own, whole]).reshape(2, 1, 1)
+    cells = np.array([99_999, 100_000])
+    contrast = Explanation(maps, maps, ("a", "all"), ("0",), ("g",), cells, "plain", np.nan, "zero", "").difference(
+        "rest"
+    )
+    exact = Fraction(float(own)) - (Fraction(float(whole)) * 100_000 - Fraction(float(own)) * 99_999)
+    assert contrast.signed.item() == np.float32(float(exact))
+    assert contrast.absolute.item() == np.float32(float(exact))
 
 
 def test_difference_from_all_is_the_form_of_the_paper(explanation: Explanation, maps: np.ndarray) -> None:

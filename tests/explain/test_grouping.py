@@ -4,7 +4,7 @@ import pytest
 from anndata import AnnData
 
 from scprism.errors import InputError, PrismWarning
-from scprism.explain.grouping import MAX_GROUPS, group_codes
+from scprism.explain.grouping import MAX_GROUPS, MAX_GROUPS_OF_FRACTIONS, group_codes
 
 
 def cells(values):
@@ -49,10 +49,12 @@ def test_text_for_missing_is_no_group_and_told(word, kind):
     assert codes.tolist() == [1, -1, 0, -1]
 
 
-def test_a_continuous_column_is_refused_with_what_to_do():
-    with pytest.raises(InputError, match=rf"gives {MAX_GROUPS + 1} groups of {MAX_GROUPS + 1} cells .* pandas.qcut"):
-        group_codes(cells(np.arange(MAX_GROUPS + 1) * 1.37), "group")
-    assert len(group_codes(cells(np.arange(MAX_GROUPS) * 1.37), "group")[0]) == MAX_GROUPS
+@pytest.mark.parametrize(("step", "limit"), [(1.37, MAX_GROUPS_OF_FRACTIONS), (1, MAX_GROUPS)])
+def test_too_many_groups_are_refused_with_what_to_do(step, limit):
+    values = np.repeat(np.arange(1, limit + 2) * step, 2)
+    with pytest.raises(InputError, match=rf"gives {limit + 1} groups of {len(values)} cells .* pandas.qcut"):
+        group_codes(cells(values), "group")
+    assert len(group_codes(cells(values[2:]), "group")[0]) == limit
 
 
 def test_a_group_called_all_is_refused():

@@ -47,12 +47,15 @@ def test_a_misspelt_column_is_named_with_the_closest():
 
 def test_genes_are_matched_whatever_the_case_by_id_and_by_alias():
     ids = {symbol: name for name, symbol in read_gene_ids().items() if name.startswith("ENSMUSG")}
-    first = cells([[1, 2, 3, 4]], ["Cd3e", "Tent5c", "Actb", "Cd19"])
-    second = cells([[5, 6, 7, 8]], ["CD3E", "Fam46c", ids["Actb"], "CD19"])
+    pairs = read_orthologs()
+    mouse_only = sorted(set(pairs["mouse"]) - {name.capitalize() for name in pairs["human"]})[:60]
+    others = [0] * len(mouse_only)  # tell that it is mouse
+    first = cells([[1, 2, 3, 4, *others]], ["Cd3e", "Tent5c", "Actb", "Cd19", *mouse_only])
+    second = cells([[5, 6, 7, 8, *others]], ["CD3E", "Fam46c", ids["Actb"], "CD19", *mouse_only])
     joined = join_data_sets([first, second], batch="lab")
     assert joined.genes == ("Actb", "Cd19", "Cd3e", "Tent5c")
     np.testing.assert_array_equal(joined.counts.toarray(), [[3, 4, 1, 2], [7, 8, 5, 6]])
-    assert (joined.n_genes, joined.n_common) == ((4, 4), 4)
+    assert (joined.n_genes, joined.n_common) == ((64, 64), 64)
 
 
 def test_data_of_another_organism_are_matched_through_orthologs():

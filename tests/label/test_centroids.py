@@ -104,3 +104,6 @@ def test_points_do_not_depend_on_the_cells_beside_them(two_types, rng):
     points = space.points(latent[:1001])
     np.testing.assert_array_equal(space.points(latent[order]), points[order])
     np.testing.assert_array_equal(space.points(latent[:1]), points[:1])
+    whole = space.whitening.apply(latent[:1001])  # before it is rounded to float32
+    np.testing.assert_array_equal(space.whitening.apply(latent[order]), whole[order])
+    np.testing.assert_array_equal(space.whitening.apply(latent[:1]), whole[:1])

@@ -3,13 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import cdist
 
 from scprism.errors import InputError
 from scprism.label import reference as reference_module
 from scprism.label.centroids import centroid_shares
+from scprism.label.classifier import shape_of
 from scprism.label.neighbours import neighbour_shares
 from scprism.label.query_shift import UsualRange
-from scprism.label.reference import calibration_sample, classifier_of, label_cells, learn_reference, shape_of
+from scprism.label.reference import calibration_sample, classifier_of, label_cells, learn_reference
 from scprism.model.config import Config
 
 USUAL = UsualRange((1.0, 2.0, 3.0), (0.1, 0.2, 0.3))
@@ -195,3 +197,26 @@ def test_the_order_of_cells_and_the_names_of_labels_change_no_bit(rng, config):
     asked = rng.permutation(101)
     part = label_cells(query[asked], learned(latent, labels, config=config), names=names[asked], config=config)
     pd.testing.assert_frame_equal(first.iloc[asked], part, check_exact=True)
+
+
+def test_usual_distance_is_to_other_cells_than_itself(blobs):
+    latent, labels = blobs
+    reference = learned(latent, labels)
+    apart = np.sort(cdist(latent, latent), axis=1)[:, 1:16].mean(axis=1)
+    expected = [np.median(apart[labels == name]) for name in reference.names]
+    np.testing.assert_allclose(reference.shape.usual_distance, expected, rtol=1e-5)
+
+
+def test_simulated_cells_are_judged_beside_the_cells_that_they_were_made_of(blobs, monkeypatch, rng):
+    """Copies without any change have the evidence of their cells, whatever the order in which the sample comes."""
+    latent, labels = blobs
+    seen, learn = [], reference_module.learn_calibration
+    monkeypatch.setattr(reference_module, "learn_calibration", lambda *a: seen.append(a) or learn(*a))
+    sample, keys = np.sort(rng.permutation(400)[:150]), rng.permutation(400).astype(np.uint64)
+    learn_reference(
+        latent, pd.Series(labels), keys=keys, sample=sample, simulated=[latent[sample]], usual=USUAL, config=Config()
+    )
+    (own, right), [(copy, copy_right)], _ = seen[0]
+    np.testing.assert_array_equal(copy.log_distance, own.log_distance)
+    np.testing.assert_array_equal(copy_right, right)
+    assert right.mean() > 0.97

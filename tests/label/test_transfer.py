@@ -82,7 +82,7 @@ def test_what_is_simulated_depends_on_the_cell_and_the_genes_names_alone(cells, 
     more = concat([empty, cells], axis=1)
     whole = [in_model_genes(version) for version in versions(query, np.arange(cells.n_obs))]
     for other, rows in ((turned, order), (more, np.arange(cells.n_obs))):
-        opened = open_query(other, model.recipe_, model.config_)
+        opened = open_query(other, model.recipe, model.config)
         for version, first in zip(versions(opened, np.arange(cells.n_obs)), whole, strict=True):
             np.testing.assert_array_equal(in_model_genes(version), first[rows])
 

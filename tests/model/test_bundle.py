@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import pickle
 import shutil
 
@@ -176,3 +177,11 @@ def test_weights_are_plain_safetensors(bundle, folder):
     stored = load_file(folder / "weights.safetensors")
     np.testing.assert_array_equal(stored["hidden_weight"], bundle.weights.hidden_weight)
     assert len(stored) == 8 + (bundle.config.likelihood == "negative_binomial")
+
+
+def test_saving_leaves_the_umask_alone_and_keeps_to_it(bundle, tmp_path, monkeypatch):
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    monkeypatch.setattr(os, "umask", lambda _: pytest.fail("the umask is that of all threads"))
+    save_bundle(bundle, tmp_path / "model")
+    assert (tmp_path / "model").stat().st_mode == beside.stat().st_mode

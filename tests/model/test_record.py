@@ -66,8 +66,12 @@ def paths_in(record):
     """Every field of a record, and of the tables in it."""
     for name, value in record.items():
         yield (name,)
-        if name in ("asked", "config", "recipe", "betas", "summary"):
+        if name in ("asked", "recipe", "betas", "summary"):
             yield from ((name, inner) for inner in value)
+        if name == "config":
+            for part, settings in value.items():
+                yield (name, part)
+                yield from ((name, part, inner) for inner in settings)
 
 
 def changed(record, path, change):
@@ -96,7 +100,7 @@ def test_a_whole_record_is_taken(folder):
 def test_each_missing_field_is_named(folder):
     record = record_of(folder)
     missing = [path for path in paths_in(record) if path not in (("record_sha256",), ("format",), ("schema_version",))]
-    assert len(missing) > 80
+    assert len(missing) > 90
     for path in missing:
         message = refusal(folder, changed(record, path, lambda table, name: table.pop(name)))
         assert message is not None, path
@@ -106,7 +110,8 @@ def test_each_missing_field_is_named(folder):
 
 def test_each_unknown_field_is_named(folder):
     record = record_of(folder)
-    for path in [(), *((name,) for name in ("asked", "config", "recipe", "betas", "summary"))]:
+    tables = [(name,) for name in ("asked", "config", "recipe", "betas", "summary")]
+    for path in [(), *tables, *(("config", part) for part in record["config"])]:
         message = refusal(folder, changed(record, (*path, "extra"), lambda table, name: table.update({name: 1})))
         assert message is not None, path
         assert "'extra'" in message, (path, message)
@@ -178,8 +183,8 @@ def test_an_array_of_another_shape_type_or_value_is_named(folder, bundle):
         (("recipe", "share"), [0.1, 0.1, float("nan"), 0.1], "'share' of 'recipe' must be a list of numbers from 0"),
         (("recipe", "normalise"), "none", "'normalise' is 'none' in 'recipe' and 'per_cell' in 'config'"),
         (("betas", "hidden_beta"), 2.0, "'hidden_beta' of 'betas' must be 1 by the settings, got 2.0"),
-        (("config", "hidden_size"), 6, r"'hidden_weight' of the weights must be float32 \(6, 4\)"),
-        (("config", "likelihood"), "multinomial", "the file of weights has 'log_dispersion'"),
+        (("config", "network", "hidden_size"), 6, r"'hidden_weight' of the weights must be float32 \(6, 4\)"),
+        (("config", "network", "likelihood"), "multinomial", "the file of weights has 'log_dispersion'"),
         (("asked", "settings"), {"hiden_size": 5}, "'hiden_size' is not a setting .* Closest: 'hidden_size'"),
         (("asked", "preset"), "bogus", "'preset' of 'asked' must be one of 'default', 'paper'"),
     ],
@@ -203,6 +208,7 @@ def test_a_log_that_is_none_is_refused(folder, text):
 def test_a_model_of_schema_1_is_read_with_a_word_on_its_layer(folder, bundle):
     record = record_of(folder)
     old = {name: value for name, value in record.items() if name not in ("asked", "warnings")}
+    old["config"] = {name: value for part in record["config"].values() for name, value in part.items()}
     old["betas"]["log_dispersion"] = None  # as it stood there in models without one
     write_record(folder, {**old, "schema_version": 1, "preset": "custom"})
     with pytest.warns(UserWarning, match=r"earlier scprism, which .* looked for in X"):

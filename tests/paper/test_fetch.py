@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from scprism.errors import InputError, PrismError
-from scprism.paper import download as download_module
 from scprism.paper import fetch as fetch_module
 from scprism.paper.download import RemoteFile, download
 from scprism.paper.fetch import fetch_dataset, fetchable_table
@@ -24,10 +23,9 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = dict(CONTENT)
         self.behaviour: dict[str, int] = {}  # of cuts: how many times
-        self.ranges = True
         self.status = 200
         self.listing: bytes | None = None
-        self.asked: list[tuple[str, str | None]] = []
+        self.asked: list[str] = []
 
     @property
     def url(self):
@@ -51,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         server, name = self.server, self.path.rsplit("/", 1)[1]
-        server.asked.append((name, self.headers.get("Range")))
+        server.asked.append(name)
         if self.path.startswith("/articles/"):
             content = server.listing or json.dumps(server.article()).encode()
             return self.answer(server.status, content)
@@ -60,21 +58,11 @@ class Handler(BaseHTTPRequestHandler):
         if server.behaviour.get("busy", 0) > 0:
             server.behaviour["busy"] -= 1
             return self.answer(503, b"")
-        content, start = server.content[name], 0
-        if server.ranges and (wanted := self.headers.get("Range")):
-            start = int(wanted.removeprefix("bytes=").removesuffix("-")) + server.behaviour.get("shift", 0)
-            if start >= len(content):
-                return self.answer(416, b"")
-            return self.answer(
-                206, content[start:], {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
-            )
-        return self.answer(200, content)
+        return self.answer(200, server.content[name])
 
-    def answer(self, status, content, headers=None):
+    def answer(self, status, content):
         cut = self.server.behaviour.get("cut", 0) > 0 and self.path.startswith("/files/")
         self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
         if not self.server.behaviour.get("no length"):
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -86,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch) -> Iterator[Server]:
-    monkeypatch.setattr(download_module, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
     with Server() as running:
         monkeypatch.setattr(fetch_module, "FIGSHARE", running.url)
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
@@ -111,64 +99,32 @@ def test_a_file_is_downloaded_as_it_is(server, tmp_path):
     assert names(tmp_path) == ["FACS.zip"]
 
 
-def test_a_dropped_connection_is_taken_up_where_it_broke(server, tmp_path):
-    server.behaviour["cut"] = 2
+@pytest.mark.parametrize("length", [pytest.param({}, id="promised"), pytest.param({"no length": 1}, id="not promised")])
+def test_a_dropped_connection_is_tried_again(server, tmp_path, length):
+    server.behaviour |= {"cut": 2, **length}
     assert download(server.file("FACS.zip"), tmp_path).read_bytes() == CONTENT["FACS.zip"]
-    # half of all, then half of the rest
-    assert server.asked == [("FACS.zip", None), ("FACS.zip", "bytes=524288-"), ("FACS.zip", "bytes=786432-")]
-
-
-def test_a_body_that_ends_early_without_a_length_is_taken_up(server, tmp_path):
-    server.behaviour |= {"cut": 1, "no length": 1}
-    assert download(server.file("FACS.zip"), tmp_path).read_bytes() == CONTENT["FACS.zip"]
-    assert server.asked[1] == ("FACS.zip", "bytes=524288-")
-
-
-def test_an_interrupted_download_is_taken_up_by_the_next_call(server, tmp_path):
-    (tmp_path / "FACS.zip.part").write_bytes(CONTENT["FACS.zip"][:1000])
-    assert download(server.file("FACS.zip"), tmp_path).read_bytes() == CONTENT["FACS.zip"]
-    assert server.asked == [("FACS.zip", "bytes=1000-")]
+    assert len(server.asked) == 3
     assert names(tmp_path) == ["FACS.zip"]
 
 
-def test_a_server_that_cannot_send_the_rest_sends_all(server, tmp_path):
-    server.ranges, server.behaviour["cut"] = False, 1
-    assert download(server.file("FACS.zip"), tmp_path).read_bytes() == CONTENT["FACS.zip"]
-    assert len(server.asked) == 2
-
-
-def test_a_download_that_breaks_off_again_and_again_ends_and_keeps_its_part(server, tmp_path):
-    server.ranges, server.behaviour["cut"] = False, 99
-    with pytest.raises(
-        PrismError, match=r"broke off 5 times in a row.*524,288 of 1,048,576 bytes are kept.*goes on from"
-    ):
+def test_a_download_that_breaks_off_again_and_again_ends_and_leaves_nothing(server, tmp_path):
+    server.behaviour["cut"] = 99
+    with pytest.raises(PrismError, match="failed 5 times in a row.*Is this machine online"):
         download(server.file("FACS.zip"), tmp_path)
-    assert names(tmp_path) == ["FACS.zip.part"]
-    server.ranges, server.behaviour["cut"] = True, 0
-    assert download(server.file("FACS.zip"), tmp_path).read_bytes() == CONTENT["FACS.zip"]
-
-
-def test_a_server_that_goes_on_elsewhere_is_asked_for_all(server, tmp_path):
-    server.behaviour["shift"] = 7
-    (tmp_path / "FACS.zip.part").write_bytes(CONTENT["FACS.zip"][:1000])
-    assert download(server.file("FACS.zip"), tmp_path).read_bytes() == CONTENT["FACS.zip"]
-    assert server.asked == [("FACS.zip", "bytes=1000-"), ("FACS.zip", None)]
-
-
-def test_a_file_that_became_shorter_is_no_dead_end(server, tmp_path):
-    """Asked for bytes beyond the end, servers say 416."""
-    (tmp_path / "FACS.zip.part").write_bytes(CONTENT["FACS.zip"][:1000])
-    server.content["FACS.zip"] = b"short"
-    with pytest.raises(PrismError, match="broke off 5 times"):
-        download(server.file("FACS.zip"), tmp_path)
-    server.content["FACS.zip"] = CONTENT["FACS.zip"]
-    assert download(server.file("FACS.zip"), tmp_path).read_bytes() == CONTENT["FACS.zip"]
+    assert names(tmp_path) == []
 
 
 def test_a_file_that_is_gone_is_said_to_be(server, tmp_path):
     server.behaviour["gone"] = 1
-    with pytest.raises(PrismError, match="does not give FACS.zip: status 404"):
+    with pytest.raises(PrismError, match="FACS.zip.* failed 5 times in a row: 404"):
         download(server.file("FACS.zip"), tmp_path)
+
+
+def test_bytes_are_told_as_they_come_and_end_with_the_whole(server, tmp_path):
+    told = []
+    download(server.file("FACS.zip"), tmp_path, progress=lambda *state: told.append(state))
+    assert told[0] == ("FACS.zip", 2**16, 2**20)
+    assert told[-1] == ("FACS.zip", 2**20, 2**20)
 
 
 def test_a_busy_server_is_asked_again(server, tmp_path):
@@ -184,13 +140,6 @@ def test_a_file_that_is_not_the_promised_one_is_deleted(server, tmp_path, sent):
         download(server.file("FACS.zip"), tmp_path)
     assert (tmp_path / "FACS.zip").read_bytes() == b"an older one"
     assert names(tmp_path) == ["FACS.zip"]
-
-
-def test_the_wrong_beginning_of_an_older_file_is_found_out(server, tmp_path):
-    (tmp_path / "FACS.zip.part").write_bytes(b"x" * 1000)
-    with pytest.raises(PrismError, match="another checksum"):
-        download(server.file("FACS.zip"), tmp_path)
-    assert download(server.file("FACS.zip"), tmp_path).read_bytes() == CONTENT["FACS.zip"]
 
 
 def test_a_data_set_is_fetched_once(server, tmp_path):

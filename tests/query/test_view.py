@@ -9,7 +9,7 @@ from scprism.errors import InputError, PrismWarning
 from scprism.model.config import Config
 from scprism.prepare.learn import learn_recipe
 from scprism.prepare.recipe import Recipe
-from scprism.query.view import open_query
+from scprism.query.view import open_query, with_gaps_of
 
 GENES = [f"gene_{i}" for i in range(8)]
 
@@ -75,3 +75,14 @@ def test_normalised_queries_are_refused(recipe, rng):
     cells.X = cells.X.log1p()
     with pytest.raises(InputError, match="Raw counts are whole numbers"):
         open_query(cells, recipe, Config())
+
+
+@pytest.mark.filterwarnings("ignore:Low gene coverage")
+def test_a_reference_with_the_gaps_of_a_query_is_what_its_file_without_these_genes_is(recipe, rng):
+    cells = query_of(GENES, rng)
+    query = open_query(query_of(GENES[:5], rng), recipe, Config())
+    seen = with_gaps_of(open_query(cells, recipe, Config()), query)
+    np.testing.assert_allclose(seen.fill, [*[0.0] * 5, *recipe.mean[5:]], rtol=1e-6)
+    lacking = open_query(cells[:, GENES[:5]].copy(), recipe, Config())
+    np.testing.assert_allclose(dense(seen), dense(lacking), rtol=1e-6)
+    assert seen.alignment.share_of_genes == 1.0  # what the reference's own file has

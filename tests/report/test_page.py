@@ -145,7 +145,7 @@ def test_provenance_has_seed_fingerprints_versions_and_marks_changed_settings(pa
     settings = dict(page.rows["provenance"][1:])
     assert settings["hidden_size"] == "77 differs from the preset"
     assert settings["learning_rate"] == "0.001"
-    assert set(settings) == set(Config().to_json())
+    assert set(settings) == set(Config().flat())
 
 
 def test_how_pathways_were_tested_is_stated(page, results, written):

@@ -202,6 +202,24 @@ def test_epochs_of_large_data_are_parts_of_it_drawn_anew(cells, monkeypatch):
     assert len(set().union(*orders)) == result.n_train == 57
 
 
+@pytest.mark.parametrize(
+    ("least", "most", "expected"), [(2, 1, [28]), (3, 2, [19, 19]), (16, 1, [16]), (1, 3, [40, 17]), (3, 9, [19] * 3)]
+)
+def test_an_epoch_has_no_more_batches_than_told(cells, monkeypatch, least, most, expected):
+    """57 cells in batches of 40 at most: batches keep their size where an epoch is cut short."""
+    sizes: list[int] = []
+
+    def recorded(cells, rows, **options):
+        for batch in batches(cells, rows, **options):
+            if "dropout" in options:
+                sizes.append(batch.n_cells)
+            yield batch
+
+    monkeypatch.setattr("scprism.train.loop.batches", recorded)
+    trained(cells, settings(batch_size=40, min_batches=least, max_batches=most, max_epochs=1))
+    assert sizes == expected
+
+
 def test_without_reshuffling_every_epoch_sees_the_cells_in_one_order(cells, monkeypatch):
     orders: list[list[int]] = []
 

@@ -41,7 +41,7 @@ def adapt(
         The cells to adapt to, at least 50, or a view of them (`Model.view`, which takes their organism and least
         coverage); a tenth of them end the training, and a tenth are held out for the report.
     reference
-        Cells like those that `model` was trained on, their counts where the model's were. As many as there are `cells`
+        Cells like those that `model` was trained on. As many as there are `cells`
         are trained on beside, so that they are not forgotten.
     part
         ``"decoder"``: the decoder alone, for `Model.denoise`; latents, labels and explanations stay as they are, to the

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from scprism._files import replacing
+from scprism._files import write_table
 from scprism.explain.attribution import Attribution, baseline_row
 from scprism.explain.decoder import decoder_map
 from scprism.model.config import Config
 from scprism.model.weights import Weights
 from scprism.query.view import Query
 from scprism.trust.networks import NetworkView, SeenCells, unit_maps, view_network
-from scprism.types import FloatArray, PathLike
+from scprism.types import AttributionMethod, FloatArray, PathLike
 
 __all__ = ["Change", "change_of", "unit_changes", "weight_changes", "write_change"]
 
@@ -76,8 +76,7 @@ def write_change(model: PathLike, change: Change) -> None:
     """Write ``MODEL.change.tsv`` and ``MODEL.units.tsv``, beside the folder of that name."""
     folder = Path(model)
     for kind, table in (("change", change.table()), ("units", change.units.reset_index())):
-        with replacing(folder.with_name(f"{folder.name}.{kind}.tsv")) as scratch:
-            table.to_csv(scratch, sep="\t", index=False)
+        write_table(table, folder.with_name(f"{folder.name}.{kind}.tsv"))
 
 
 def weight_changes(before: Weights, after: Weights) -> pd.DataFrame:
@@ -118,7 +117,8 @@ def _cosines(first: FloatArray, second: FloatArray) -> FloatArray:
 
 
 def _seen(query: Query, config: Config) -> SeenCells:
-    method = "deeplift" if config.attribution == "expected_gradients" else config.attribution
+    chosen = config.explain.attribution
+    method: AttributionMethod = "deeplift" if chosen == "expected_gradients" else chosen
     attribution = Attribution(
         method=method,
         baseline=baseline_row(config.baseline, method=method, mean=query.recipe.mean),

@@ -98,7 +98,7 @@ def adapt_fitted(
     unseen = fitted.summary.get("unseen_cells", ())
     gathered = _gather(query, reference, unseen=unseen, config=config, rng=generator)
     before = of_genes(fitted.weights, gathered.genes, fill=gathered.fill)
-    settings = replace(config, split=SPLIT)
+    settings = config.changed(split=SPLIT)
     after, result = train_further(before, gathered.cells, part=part, config=settings, rng=generator, device=chosen)
     losses = _losses(before, after, gathered, result, config=config)
     weights = with_genes(fitted.weights, before, after, gathered.genes)

@@ -4,9 +4,8 @@ import dataclasses
 from typing import Literal, TypeAlias
 
 import numpy as np
-import torch
-from torch import nn
 
+from scprism._torch import nn, torch
 from scprism.model.config import Config
 from scprism.model.network import Autoencoder, Betas, to_weights
 from scprism.model.weights import Weights

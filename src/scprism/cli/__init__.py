@@ -4,7 +4,7 @@ import sys
 
 from scprism.cli import whole, model, transfer, results, trust, reproduce, datasets  # isort: skip  the order in which --help lists the commands
 from scprism.cli.app import app
-from scprism.cli.console import say, show_warnings
+from scprism.cli.console import console, show_warnings, write
 from scprism.errors import PrismError
 
 __all__ = ["app", "datasets", "main", "model", "reproduce", "results", "transfer", "trust", "whole"]
@@ -16,8 +16,8 @@ def main() -> None:
     try:
         app()
     except PrismError as error:
-        say(f"scprism: {error}")
+        write(f"scprism: {console.in_options(str(error))}")
         sys.exit(2)
     except OSError as error:
-        say(f"scprism: {error.filename or 'a file'}: {error.strerror or error}")
+        write(f"scprism: {error.filename or 'a file'}: {error.strerror or error}")
         sys.exit(2)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scprism.cli import options as o
 from scprism.cli.app import datasets_app
+from scprism.cli.command import command
 from scprism.cli.console import say
+from scprism.cli.paths import Output
 
 if TYPE_CHECKING:
     from scprism.paper.download import Progress
@@ -18,7 +19,7 @@ __all__ = ["fetch_datasets", "list_datasets"]
 SAY_EVERY_SECONDS = 30.0
 
 
-@datasets_app.command("list", epilog="Example: scprism datasets list")
+@command(datasets_app, name="list", example="scprism datasets list")
 def list_datasets() -> None:
     """List the bundled data sets and those to download, with their source."""
     from scprism.paper.fetch import fetchable_table
@@ -29,18 +30,18 @@ def list_datasets() -> None:
     typer.echo(fetchable_table().to_string(index=False))
 
 
-@datasets_app.command("fetch", epilog="Example: scprism datasets fetch tabula-muris")
+@command(datasets_app, name="fetch", example="scprism datasets fetch tabula-muris")
 def fetch_datasets(
     names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Data sets that `scprism datasets list` names.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder to put each data set's folder into. [default: the user's cache]")
+        Path | None,
+        typer.Option(help="Folder to put each data set's folder into. [default: the user's cache]"),
+        Output("folder"),
     ] = None,
 ) -> None:
-    """Download data sets: checked, kept, and taken up again where a download broke off."""
+    """Download data sets: each file is checked and kept; what is there already is not downloaded again."""
     from scprism.paper.fetch import fetch_dataset
 
-    if out is not None:
-        o.check_out(out, folder=True)
     for name in names:
         folder = fetch_dataset(name, out=out, progress=_said_progress())
         say(f"{name}: {', '.join(sorted(path.name for path in folder.iterdir() if path.suffix != '.json'))}")

@@ -1,14 +1,16 @@
 """The commands that make models and describe them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from scprism.cli import options as o
 from scprism.cli.app import app
+from scprism.cli.command import command
 from scprism.cli.console import say, training_progress
-from scprism.cli.search import write_search
+from scprism.cli.paths import Input, Output
+from scprism.cli.search import storage_file, write_search
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,16 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["adapt", "fit", "info", "tune"]
 
 
-@app.command(epilog="Example: scprism fit reference.h5ad --out model --genes variable:2000")
+@command(app, example="scprism fit reference.h5ad --out model --genes variable:2000")
+@o.reads_cells
 def fit(
     reference: o.Reference,
-    out: o.Out,
+    out: o.ModelOut,
     preset: o.PresetName = "default",
     genes: o.Genes = None,
     organism: o.OrganismName = None,
     layer: o.Layer = None,
     config: o.ConfigFile = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted run.")] = False,
+    force: o.Force = False,
     device: o.Device = "auto",
     labels: Annotated[
         list[str] | None,
@@ -35,7 +39,6 @@ def fit(
     threads: o.Threads = None,
 ) -> None:
     """Train a model on raw counts; interrupted, it goes on with --resume."""
-    o.check_model_folder(out, reference)
     o.use_threads(threads)
     from scprism.label.labels import known_labels
     from scprism.train.checkpoint import Checkpoint, check_checkpoint
@@ -43,52 +46,58 @@ def fit(
     checkpoint = Checkpoint(out.with_name(f"{out.name}.checkpoint"), resume=resume)
     if not check_checkpoint(checkpoint.path, resume=resume) and resume:
         say(f"there is no {checkpoint.path} to go on from: training begins anew")
-    model = o.new_model(preset, config=config, genes=genes, organism=organism, layer=layer, device=device, rng=rng)
+    prism = o.new_model(preset, config=config, genes=genes, organism=organism, layer=layer, device=device, rng=rng)
     cells = o.read(reference, layer=layer)
     for column in labels or []:
         known_labels(cells, column)  # a wrong name is said before the training
     try:
-        with training_progress(model.config.max_epochs) as on_epoch:
-            trained = model.fit(cells, on_epoch=on_epoch, checkpoint=checkpoint)
+        with training_progress(prism.config.max_epochs) as on_epoch:
+            model = prism.fit(cells, on_epoch=on_epoch, checkpoint=checkpoint)
         if labels:
-            trained = trained.index(cells, labels=labels)
-        trained.save(out)
+            model = model.index(cells, labels=labels)
+        model.save(out)
     except KeyboardInterrupt:
         if checkpoint.path.exists():
             say(f"interrupted; the same command with --resume goes on from {checkpoint.path}")
         raise
     checkpoint.path.unlink(missing_ok=True)
-    say(f"model: {out}, test loss {trained.summary['test_loss']:.6g}")
+    say(f"model: {out}, test loss {model.summary['test_loss']:.6g}")
 
 
-@app.command(epilog="Example: scprism tune reference.h5ad --out model --trials 40 --jobs 2")
+@command(app, example="scprism tune reference.h5ad --out model --trials 40 --jobs 2")
+@o.reads_cells
 def tune(
     reference: o.Reference,
-    out: o.Out,
+    out: Annotated[
+        Path,
+        typer.Option(help="Model folder to write."),
+        Output("model", beside=(".study.db", ".trials.tsv", ".importance.tsv"), grows=True),
+    ],
     preset: o.PresetName = "default",
     trials: Annotated[
         int | None, typer.Option(min=1, help="Number of trials. [default: the preset's; 15 for halving]")
     ] = None,
     space: Annotated[
-        str | None,
-        typer.Option(
-            help="effective, or the paper's simple or complex (with L1 and weight decay). [default: preset's]"
-        ),
+        Literal["effective", "simple", "complex"] | None,
+        typer.Option(help="effective, or the paper's two (complex: with L1 and weight decay). [default: the preset's]"),
     ] = None,
     stopping: Annotated[
-        str | None,
+        Literal["none", "halving"] | None,
         typer.Option(
-            help="halving: end the worse trials early, quicker and less thorough; none: all epochs. [default: preset's]"
+            help="halving: end the worse trials early, quicker and less thorough; none: all epochs. "
+            "[default: the preset's]"
         ),
     ] = None,
     storage: Annotated[
         str | None,
-        typer.Option(help="Optuna storage URL, or journal:///FILE. [default: an SQLite file beside the model]"),
+        typer.Option(help="Optuna storage URL, or journal:///FILE. [default: OUT.study.db, an SQLite file]"),
+        Output("appended", path_of=storage_file),
     ] = None,
     study: Annotated[str | None, typer.Option(help="Name of the study in the storage. [default: the space's]")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a study that the storage holds; several processes may.")
     ] = False,
+    force: o.Force = False,
     jobs: Annotated[int, typer.Option(min=1, help="Trials to run side by side.")] = 1,
     genes: o.Genes = None,
     organism: o.OrganismName = None,
@@ -103,14 +112,13 @@ def tune(
     Beside the model it writes OUT.study.db, the study; OUT.trials.tsv, a row a trial; and OUT.importance.tsv, how much
     each setting mattered.
     """
-    o.check_model_folder(out, reference)
     o.use_threads(threads)
     from scprism.search.search import Search
 
     model = o.new_model(preset, config=config, genes=genes, organism=organism, layer=layer, device=device, rng=rng)
     search = Search(
-        space=cast("Any", space),
-        stopping=cast("Any", stopping),
+        space=space,
+        stopping=stopping,
         n_trials=trials,
         storage=storage or f"sqlite:///{out}.study.db",
         study=study,
@@ -125,21 +133,28 @@ def tune(
     say(f"model: {out}, test loss {trained.summary['test_loss']:.6g}, best of {len(table)} trials")
 
 
-@app.command(epilog="Example: scprism adapt model query.h5ad --out adapted --reference reference.h5ad")
+@command(app, example="scprism adapt model query.h5ad --out adapted --reference reference.h5ad")
+@o.reads_cells
 def adapt(
     model: o.ModelFolder,
     query: o.QueryFile,
-    out: o.Out,
+    out: Annotated[
+        Path, typer.Option(help="Model folder to write."), Output("model", beside=(".change.tsv", ".units.tsv"))
+    ],
     reference: Annotated[
-        Path | None, typer.Option(help="Cells like those of the training, trained on beside lest they be forgotten.")
+        Path | None,
+        typer.Option(help="Cells like those of the training, trained on beside lest they be forgotten."),
+        Input(),
     ] = None,
     part: Annotated[
-        str,
+        Literal["decoder", "input", "network"],
         typer.Option(help="decoder, for denoising: latents and labels stay; input: the first layer; network: all."),
     ] = "decoder",
     layer: o.QueryLayer = None,
+    reference_layer: o.ReferenceLayer = None,
     organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,
+    force: o.Force = False,
     device: o.Device = "auto",
     rng: o.Seed = 0,
     threads: o.Threads = None,
@@ -149,7 +164,6 @@ def adapt(
     Beside the new model it writes what changed: OUT.change.tsv, losses of held-out cells and the change of each weight
     matrix, and OUT.units.tsv, whether each unit still means the same. The new model has no index of labels.
     """
-    o.check_new_folder(out)
     o.use_threads(threads)
     from scprism.adaptation.adapt import adapt as train_further
     from scprism.adaptation.change import write_change
@@ -157,12 +171,12 @@ def adapt(
 
     known_model = load(model)
     cells = o.read(query, layer=layer)
-    known = None if reference is None else o.read(reference, layer=None)
+    known = None if reference is None else o.read(reference, layer=reference_layer)
     adapted, change = train_further(
         known_model,
-        known_model.view(cells, layer=layer, organism=o.organism(organism), min_coverage=min_coverage),
-        reference=None if known is None else known_model.view(known, min_coverage=min_coverage),
-        part=cast("Any", part),
+        known_model.view(cells, layer=layer, organism=organism, min_coverage=min_coverage),
+        reference=None if known is None else known_model.view(known, layer=reference_layer, min_coverage=min_coverage),
+        part=part,
         device=device,
         rng=rng,
     )
@@ -173,10 +187,17 @@ def adapt(
     say(f"model: {out}, {change.units['same'].sum()} of {len(change.units)} units mean the same as before")
 
 
-@app.command(epilog="Example: scprism info model")
-def info(model: o.ModelFolder) -> None:
-    """Say what a model was trained on, with which settings, and how well."""
+@command(app, example="scprism info model")
+def info(
+    model: o.ModelFolder,
+    settings: Annotated[bool, typer.Option("--settings", help="Also list every setting.")] = False,
+) -> None:
+    """Say what a model was trained on, and how well."""
+    from scprism.label.index import read_index
     from scprism.model.bundle import load_bundle
     from scprism.model.describe import describe_model
 
-    typer.echo(describe_model(load_bundle(model)))
+    bundle = load_bundle(model)
+    index = read_index(model, fingerprint=bundle.weights.fingerprint())
+    labels = {column: len(cast("Any", known).latent) for column, known in index.items()}
+    typer.echo(describe_model(bundle, labels=labels, settings=settings))

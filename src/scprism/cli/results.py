@@ -1,90 +1,92 @@
 """The commands that explain, test and report."""
 
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from scprism._check import check_choice
 from scprism.cli import options as o
 from scprism.cli.app import app
+from scprism.cli.command import command
 from scprism.cli.console import say
+from scprism.cli.paths import Input, Output
 from scprism.errors import InputError
 
 __all__ = ["enrich", "explain", "report"]
 
 
-@app.command(epilog="Example: scprism explain model query.h5ad --groupby cell_type --out explanation.h5ad")
+@command(app, example="scprism explain model query.h5ad --groupby cell_type --out explanation.h5ad")
+@o.reads_cells
 def explain(
     model: o.ModelFolder,
     query: o.QueryFile,
-    out: o.Out,
-    groupby: Annotated[
-        str | None, typer.Option(help="Column of the query's obs, or a labels.csv that `scprism label` wrote.")
-    ] = None,
-    method: Annotated[
-        str | None, typer.Option(help="plain, guided, deeplift, gradient_x_input, … [default: the preset's]")
-    ] = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="What attributions are relative to: zero or mean. [default: the preset's]")
-    ] = None,
-    layer: o.Layer = None,
+    out: Annotated[Path, typer.Option(help="Result: .h5ad or .zarr."), Output(suffixes=o.CELLS)],
+    groupby: o.Groupby = None,
+    method: o.MethodName = None,
+    baseline: o.BaselineName = None,
+    layer: o.QueryLayer = None,
     organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,
     threads: o.Threads = None,
 ) -> None:
     """Say which genes drive each unit, in each group of cells and in all."""
-    o.check_out(out, query)
     o.use_threads(threads)
     from scprism.estimator.load import load
     from scprism.explain.explanation import write_explanation
 
+    grouping = o.groups(groupby)
     prism, cells = load(model), o.read(query, layer=layer)
     explanation = prism.explain(
         cells,
-        groupby=o.groups(groupby),
-        method=o.method(method),
-        baseline=o.baseline(baseline),
+        groupby=grouping,
+        method=method,
+        baseline=baseline,
         layer=layer,
-        organism=o.organism(organism),
+        organism=organism,
         min_coverage=min_coverage,
     )
     write_explanation(explanation, out)
     say(f"explanation: {out}, {len(explanation.groups)} groups × {len(explanation.units)} units")
 
 
-@app.command(epilog="Example: scprism enrich explanation.h5ad --gene-sets hallmark --out enrichment.tsv")
+@command(app, example="scprism enrich explanation.h5ad --gene-sets hallmark --out enrichment.tsv")
 def enrich(
-    explanation: Annotated[Path, typer.Argument(help="File that `scprism explain` wrote.")],
-    out: o.Out,
-    gene_sets: Annotated[str, typer.Option(help="hallmark, or a GMT file.")] = "hallmark",
+    explanation: Annotated[Path, typer.Argument(help="File that `scprism explain` wrote."), Input()],
+    out: Annotated[
+        Path,
+        typer.Option(help="Result: .tsv, .csv or .parquet; how it was tested goes to OUT.json."),
+        Output(suffixes=o.TABLE, beside=(".json",)),
+    ],
+    gene_sets: o.GeneSetsName = "hallmark",
     organism: o.OrganismName = None,
-    scores: Annotated[str, typer.Option(help="What genes are ranked by: signed, absolute or difference.")] = "signed",
+    scores: o.Scores = "signed",
     null: Annotated[
-        str,
+        Literal["genes", "matched", "networks"],
         typer.Option(
-            help="What a set must stand out from: genes (random sets), matched (random sets of like mean expression; "
-            "needs --model), networks (random sets, and untrained networks; needs --model and --query)."
+            help="What a set must stand out from: random sets of genes; sets of matched mean expression (needs "
+            "--model); also untrained networks (needs --model and --query)."
         ),
     ] = "genes",
-    model: Annotated[Path | None, typer.Option(help="Model folder, for --null matched or networks.")] = None,
-    query: Annotated[Path | None, typer.Option(help="The cells that were explained, for --null networks.")] = None,
-    groupby: Annotated[str | None, typer.Option(help="With --query: as given to `scprism explain`.")] = None,
-    layer: o.Layer = None,
+    model: Annotated[Path | None, typer.Option(help="Model folder, for --null matched or networks."), Input()] = None,
+    query: Annotated[
+        Path | None, typer.Option(help="The cells that were explained, for --null networks."), Input()
+    ] = None,
+    groupby: Annotated[
+        str | None, typer.Option(help="With --query: as given to `scprism explain`."), Input(o.if_file)
+    ] = None,
+    layer: o.QueryLayer = None,
     null_networks: Annotated[int, typer.Option(min=1, help="Untrained networks, for --null networks.")] = 100,
     rng: o.Seed = 0,
     threads: o.Threads = None,
 ) -> None:
     """Test which gene sets each unit's genes form."""
-    o.check_out(out, explanation, query)
-    o.use_threads(threads)
     check_null(null, model=model, query=query, groupby=groupby, layer=layer)
+    o.use_threads(threads)
     import pandas as pd
 
     from scprism.enrichment.enrich import enrich as test_sets
     from scprism.enrichment.gene_sets import gene_sets as load_sets
     from scprism.enrichment.network_null import enrich_against
-    from scprism.enrichment.result import check_suffix
     from scprism.enrichment.settings import GseaSettings
     from scprism.estimator.load import load
     from scprism.explain.attribution import MEAN_CELL
@@ -92,10 +94,8 @@ def enrich(
     from scprism.genes.organism import detect_organism
     from scprism.trust.null_networks import Nulls, null_explanations
 
-    check_suffix(out)
-    ranked_by = o.scores(scores)
     record = read_explanation(explanation)
-    sets = load_sets(gene_sets, organism=o.organism(organism) or detect_organism(record.genes))
+    sets = load_sets(gene_sets, organism=organism or detect_organism(record.genes))
     if null == "networks":
         prism, cells = load(cast("Path", model)), o.read(cast("Path", query), layer=layer)
         nulls = null_explanations(
@@ -103,20 +103,20 @@ def enrich(
             cells,
             nulls=Nulls(
                 n=null_networks,
-                absolute=ranked_by != "signed",
+                absolute=scores != "signed",
                 baseline="mean" if record.baseline == MEAN_CELL else "zero",
             ),
             groupby=o.groups(groupby),
-            method=o.method(record.method),
+            method=cast("Any", record.method),
             layer=layer,
             rng=rng,
         )
-        result = enrich_against(record, sets, nulls, scores=ranked_by, rng=rng, threads=threads)
+        result = enrich_against(record, sets, nulls, scores=scores, rng=rng, threads=threads)
     else:
         recipe = None if model is None else load(model).recipe
         mean = None if recipe is None else pd.Series(recipe.mean, index=list(recipe.genes))
-        settings = GseaSettings(null=cast("Any", null), expression=mean)
-        result = test_sets(record, sets, scores=ranked_by, settings=settings, rng=rng, threads=threads)
+        settings = GseaSettings(null=null, expression=mean)
+        result = test_sets(record, sets, scores=scores, settings=settings, rng=rng, threads=threads)
     result.save(out)
     table = result.table
     say(f"enrichment: {out}, {len(table):,} tests, {(table['q_value'] < 0.05).sum():,} with q < 0.05")
@@ -124,7 +124,6 @@ def enrich(
 
 def check_null(null: str, *, model: Path | None, query: Path | None, groupby: str | None, layer: str | None) -> None:
     """Refuse a null without what it is made of, and options that it would ignore."""
-    check_choice("null", null, ("genes", "matched", "networks"))
     given = {"--model": model, "--query": query, "--groupby": groupby, "--layer": layer}
     needed = {"genes": (), "matched": ("--model",), "networks": ("--model", "--query")}[null]
     missing = [name for name in needed if given[name] is None]
@@ -136,25 +135,31 @@ def check_null(null: str, *, model: Path | None, query: Path | None, groupby: st
         raise InputError(msg)
 
 
-@app.command(epilog="Example: scprism report --model results/model --query query.h5ad --out report.html …")
+@command(
+    app,
+    example="scprism report --model results/model --query query.h5ad --explanation results/explanation.h5ad "
+    "--enrichment results/enrichment.tsv --labels-file results/labels.csv --out report.html",
+)
 def report(
-    model: Annotated[Path, typer.Option(help="Model folder.")],
-    query: Annotated[Path, typer.Option(help="The query's cells.")],
-    explanation: Annotated[Path, typer.Option(help="File that `scprism explain` wrote.")],
-    enrichment: Annotated[Path, typer.Option(help="File that `scprism enrich` wrote.")],
-    out: o.Out,
-    labels_file: Annotated[Path | None, typer.Option(help="File that `scprism label` wrote.")] = None,
-    reference: Annotated[Path | None, typer.Option(help="The reference's cells, to draw beside the query.")] = None,
+    model: Annotated[Path, typer.Option(help="Model folder."), Input()],
+    query: Annotated[Path, typer.Option(help="The query's cells."), Input()],
+    explanation: Annotated[Path, typer.Option(help="File that `scprism explain` wrote."), Input()],
+    enrichment: Annotated[Path, typer.Option(help="File that `scprism enrich` wrote."), Input()],
+    out: Annotated[Path, typer.Option(help="Page to write: .html."), Output(suffixes=o.PAGE)],
+    labels_file: Annotated[Path | None, typer.Option(help="File that `scprism label` wrote."), Input()] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="The reference's cells, to draw beside the query."), Input()
+    ] = None,
     labels: Annotated[str | None, typer.Option(help="Column of the reference's obs with its labels.")] = None,
-    layer: o.Layer = None,
-    query_layer: o.QueryLayer = None,
-    trust: Annotated[Path | None, typer.Option(help="File that `scprism trust` wrote.")] = None,
+    trust: Annotated[Path | None, typer.Option(help="File that `scprism trust` wrote."), Input()] = None,
+    layer: o.QueryLayer = None,
+    reference_layer: o.ReferenceLayer = None,
     min_coverage: o.Coverage = None,
     threads: o.Threads = None,
 ) -> None:
-    """Write the report of results on disk as one HTML page."""
-    o.check_out(out, query, explanation, enrichment, labels_file, reference)
+    """Write the report of results on disk as one HTML page, with the warnings that the results keep."""
     o.use_threads(threads)
+    from scprism._warnings import kept_warnings
     from scprism.enrichment.result import read_enrichment
     from scprism.estimator.load import load
     from scprism.explain.explanation import read_explanation
@@ -162,18 +167,22 @@ def report(
     from scprism.report.page import write_report
     from scprism.trust.table import read_trust
 
-    prism, cells = load(model), o.read(query, layer=query_layer)
-    view = prism.view(cells, layer=query_layer, min_coverage=min_coverage)
+    prism, cells = load(model), o.read(query, layer=layer)
+    known = None if reference is None else o.read(reference, layer=reference_layer)
+    with kept_warnings() as messages:
+        view = prism.view(cells, layer=layer, min_coverage=min_coverage)
+        embedding = view.embed()
     write_report(
         out,
         model=prism,
         explanation=read_explanation(explanation),
         enrichment=read_enrichment(enrichment),
-        embedding=view.embed(),
+        embedding=embedding,
         cells=view,
         labels=None if labels_file is None else read_labels(labels_file),
-        reference=None if reference is None else o.read(reference, layer=layer),
+        reference=None if known is None else prism.view(known, layer=reference_layer),
         reference_labels=labels,
+        messages=messages,
         trust=None if trust is None else read_trust(trust),
     )
     say(f"report: {out.resolve()}")

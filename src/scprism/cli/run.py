@@ -7,16 +7,19 @@ from pathlib import Path
 
 from anndata import AnnData
 
+from scprism._warnings import kept_warnings
 from scprism.enrichment.enrich import enrich
-from scprism.enrichment.gene_sets import gene_sets
-from scprism.errors import PrismWarning
+from scprism.enrichment.gene_sets import GeneSets, gene_sets, match_sets
+from scprism.errors import InputError, PrismWarning
 from scprism.estimator.prism import Prism
 from scprism.explain.explanation import write_explanation
 from scprism.label.labels import known_labels
-from scprism.query.align import coverage_summary
+from scprism.prepare.recipe import Recipe
+from scprism.query.align import align_genes, check_coverage, coverage_summary
 from scprism.query.files import write_embedding, write_labels
 from scprism.read.checked import check_cells
 from scprism.report.page import write_report
+from scprism.train.checkpoint import Checkpoint
 from scprism.train.loop import EpochRecord
 from scprism.types import PathLike
 
@@ -38,7 +41,9 @@ def run_path(
     model: Prism,
     labels: str,
     out: PathLike,
+    sets: str = "hallmark",
     query_layer: str | None = None,
+    checkpoint: Checkpoint | None = None,
     watch: Watch = Watch(),
 ) -> Path:
     """Return where the report is, after training `model` on the reference and applying it to the query.
@@ -55,23 +60,34 @@ def run_path(
         A model with its settings, not trained yet. Its seed is that of the enrichment too.
     labels
         Column of ``reference.obs`` to transfer.
+    sets
+        ``"hallmark"``, or a GMT file.
     query_layer
         Where the query's counts are; that of the model if not given.
+    checkpoint
+        From which an interrupted training goes on; removed when all is written.
 
     Raises
     ------
     InputError
-        If the data cannot be used.
+        If the data cannot be used; of labels, counts, genes and gene sets it is known before the training.
     """
-    known_labels(reference, labels)
-    with warnings.catch_warnings(record=True) as caught:
+    with kept_warnings() as messages, warnings.catch_warnings():
         warnings.simplefilter("always", PrismWarning)
-        # data that cannot be read are known before a model is trained
+        # data that cannot be used are known before a model is trained
         integers = model.config.normalise != "none"
         known = check_cells(reference, layer=model.layer, integers=integers)
         foreign = check_cells(query, layer=model.layer if query_layer is None else query_layer, integers=integers)
+        if known_labels(reference, labels).notna().sum() < 2:
+            msg = f"{labels!r} labels fewer than 2 reference cells. Choose a column that holds cell types."
+            raise InputError(msg)
         watch.on_step("training")
-        trained = model.fit(known, on_epoch=watch.on_epoch)
+        trained = model.fit(
+            known,
+            on_epoch=watch.on_epoch,
+            on_recipe=lambda recipe: _check_query(list(foreign.genes), recipe, model, sets),
+            checkpoint=checkpoint,
+        )
         watch.on_step(f"  {trained.summary['n_epochs']} epochs in {trained.summary['seconds']:.1f} s")
         watch.on_step("embedding and labelling")
         reference_view, view = trained.view(known), trained.view(foreign)
@@ -84,16 +100,12 @@ def run_path(
         watch.on_step("explaining")
         explanation = view.explain(groupby=calls["label"])
         watch.on_step("testing gene sets")
-        sets = gene_sets("hallmark", organism=trained.organism)
-        pathways = enrich(explanation, sets, rng=model.rng)
-    messages = list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, PrismWarning)))
-    for message in messages:
-        warnings.warn(message, PrismWarning, stacklevel=2)
+        pathways = enrich(explanation, _sets(sets, trained.recipe), rng=model.rng)
     watch.on_step("writing")
-    folder = Path(out)
+    folder, fingerprint = Path(out), trained.fingerprint
     trained.save(folder / "model")
-    write_embedding(folder / "reference.h5ad", reference_view.embed(), cells=reference, fingerprint=trained.fingerprint)
-    write_embedding(folder / "embedding.h5ad", view.embed(), cells=query, fingerprint=trained.fingerprint)
+    write_embedding(folder / "reference.h5ad", reference_view.embed(), cells=reference, fingerprint=fingerprint)
+    write_embedding(folder / "embedding.h5ad", view.embed(), cells=query, fingerprint=fingerprint, messages=messages)
     write_labels(folder / "labels.csv", calls)
     write_explanation(explanation, folder / "explanation.h5ad")
     pathways.save(folder / "enrichment.tsv")
@@ -109,4 +121,19 @@ def run_path(
         reference_labels=labels,
         messages=messages,
     )
+    if checkpoint is not None:
+        checkpoint.path.unlink(missing_ok=True)
     return folder / "report.html"
+
+
+def _sets(source: str, recipe: Recipe) -> GeneSets:
+    return gene_sets(source, organism=recipe.organism)
+
+
+def _check_query(names: list[str], recipe: Recipe, model: Prism, sets: str) -> None:
+    """Raise `InputError` if the query or the gene sets do not fit the genes that a model will have."""
+    given, usual = model.min_coverage, model.config.min_coverage
+    check_coverage(align_genes(names, recipe), min_coverage=usual if given is None else given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PrismWarning)  # said when the sets are tested
+        match_sets(_sets(sets, recipe), recipe.genes)

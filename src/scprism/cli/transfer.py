@@ -1,22 +1,30 @@
 """The commands that apply a model to other cells."""
 
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Literal
 
 import typer
 
 from scprism.cli import options as o
 from scprism.cli.app import app
+from scprism.cli.command import command
 from scprism.cli.console import say
+from scprism.cli.paths import Input, Output
+from scprism.errors import InputError
 
 __all__ = ["embed", "index", "integrate", "label"]
 
 
-@app.command(epilog="Example: scprism embed model query.h5ad --out embedding.h5ad --denoise")
+@command(app, example="scprism embed model query.h5ad --out embedding.h5ad --denoise")
+@o.reads_cells
 def embed(
     model: o.ModelFolder,
     query: o.QueryFile,
-    out: o.Out,
+    out: Annotated[
+        Path,
+        typer.Option(help="Result: .h5ad or .zarr; .csv, .tsv or .parquet for the latents alone."),
+        Output(suffixes=(*o.CELLS, *o.TABLE), beside=(".json",)),
+    ],
     denoise: Annotated[bool, typer.Option("--denoise", help="Add denoised expression (log1p CPM) as X.")] = False,
     adjust: Annotated[
         bool | None,
@@ -25,26 +33,29 @@ def embed(
             help="Fit denoised expression to the totals and molecules of these cells. [default: the preset's]",
         ),
     ] = None,
-    layer: o.Layer = None,
+    layer: o.QueryLayer = None,
     organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,
     threads: o.Threads = None,
 ) -> None:
     """Embed cells with a trained model, and denoise them if asked to."""
-    o.check_out(out, query)
+    if adjust is not None and not denoise:
+        msg = "--adjust and --no-adjust are about denoised expression, which was not asked for. Add --denoise."
+        raise InputError(msg)
+    if denoise and out.suffix.lower() in o.TABLE:
+        msg = f"--out {str(out)!r} is a table of latents, which has no room for denoised expression (--denoise)."
+        raise InputError(f"{msg} Choose a name that ends in .h5ad or .zarr.")
     o.use_threads(threads)
+    from scprism._warnings import kept_warnings
     from scprism.denoise.adjust import is_adjusted
-    from scprism.errors import InputError
     from scprism.estimator.load import load
     from scprism.query.files import write_embedding
 
-    if adjust is not None and not denoise:
-        msg = "`--adjust` and `--no-adjust` are about denoised expression, which was not asked for. Add --denoise."
-        raise InputError(msg)
     prism, cells = load(model), o.read(query, layer=layer)
-    view = prism.view(cells, layer=layer, organism=o.organism(organism), min_coverage=min_coverage)
-    latent = view.embed()
-    values = view.denoise(adjust=adjust) if denoise else None
+    with kept_warnings() as messages:
+        view = prism.view(cells, layer=layer, organism=organism, min_coverage=min_coverage)
+        latent = view.embed()
+        values = view.denoise(adjust=adjust) if denoise else None
     write_embedding(
         out,
         latent,
@@ -53,46 +64,67 @@ def embed(
         denoised=values,
         genes=prism.genes,
         adjusted=denoise and is_adjusted(prism.recipe, prism.config, adjust=adjust),
+        messages=messages,
     )
     say(f"embedding: {out}, {latent.shape[0]:,} cells × {latent.shape[1]} units")
 
 
-@app.command(epilog="Example: scprism index model reference.h5ad --labels cell_type")
+@command(app, example="scprism index model reference.h5ad --labels cell_type")
+@o.reads_cells
 def index(
-    model: o.ModelFolder,
+    model: Annotated[
+        Path, typer.Argument(help="Model folder that `scprism fit` wrote; it gets the index."), Input(), Output("index")
+    ],
     reference: o.Reference,
     labels: Annotated[list[str], typer.Option(help="Column of the reference's obs that holds labels; repeatable.")],
-    layer: o.Layer = None,
+    layer: o.ReferenceLayer = None,
     threads: o.Threads = None,
 ) -> None:
-    """Store labelled cells beside a model (latents and labels), so that `label` needs no reference file."""
+    """Store labelled cells beside a model (latents and labels), so that `label` needs no reference file.
+
+    An index that the model has already is replaced: name all columns of labels in one call.
+    """
     o.use_threads(threads)
     from scprism.estimator.load import load
 
-    prism = load(model).index(o.read(reference, layer=layer), labels=labels, layer=layer)
+    prism = load(model)
+    before = list(prism.labels_known)
+    prism = prism.index(o.read(reference, layer=layer), labels=labels, layer=layer)
     prism.save(model)
     say(f"index: {model}, {', '.join(f'{len(r.latent):,} cells of {c}' for c, r in prism.labels_known.items())}")
+    gone = [column for column in before if column not in prism.labels_known]
+    if gone:
+        say(f"no longer in the index: {', '.join(gone)}; to have both, give --labels for each column in one call")
 
 
-@app.command(epilog="Example: scprism label model query.h5ad --reference ref.h5ad --labels cell_type --out labels.csv")
+@command(app, example="scprism label model query.h5ad --reference ref.h5ad --labels cell_type --out labels.csv")
+@o.reads_cells
 def label(
     model: o.ModelFolder,
     query: o.QueryFile,
-    out: o.Out,
+    out: Annotated[
+        Path,
+        typer.Option(help="Result: .csv, .tsv or .parquet; its warnings go to OUT.json."),
+        Output(suffixes=o.TABLE, beside=(".json",)),
+    ],
     reference: Annotated[
-        Path | None, typer.Option(help="Labelled cells, in any format a query may have. [default: the model's index]")
+        Path | None,
+        typer.Option(help="Labelled cells, in any format a query may have. [default: the model's index]"),
+        Input(),
     ] = None,
     labels: Annotated[
         str | None, typer.Option(help="Column of the reference's obs. [default: the only one of the index]")
     ] = None,
-    layer: o.Layer = None,
-    reference_layer: Annotated[str | None, typer.Option(help="Layer of the reference's raw counts.")] = None,
+    layer: o.QueryLayer = None,
+    reference_layer: o.ReferenceLayer = None,
     organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,
     threads: o.Threads = None,
 ) -> None:
     """Label cells by their nearest reference cells, and the centres of the labels, in the latent space."""
-    o.check_out(out, query, reference)
+    if reference is not None and labels is None:
+        msg = "--labels is needed beside --reference: the column of its obs that holds the labels."
+        raise InputError(msg)
     o.use_threads(threads)
     from scprism.estimator.load import load
     from scprism.query.files import write_labels
@@ -103,46 +135,52 @@ def label(
         labels=labels,
         layer=layer,
         reference_layer=reference_layer,
-        organism=o.organism(organism),
+        organism=organism,
         min_coverage=min_coverage,
     )
     write_labels(out, calls)
     say(f"labels: {out}, {len(calls):,} cells, {calls['novel'].mean():.1%} novel")
 
 
-@app.command(epilog="Example: scprism integrate smartseq2.h5ad 10x.h5ad --batch platform --out corrected.h5ad")
+@command(app, example="scprism integrate smartseq2.h5ad 10x.h5ad --batch platform --out corrected.h5ad")
+@o.reads_cells
 def integrate(
-    data_sets: Annotated[list[Path], typer.Argument(help="Raw counts, one file or several.")],
+    data_sets: Annotated[list[Path], typer.Argument(help="Raw counts, one file or several."), Input()],
     batch: Annotated[str, typer.Option(help="Column of obs that names the batches; added where there is none.")],
-    out: o.Out,
-    method: Annotated[str, typer.Option(help="combat, scanorama, or seurat (R's).")] = "combat",
+    out: Annotated[Path, typer.Option(help="Result: .h5ad or .zarr."), Output(suffixes=o.CELLS)],
+    method: Annotated[
+        Literal["combat", "scanorama", "seurat"], typer.Option(help="Method; seurat needs R.")
+    ] = "combat",
     n_genes: Annotated[
         int | None, typer.Option(min=50, help="Seurat: variable genes to correct and return. [default: 2000]")
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(min=1, help="Seurat: seconds after which R is ended. [default: 7200]")
     ] = None,
-    layer: o.Layer = None,
+    layer: Annotated[
+        str | None, typer.Option(help="Layer of the raw counts, or 'raw'; of all data sets. [default: X]")
+    ] = None,
     threads: o.Threads = None,
 ) -> None:
     """Correct batches; the result is corrected expression that a model can be trained on."""
-    o.check_out(out, *data_sets)
+    for option, value in (("--n-genes", n_genes), ("--timeout", timeout)):
+        if value is not None and method != "seurat":
+            msg = f"{option} is for --method seurat only, and the method is {method}."
+            raise InputError(msg)
     o.use_threads(threads)
-    from scprism._check import check_choice
-    from scprism._files import replacing
-    from scprism.integration.methods import METHODS
+    from scprism._stores import write_anndata
     from scprism.integration.methods import integrate as correct
 
-    check_choice("method", method, METHODS)
     corrected = correct(
         [o.read(path, layer=layer) for path in data_sets],
         batch=batch,
-        method=cast("Any", method),
+        method=method,
         layer=layer,
         n_genes=n_genes,
         timeout_seconds=timeout,
     )
-    with replacing(out) as scratch:
-        corrected.write_h5ad(scratch)
+    write_anndata(corrected, out)
+    record = corrected.uns["scprism"]
+    say(f"genes in common: {record['n_common_genes']:,} of {', '.join(f'{n:,}' for n in record['n_genes'])}")
     negative = float((corrected.X < 0).mean())
     say(f"corrected: {out}, {corrected.n_obs:,} cells × {corrected.n_vars:,} genes, {negative:.1%} of values below 0")

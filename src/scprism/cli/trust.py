@@ -7,24 +7,31 @@ import typer
 
 from scprism.cli import options as o
 from scprism.cli.app import app
+from scprism.cli.command import command
 from scprism.cli.console import say
+from scprism.cli.paths import Input, Output
 
 __all__ = ["trust"]
 
 
-@app.command(epilog="Example: scprism trust model query.h5ad --reference ref.h5ad --groupby labels.csv --out trust.tsv")
+@command(app, example="scprism trust model query.h5ad --reference ref.h5ad --groupby labels.csv --out trust.tsv")
+@o.reads_cells
 def trust(
     model: o.ModelFolder,
     query: o.QueryFile,
-    reference: Annotated[Path, typer.Option(help="The data that the model was trained on.")],
-    out: o.Out,
-    groupby: Annotated[
-        str | None, typer.Option(help="Column of the query's obs, or a labels.csv that `scprism label` wrote.")
-    ] = None,
+    reference: Annotated[Path, typer.Option(help="The data that the model was trained on."), Input()],
+    out: Annotated[
+        Path,
+        typer.Option(help="Result: .tsv, .csv or .parquet; what it rests on goes to OUT.json."),
+        Output(suffixes=o.TABLE, beside=(".json",)),
+    ],
+    groupby: o.Groupby = None,
     refits: Annotated[int, typer.Option(min=1, help="Networks to train anew with other seeds.")] = 5,
-    gene_sets: Annotated[str, typer.Option(help="hallmark, a GMT file, or none.")] = "hallmark",
-    layer: o.Layer = None,
-    query_layer: o.QueryLayer = None,
+    gene_sets: Annotated[
+        str, typer.Option(help="hallmark, a GMT file, or none."), Input(o.gene_sets_file)
+    ] = "hallmark",
+    layer: o.QueryLayer = None,
+    reference_layer: o.ReferenceLayer = None,
     rng: o.Seed = 0,
     threads: o.Threads = None,
 ) -> None:
@@ -37,17 +44,18 @@ def trust(
     from scprism.trust.table import write_trust
     from scprism.trust.verdict import MAY_BE_NAMED
 
-    prism, cells = load(model), o.read(query, layer=query_layer)
+    prism, grouping = load(model), o.groups(groupby)
     sets = None if gene_sets == "none" else load_sets(gene_sets, organism=prism.organism)
-    known = o.read(reference, layer=layer)
+    cells = o.read(query, layer=layer)
+    known = o.read(reference, layer=reference_layer)
     say(f"training {refits + 1} networks; the model itself took {prism.summary['seconds']:.0f} s")
     table = assess_units(
         prism,
         cells,
         reference=known,
-        groupby=o.groups(groupby),
+        groupby=grouping,
         sets=sets,
-        settings=TrustSettings(n_refits=refits, layer=query_layer, reference_layer=layer),
+        settings=TrustSettings(n_refits=refits, layer=layer, reference_layer=reference_layer),
         rng=rng,
     )
     write_trust(table, out)

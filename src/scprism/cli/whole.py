@@ -1,18 +1,27 @@
 """The commands that walk the whole path."""
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from scprism.cli import options as o
 from scprism.cli.app import app
+from scprism.cli.command import command
 from scprism.cli.console import say, training_progress
+from scprism.cli.paths import Output
 
 __all__ = ["demo", "run"]
 
 
-@app.command(epilog="Example: scprism demo --out demo")
-def demo(out: o.Out = Path("demo"), rng: o.Seed = 0, threads: o.Threads = None) -> None:
+@command(app, example="scprism demo --out demo")
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of results to write."), Output("run")] = Path("demo"),
+    force: o.Force = False,
+    rng: o.Seed = 0,
+    threads: o.Threads = None,
+) -> None:
     """Run the whole path on bundled real data, offline; it ends in OUT/report.html."""
-    o.check_out(out, folder=True)
     o.use_threads(threads)
     from scprism.cli.run import Watch, run_path
     from scprism.estimator.prism import Prism
@@ -27,32 +36,56 @@ def demo(out: o.Out = Path("demo"), rng: o.Seed = 0, threads: o.Threads = None) 
     say(f"report: {page.resolve()}")
 
 
-@app.command(epilog="Example: scprism run reference.h5ad query.h5ad --labels cell_type --out results")
+@command(app, example="scprism run reference.h5ad query.h5ad --labels cell_type --out results")
+@o.reads_cells
 def run(
     reference: o.Reference,
     query: o.QueryFile,
     labels: o.Labels,
-    out: o.Out,
+    out: Annotated[Path, typer.Option(help="Folder of results to write."), Output("run", beside=(".checkpoint",))],
     preset: o.PresetName = "default",
     genes: o.Genes = None,
     organism: o.OrganismName = None,
-    layer: o.Layer = None,
+    gene_sets: o.GeneSetsName = "hallmark",
+    layer: o.ReferenceLayer = None,
     query_layer: o.QueryLayer = None,
     min_coverage: o.Coverage = None,
     config: o.ConfigFile = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted training.")
+    ] = False,
+    force: o.Force = False,
     device: o.Device = "auto",
     rng: o.Seed = 0,
     threads: o.Threads = None,
 ) -> None:
     """Run the whole path on your data: train, embed, label, explain, enrich, report."""
-    o.check_out(out, reference, query, folder=True)
     o.use_threads(threads)
     from scprism.cli.run import Watch, run_path
+    from scprism.train.checkpoint import Checkpoint, check_checkpoint
 
+    checkpoint = Checkpoint(out.with_name(f"{out.name}.checkpoint"), resume=resume)
+    if not check_checkpoint(checkpoint.path, resume=resume) and resume:
+        say(f"there is no {checkpoint.path} to go on from: training begins anew")
     model = o.new_model(preset, config=config, genes=genes, organism=organism, layer=layer, device=device, rng=rng)
     model.min_coverage = min_coverage
     known, foreign = o.read(reference, layer=layer), o.read(query, layer=query_layer)
-    with training_progress(model.config.max_epochs) as on_epoch:
-        watch = Watch(on_step=say, on_epoch=on_epoch)
-        page = run_path(known, foreign, model=model, labels=labels, out=out, query_layer=query_layer, watch=watch)
+    try:
+        with training_progress(model.config.max_epochs) as on_epoch:
+            watch = Watch(on_step=say, on_epoch=on_epoch)
+            page = run_path(
+                known,
+                foreign,
+                model=model,
+                labels=labels,
+                out=out,
+                sets=gene_sets,
+                query_layer=query_layer,
+                checkpoint=checkpoint,
+                watch=watch,
+            )
+    except KeyboardInterrupt:
+        if checkpoint.path.exists():
+            say(f"interrupted; the same command with --resume goes on from {checkpoint.path}")
+        raise
     say(f"report: {page.resolve()}")

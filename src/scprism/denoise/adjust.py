@@ -6,15 +6,15 @@ what the model says of a cell counts as so many molecules beside the cell's own,
 """
 
 import logging
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
+from scprism._warnings import warn
 from scprism.denoise.thinning import deviance
-from scprism.errors import InputError, PrismWarning
+from scprism.errors import InputError
 from scprism.model.config import Config
 from scprism.model.forward import encode
 from scprism.model.weights import Weights
@@ -79,11 +79,12 @@ class Adjustment:
 
 
 def gene_factors(seen: FloatArray, expected: FloatArray, factors: FloatArray | None = None) -> FloatArray:
-    """Return better factors of the genes, (genes,): steps of this kind lead to those with which the totals are met.
+    """Return better factors of the genes, (genes,): step by step they become those with which the totals are met.
 
-    Of each gene ten molecules, beside those that were seen, speak for a factor of 1; a gene of a thousand molecules is
-    met to a hundredth. Iterative proportional fitting (Deming and Stephan, Ann. Math. Stat. 11, 427 (1940)), since
-    cells' shares are made to add up to 1 again after each step.
+    A gene's logarithm is drawn towards 0 as if ten molecules spoke for a factor of 1: a gene of 1,000 molecules for
+    which the model expects 100 is met to 3 %, one of 100 molecules for which it expects 10 to 25 %. Iterative
+    proportional fitting (Deming and Stephan, Ann. Math. Stat. 11, 427 (1940)), since the shares of a cell are made to
+    add up to 1 again after each step.
 
     Parameters
     ----------
@@ -94,11 +95,13 @@ def gene_factors(seen: FloatArray, expected: FloatArray, factors: FloatArray | N
 
     Examples
     --------
-    >>> gene_factors(np.array([90.0, 0.0, 5.0]), np.array([40.0, 10.0, 5.0]))
-    array([2. , 0.5, 1. ])
+    >>> gene_factors(np.array([990.0, 0.0, 5.0]), np.array([98.1, 10.0, 5.0])).round(2)
+    array([9.77, 0.3 , 1.  ])
     """
     now = np.ones(len(seen)) if factors is None else factors
-    result: FloatArray = (seen + PRIOR) / (expected / now + PRIOR)
+    alone = expected / now  # with a factor of 1
+    molecules = np.maximum(seen, alone)
+    result: FloatArray = ((seen + 1) / (alone + 1)) ** (molecules / (molecules + PRIOR))
     return result
 
 
@@ -185,7 +188,7 @@ def is_adjusted(recipe: Recipe, config: Config, *, adjust: bool | None) -> bool:
 def learn_adjustment(query: Query, *, weights: Weights, config: Config) -> Adjustment:
     """Return the factors of the genes by all cells, and the strength by molecules held out of some of them.
 
-    Up to 2,000 cells, drawn by the query's seed, are thinned to half of their molecules; the strength is the one that
+    Up to 2,000 cells, drawn by their hashes, are thinned to half of their molecules; the strength is the one that
     predicts the other half best (least mean deviance).
 
     Warns
@@ -206,7 +209,7 @@ def learn_adjustment(query: Query, *, weights: Weights, config: Config) -> Adjus
     if found.share_of_model < LITTLE:
         msg = f"Denoised values are cells' own counts but for {found.share_of_model:.1%}: their molecules, split by "
         msg += "chance, show little noise. Reads of full-length protocols do so though they are noisy. "
-        warnings.warn(f"{msg}`adjust=False` (--no-adjust) gives the model's values alone.", PrismWarning, stacklevel=4)
+        warn(f"{msg}`adjust=False` (--no-adjust) gives the model's values alone.")
     return found
 
 
@@ -224,7 +227,10 @@ def _decoded(query: Query, weights: Weights, config: Config) -> Iterator[tuple[P
 
 
 def _factors(query: Query, weights: Weights, config: Config) -> FloatArray:
-    """Return the factors of the genes, 1 for those that the query lacks; what is held are the cells' latents."""
+    """Return the factors of the genes, 1 for those that the query lacks, iterated until they hardly change.
+
+    What is held are the cells' latents and one chunk of decoded expression.
+    """
     present = query.alignment.gene_map.present
     seen, molecules, latent = np.zeros(int(present.sum())), [], []
     for chunk in query.chunks():
@@ -233,7 +239,7 @@ def _factors(query: Query, weights: Weights, config: Config) -> FloatArray:
         molecules.append(np.asarray(counts.sum(axis=1), dtype=np.float64).ravel())
         latent.append(encode(weights, chunk.inputs, fill=query.fill))
     cells = np.concatenate(latent), np.concatenate(molecules)
-    now = np.ones(len(seen))
+    now: FloatArray = np.ones(len(seen))
     for _ in range(MOST_PASSES):
         better = gene_factors(seen, _expected(query, *cells, factors=now, weights=weights, config=config), now)
         change, now = float(np.abs(better / now - 1).max(initial=0.0)), better

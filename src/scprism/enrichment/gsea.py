@@ -41,9 +41,10 @@ def gsea(
     rng: RNGLike = None,
     threads: int | None = None,
 ) -> pd.DataFrame:
-    """Return one row a ranking and gene set: ``ranking gene_set size es nes p_value q_value leading_edge``.
+    """Return one row a ranking and gene set: its score, p-value, q-value and leading edge.
 
-    Rankings stand in their order, the sets of each by p-value.
+    Columns: ``ranking gene_set size es nes p_value log_p_error p_is_bound q_value leading_edge``. Rankings stand in
+    their order, the sets of each by p-value.
 
     ``es`` is the largest deviation of the running sum of Subramanian et al. (2005), ``nes`` that over the mean of
     random sets of its size and sign, ``p_value`` the share of those that are as extreme, ``q_value`` corrects for all
@@ -59,8 +60,9 @@ def gsea(
         Gene symbols of each set, from `gene_sets`; other genes are passed over, sets outside the size limits left out.
     n_permutations
         Random sets for each size, shared by all rankings. P-values are (k + 1) / (n + 1), with n the random sets of the
-        score's sign and k those as extreme. Where k is under 10, importance sampling takes over, with a standard
-        error of at most about a fifth of the p-value however small that is (see `scprism.enrichment.small_p`).
+        score's sign and k those as extreme. Where k is under 10 the tail is estimated, however small it is (see
+        `scprism.enrichment.small_p`). ``log_p_error`` is the standard error of the p-value's natural logarithm,
+        ``p_is_bound`` tells whether the p-value is only known to be no larger than that.
     weight
         Power of |score| by which a hit counts; 0 by rank alone.
     one_sided
@@ -79,7 +81,7 @@ def gsea(
     tests = gsea_with(scores, sets, settings=settings, rng=rng, threads=threads)
     for message in tests.messages:
         warn(message, PrismWarning, stacklevel=2)
-    tests.table.attrs = dict(tests.settings)
+    tests.table.attrs.update(tests.settings)
     return tests.table
 
 

@@ -16,7 +16,7 @@ from scprism.enrichment.permutation import NullSummary, observed_scores, summari
 from scprism.enrichment.rankings import rank_genes
 from scprism.enrichment.result import Enrichment
 from scprism.enrichment.settings import GseaSettings, sized_sets
-from scprism.enrichment.small_p import PValues, counted
+from scprism.enrichment.small_p import counted
 from scprism.errors import InputError, PrismWarning
 from scprism.explain.explanation import Explanation
 from scprism.types import FloatArray, IntArray, RNGLike
@@ -137,15 +137,16 @@ def _check_null(null: Explanation, explanation: Explanation) -> None:
 def _joined(table: pd.DataFrame, null: NullSummary, rows: IntArray) -> pd.DataFrame:
     """Return the table with the larger p-values and the smaller normalised scores; `rows` are its tests in the null."""
     sums = null.sum_same.ravel()[rows]
-    networks = PValues(*(part.ravel()[rows] for part in counted(null)))
+    networks = counted(null)
+    network_p_values = networks.p_values.ravel()[rows]
     es, nes, p_values = (table[column].to_numpy() for column in ("es", "nes", "p_value"))
     by_networks = np.divide(es * null.n_same.ravel()[rows], sums, out=nes.copy(), where=sums > 0)
-    larger = networks.p_values > p_values
+    larger = network_p_values > p_values
     joined = table.assign(
         nes=np.where(np.abs(by_networks) < np.abs(nes), by_networks, nes),
-        p_value=np.maximum(p_values, networks.p_values),
-        log_p_error=np.where(larger, networks.log_errors, table["log_p_error"]),
-        p_is_bound=np.where(larger, networks.are_bounds, table["p_is_bound"]),
+        p_value=np.maximum(p_values, network_p_values),
+        log_p_error=np.where(larger, networks.log_errors.ravel()[rows], table["log_p_error"]),
+        p_is_bound=np.where(larger, networks.are_bounds.ravel()[rows], table["p_is_bound"]),
     )
     joined["q_value"] = false_discovery_control(joined["p_value"])
     # Rankings stay in their order; pandas' codes of first appearance are that order.

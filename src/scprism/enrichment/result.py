@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +141,9 @@ def check_suffix(path: Path) -> None:
     if path.suffix not in allowed:
         msg = f"An enrichment is written to a file that ends in {', '.join(allowed)}, got {path.name!r}."
         raise InputError(msg)
-    if path.suffix == ".parquet":
-        try:
-            import pyarrow  # type: ignore[import-untyped,import-not-found,unused-ignore]  # noqa: F401
-        except ImportError as error:
-            msg = "Writing .parquet needs the package 'pyarrow': pip install pyarrow. Or end the name in .tsv or .csv."
-            raise InputError(msg) from error
+    if path.suffix == ".parquet" and find_spec("pyarrow") is None:
+        msg = "Writing .parquet needs the package 'pyarrow': pip install pyarrow. Or end the name in .tsv or .csv."
+        raise InputError(msg)
 
 
 def read_enrichment(path: PathLike) -> Enrichment:
@@ -203,7 +201,8 @@ def table_of(enrichment: Enrichment | pd.DataFrame) -> pd.DataFrame:
     if isinstance(enrichment, pd.DataFrame):
         return enrichment
     table = enrichment.table.copy()
-    table.attrs = dict(enrichment.settings)
+    table.attrs.clear()
+    table.attrs.update(enrichment.settings)
     return table
 
 

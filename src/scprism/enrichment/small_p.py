@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scprism.enrichment.kernels import TIE, Bins, SetMembers, Tilt, crossing_places, draw_tilted, tilted_odds, walk
+from scprism.enrichment.crossing import Bins, crossing_places, tilted_odds
+from scprism.enrichment.kernels import TIE, SetMembers, Tilt, draw_tilted, walk
 from scprism.enrichment.permutation import NullSummary
 from scprism.enrichment.rankings import Rankings
 from scprism.types import FloatArray
@@ -34,11 +35,10 @@ LEAST = np.finfo(np.float64).tiny
 BELOW_BEST = (1.0, 4.0)
 # An estimate lower than the probability of crossing at the likeliest place by more than this, as logarithms, is wrong.
 FURTHEST_BELOW = 3.0
-# Part of the draws are less tilted, for sets that score high in another way than most: part of the best tilt, share of
-# the draws, and places of crossing.
-STRENGTHS = (1.0, 0.6, 0.3)
-SHARES = (0.8, 0.1, 0.1)
-N_TURNS = (48, 6, 6)
+N_TURNS = 48
+# Some draws are less tilted, for sets that score high in another way than most: their share, and part of the tilt.
+WEAK_SHARE = 0.1
+WEAK_STRENGTH = 0.5
 BATCH = 250
 MAX_DRAWS = 10_000
 TARGET_ERROR = 0.1
@@ -142,21 +142,30 @@ def log_tail(
         Fixes all draws.
     """
     n_genes, n_hits = weights.size, places.size
-    score = walk(weights, places, one_sided)[0]
+    score, peak = walk(weights, places, one_sided)
+    peak = int(peak) + 1
     log_number_of_sets = math.lgamma(n_genes + 1) - math.lgamma(n_hits + 1) - math.lgamma(n_genes - n_hits + 1)
     if score > 1 - TIE:
         return SmallP(_log_number_of_best(weights, n_hits) - log_number_of_sets, 0.0)
     ranking = Bins(np.concatenate([[0.0], np.cumsum(weights)]), _bin_edges(n_genes))
-    crossings, solution = crossing_places(ranking, score, places, np.array(BELOW_BEST))
+    crossings, log_chance = crossing_places(ranking, score, places, peak, np.array(BELOW_BEST))
     falls = np.array([-BELOW_BEST[1], -BELOW_BEST[0], 0.0, -BELOW_BEST[0], -BELOW_BEST[1]])
-    middle = math.log(n_hits / (n_genes - n_hits))
-    tilts = []
-    for strength, share, n_turns in zip(STRENGTHS, SHARES, N_TURNS, strict=True):
-        turns = np.unique(np.linspace(crossings[0], crossings[-1], n_turns).round().astype(np.int64))
-        shares = np.exp(np.interp(turns, crossings, falls))
-        level = middle + strength * (solution.level - middle)
-        weaker = solution._replace(level=level, slope=strength * solution.slope)
-        tilts.append(Tilt(*tilted_odds(weights, n_hits, weaker), turns, share * shares / shares.sum()))
+    turns = np.unique(np.linspace(crossings[0], crossings[-1], N_TURNS).round().astype(np.int64))
+    shares = np.exp(np.interp(turns, crossings, falls))
+    shares *= (1.0 - WEAK_SHARE) / shares.sum()
+    # Turns that are far apart need tilts of their own: one for those about each of the three middle places.
+    nearest = np.abs(turns[:, None] - crossings[None, 1:4]).argmin(axis=1)
+    tilts = [
+        Tilt(
+            *tilted_odds(ranking, score, places, peak, int(crossings[k + 1]), 1.0),
+            turns[nearest == k],
+            shares[nearest == k],
+        )
+        for k in np.unique(nearest)
+    ]
+    few = crossings[1:4]
+    weak = tilted_odds(ranking, score, places, peak, int(crossings[2]), WEAK_STRENGTH)
+    tilts.append(Tilt(*weak, few, np.full(3, WEAK_SHARE / 3)))
     state = np.array([seed], dtype=np.uint64)
     log_ratios, n_draws, error = np.empty(0), 0, math.inf
     while n_draws < MAX_DRAWS and error > TARGET_ERROR:
@@ -171,7 +180,7 @@ def log_tail(
     log_p = float(log_ratios.max()) + math.log(ratios.sum() / n_draws)
     log_p = min(max(log_p, -log_number_of_sets), 0.0)
     # Much less than the best place alone would give: the draws missed where such sets are.
-    return SmallP(log_p, error if log_p > solution.log_chance - FURTHEST_BELOW else math.inf)
+    return SmallP(log_p, error if log_p > log_chance - FURTHEST_BELOW else math.inf)
 
 
 def _log_number_of_best(weights: NDArray[np.float64], n_hits: int) -> float:

@@ -141,11 +141,13 @@ class Prism:
         cells: AnnData | CheckedCells,
         *,
         on_epoch: OnEpoch | None = None,
+        on_recipe: Callable[[Recipe], None] | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> Model:
         """Return the model, trained on the raw counts of `cells`, which stay as they are.
 
-        `on_epoch` is called with the record of each epoch, for a progress display. `checkpoint` names a file from which
+        `on_epoch` is called with the record of each epoch, for a progress display, `on_recipe` with the recipe before
+        the training begins: an error that it raises ends the call. `checkpoint` names a file from which
         an interrupted run can go on; it stays until you delete it.
 
         Raises
@@ -158,6 +160,8 @@ class Prism:
         config = self.config
         with kept_warnings() as messages:
             recipe, training = self._prepare(cells, config)
+            if on_recipe is not None:
+                on_recipe(recipe)
             fitted = fit_network(
                 recipe,
                 training,

@@ -8,6 +8,7 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import check_choice
+from scprism._warnings import keeps_warnings
 from scprism.denoise.adjust import denoise_query
 from scprism.errors import InputError
 from scprism.estimator.programs import explain_programs, program_activity
@@ -102,6 +103,7 @@ class View:
         names = list(self.model.units.index)
         return pd.DataFrame(self._activity.copy(), index=self.cells.obs_names, columns=names)
 
+    @keeps_warnings
     def label(
         self,
         *,
@@ -136,6 +138,7 @@ class View:
             chosen = indexed(known.learn_labels(labels, seen_as=self), labels)
         return label_query(self._seen, chosen, names=self.cells.obs_names, config=model.config)
 
+    @keeps_warnings
     def explain(
         self,
         *,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scprism._check import check_choice
-from scprism._files import replacing
+from scprism._stores import write_anndata
 from scprism.errors import BundleError, InputError
 from scprism.types import FloatArray, PathLike
 
@@ -47,6 +47,8 @@ class Explanation:
     minus
         What was subtracted from each group's means: ``"rest"`` for the cells in no or another group, or the name of a
         group; empty where nothing was.
+    warnings
+        What was warned of when it was computed.
     """
 
     signed: FloatArray
@@ -60,12 +62,14 @@ class Explanation:
     baseline: str
     fingerprint: str
     minus: str = ""
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Return the axes and the method in one line."""
+        """Return the axes, the method and the warnings in one line."""
+        told = f", warnings={self.warnings}" if self.warnings else ""
         return (
             f"Explanation({len(self.groups)} groups × {len(self.units)} units × {len(self.genes):,} genes, "
-            f"method={self.method!r}, groups={self.groups})"
+            f"method={self.method!r}, groups={self.groups}{told})"
         )
 
     def frame(self, group: str, *, absolute: bool = False) -> pd.DataFrame:
@@ -129,7 +133,7 @@ class Explanation:
             own = values[is_kept].astype(np.float64)
             if minus != "rest":
                 return np.asarray(own - values[self._row(minus)], dtype=np.float32)
-            total = values[whole] * float(self.n_cells[whole])
+            total = values[whole].astype(np.float64) * float(self.n_cells[whole])
             return np.asarray(own - (total - own * size) / left, dtype=np.float32)
 
         return replace(
@@ -170,6 +174,7 @@ class Explanation:
                     "completeness_error": self.completeness_error,
                     "fingerprint": self.fingerprint,
                     "minus": self.minus,
+                    "warnings": np.array(self.warnings, dtype=object),
                 }
             },
         )
@@ -180,9 +185,8 @@ class Explanation:
 
 
 def write_explanation(explanation: Explanation, path: PathLike) -> None:
-    """Write an explanation as h5ad, as `Explanation.to_anndata` lays it out; the file appears whole or not at all."""
-    with replacing(path) as scratch:
-        explanation.to_anndata().write_h5ad(scratch, compression="gzip")
+    """Write an explanation as h5ad or zarr, as `Explanation.to_anndata` lays it out; it appears whole or not at all."""
+    write_anndata(explanation.to_anndata(), path, compression="gzip")
 
 
 def read_explanation(path: PathLike) -> Explanation:
@@ -195,11 +199,12 @@ def read_explanation(path: PathLike) -> Explanation:
     BundleError
         If the file is truncated, is not an explanation, or is from a newer scprism.
     """
-    if not Path(path).is_file():
+    is_store = Path(path).suffix.lower() == ".zarr"
+    if not (Path(path).is_dir() if is_store else Path(path).is_file()):
         msg = f"There is no file {str(path)!r}. Give the file that `scprism explain --out` wrote."
         raise InputError(msg)
     try:
-        table = anndata.read_h5ad(path)
+        table = anndata.io.read_zarr(path) if is_store else anndata.read_h5ad(path)
     except Exception as error:
         msg = f"{str(path)!r} cannot be read: it is truncated, or no h5ad file. Write it again with `scprism explain`."
         raise BundleError(msg) from error
@@ -237,4 +242,5 @@ def _from_anndata(table: anndata.AnnData, *, name: str) -> Explanation:
         baseline=str(facts["baseline"]),
         fingerprint=str(facts["fingerprint"]),
         minus=str(facts["minus"]),
+        warnings=tuple(str(message) for message in facts.get("warnings", ())),
     )

@@ -1,7 +1,7 @@
 """Explaining a query: which group each cell is in, and what the attributions are relative to."""
 
-import warnings
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from scprism._check import closest, some
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 from scprism.explain.attribution import MEAN_CELL, Attribution, baseline_row
 from scprism.explain.explanation import ALL, Explanation
 from scprism.explain.groups import explain_groups
@@ -24,6 +25,8 @@ N_BASELINES = 100
 """Cells that stand for the training data in expected gradients."""
 MAX_GROUPS = 300
 """With the usual 50 units and 4,000 genes, this many groups take a gigabyte."""
+MAX_GROUPS_OF_FRACTIONS = 50
+"""Numbers with fractions are doses or times if they are few, and otherwise a continuous value."""
 NO_GROUP = frozenset({"", "na", "nan", "none", "<na>", "nat"})
 """Text, in small letters, that stands for a missing value."""
 
@@ -41,8 +44,8 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
     Raises
     ------
     InputError
-        If there is no such column, the Series is not of these cells, there are more groups than `MAX_GROUPS`, or a group
-        is called "all", which is all cells.
+        If there is no such column, the Series is not of these cells, there are more groups than `MAX_GROUPS`, or a
+        group is called "all", which is all cells.
 
     Warns
     -----
@@ -76,10 +79,12 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
             )
             raise InputError(msg)
     names = _ordered_groups(values)
-    if len(names) > MAX_GROUPS:
+    is_continuous = pd.api.types.is_float_dtype(values.dtype) and any("." in name for name in names)
+    limit = MAX_GROUPS_OF_FRACTIONS if is_continuous else MAX_GROUPS
+    if len(names) > limit:
         msg = (
             f"`groupby` gives {len(names):,} groups of {cells.n_obs:,} cells ({some(names, limit=3)}), and each takes "
-            f"the memory of a unit × gene table; at most {MAX_GROUPS} are explained at once. Choose a column of labels "
+            f"the memory of a unit × gene table; at most {limit} are explained at once. Choose a column of labels "
             "or clusters. A continuous value can be cut into a few groups first: pandas.qcut(values, 5)."
         )
         raise InputError(msg)
@@ -93,11 +98,11 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
             f"{without:,} of {cells.n_obs:,} cells have text such as 'NA', 'nan' or 'None' for a group: they count as "
             f"cells without a group, and for {ALL!r} only."
         )
-        warnings.warn(msg, PrismWarning, stacklevel=3)
+        warn(msg)
     return tuple(names), codes
 
 
-def _name_of(value: object) -> str | None:
+def _name_of(value: Any) -> str | None:
     """Return a group as text, None if it is missing."""
     if pd.isna(value):
         return None

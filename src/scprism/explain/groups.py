@@ -1,6 +1,5 @@
 """Mean attributions of groups of cells, streamed: memory does not grow with the number of cells."""
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from scipy import sparse
 
 from scprism._check import some
 from scprism._threads import one_thread_products, worker_pool
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 from scprism.explain.attribution import GRADIENTS, SUMMING, Attribution
 from scprism.explain.coefficients import Gates, expand, secant_gates, slope_gates, sum_expanded
 from scprism.explain.dense_sums import add_absolute_maps, add_dense_maps
@@ -239,7 +239,7 @@ def _explanation(
     is_kept = n_cells > 0
     if not is_kept.all():
         empty = some(np.array(groups)[~is_kept[:-1]])
-        warnings.warn(f"No cell is in group {empty}; left out of the explanation.", PrismWarning, stacklevel=3)
+        warn(f"No cell is in group {empty}; left out of the explanation.")
     means = _means(signed, n_cells)
     return Explanation(
         signed=means[is_kept],

@@ -14,6 +14,8 @@ __all__ = ["detect_organism", "query_organism", "told_or_detected"]
 
 MIN_KNOWN = 20
 """Fewer symbols than this in the tables of both organisms say nothing about the organism."""
+MIN_SHARE_OF_SECOND = 0.1
+"""Symbols of a second organism, by those of the first, from which on there are two; strays are far fewer."""
 
 
 @cache
@@ -77,14 +79,35 @@ def told_or_detected(genes: Sequence[str], *, told: Organism | None) -> Organism
     Warns
     -----
     PrismWarning
-        If the case of the letters alone contradicts it.
+        If the case of the letters alone contradicts it, or the genes are of both organisms.
     """
+    _warn_of_two(genes)
     return _agreed(genes, told=told, detected=detect_organism(genes))
 
 
 def query_organism(genes: Sequence[str], *, told: Organism | None) -> Organism | None:
     """Return what `told_or_detected` does, for names that may also be Ensembl ids of human or mouse."""
+    _warn_of_two(genes)
     return _agreed(genes, told=told, detected=organism_of_ids(genes) or detect_organism(genes))
+
+
+def _warn_of_two(genes: Sequence[str]) -> None:
+    """Warn if the genes are of both organisms, each in its own letters, as where reads were aligned to both genomes."""
+    known, telling = _known_symbols(), _telling_symbols()
+    own: dict[Organism, list[str]] = {
+        organism: [gene for gene in genes if gene in known[organism] and gene.upper() in telling[organism]]
+        for organism in telling
+    }
+    fewer, more = sorted((len(own["human"]), len(own["mouse"])))
+    if fewer < MIN_KNOWN or fewer < MIN_SHARE_OF_SECOND * more:
+        return
+    msg = (
+        f"The genes are of two organisms: {len(own['human']):,} are known in human only "
+        f"({some(own['human'], limit=2)}) "
+        f"and {len(own['mouse']):,} in mouse only ({some(own['mouse'], limit=2)}). Both make up a cell's total, and a "
+        "model is of one organism: keep the genes and the cells of one."
+    )
+    warn(msg)
 
 
 def _agreed(genes: Sequence[str], *, told: Organism | None, detected: Organism | None) -> Organism | None:
@@ -107,5 +130,5 @@ def _agreed(genes: Sequence[str], *, told: Organism | None, detected: Organism |
         )
         raise InputError(msg)
     look = f"the gene symbols ({some(genes, limit=3)}) look like {detected} ones"
-    warn(f"The organism was told to be {told}, but {look}. Going on as told.", stacklevel=3)
+    warn(f"The organism was told to be {told}, but {look}. Going on as told.")
     return told

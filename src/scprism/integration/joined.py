@@ -1,6 +1,5 @@
 """Several data sets as one: the genes that all have, raw counts, libraries and batches."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from scprism._check import closest, some
-from scprism.errors import InputError, PrismError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError, PrismError
 from scprism.genes.match import find_genes
 from scprism.genes.organism import query_organism
 from scprism.prepare.learn import gene_map
@@ -150,9 +150,10 @@ def _sizes(joined: Joined) -> list[str]:
 def _common_genes(names: list[list[str]]) -> tuple[list[str], list[GeneMap]]:
     """Return the genes that all data sets have, sorted, and where they are in each."""
     organisms = [query_organism(there, told=None) for there in names]
+    first = next((organism for organism in organisms if organism is not None), None)
     genes = sorted(set(names[0]))
     found = [
-        find_genes(genes, there, organism=organisms[0], source=organism)
+        find_genes(genes, there, organism=organisms[0] or first, source=organism)
         for there, organism in zip(names, organisms, strict=True)
     ]
     common = [i for i in range(len(genes)) if all(there[i].positions for there in found)]
@@ -167,7 +168,7 @@ def _common_genes(names: list[list[str]]) -> tuple[list[str], list[GeneMap]]:
             f"Only {len(common):,} genes are in all data sets, which have {sizes}: {len(common) / fewest:.0%} of the "
             f"smallest. The first ones of each are {some([there[0] for there in names])}."
         )
-        warnings.warn(msg, PrismWarning, stacklevel=4)
+        warn(msg)
     maps = [gene_map(there, [hit[i].positions for i in common]) for there, hit in zip(names, found, strict=True)]
     return [genes[i] for i in common], maps
 
@@ -196,7 +197,7 @@ def _reconciled(frames: list[pd.DataFrame], batch: str) -> list[pd.DataFrame]:
             f"{len(mixed):,} columns of obs hold text in one data set and numbers in another, and were made text: "
             f"{some(mixed)}."
         )
-        warnings.warn(msg, PrismWarning, stacklevel=4)
+        warn(msg)
     return obs
 
 
@@ -208,7 +209,7 @@ def _kind_of(values: "pd.Series[str]") -> str:
     return "numbers" if pd.api.types.is_numeric_dtype(dtype) else "text"
 
 
-def _as_text(values: "pd.Series[str]") -> "pd.Series[str]":
+def _as_text(values: "pd.Series[str]") -> "pd.Series[pd.CategoricalDtype[str]]":
     return values.astype(object).map(str, na_action="ignore").astype("category")
 
 

@@ -45,8 +45,8 @@ def seurat(
     R runs as a process of its own; what it says is logged at the level of debugging. Its defaults are kept (canonical
     correlation, 30 dimensions), and lowered only where the smallest batch has fewer cells than they ask for.
 
-    Arguments and result are those of `scprism.integration.methods.integrate`. Seurat takes `n_genes` genes as features of
-    its anchors; these come back corrected, and the others are left out.
+    Arguments and result are those of `scprism.integration.methods.integrate`. Seurat takes `n_genes` genes as features
+    of its anchors; these come back corrected, and the others are left out.
 
     Raises
     ------

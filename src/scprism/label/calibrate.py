@@ -99,10 +99,11 @@ class Calibration:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         """Return the calibration in `values`."""
-        scales = ("distance_scale", "deviation_scale")
-        pairs = [(float(values[name][0]), float(values[name][1])) for name in scales]
+        scales = {
+            name: (float(values[name][0]), float(values[name][1])) for name in ("distance_scale", "deviation_scale")
+        }
         others = (float(values[f.name]) for f in fields(cls) if f.name not in scales)
-        return cls(*pairs, *others)
+        return cls(scales["distance_scale"], scales["deviation_scale"], *others)
 
 
 def fold_numbers(codes: IntArray, *, n_cells: int) -> IntArray:

@@ -15,8 +15,9 @@ import safetensors.numpy
 
 from scprism.errors import BundleError
 from scprism.label.calibrate import Calibration
+from scprism.label.classifier import LabelShape
 from scprism.label.query_shift import UsualRange
-from scprism.label.reference import LabelReference, LabelShape
+from scprism.label.reference import LabelReference
 from scprism.types import PathLike
 
 __all__ = ["INDEX_VERSION", "read_index", "write_index"]

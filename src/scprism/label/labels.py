@@ -1,13 +1,13 @@
 """Names of labels as they stand in a data set: as text, without those that stand for no label."""
 
 import re
-import warnings
 
 import pandas as pd
 from anndata import AnnData
 
 from scprism._check import closest, some
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 
 __all__ = ["known_labels", "labels_as_text", "similar_labels"]
 
@@ -72,12 +72,12 @@ def known_labels(reference: AnnData, column: str) -> pd.Series:
         msg = f"No reference cell has a label in {column!r}. Choose a column of `.obs` that holds cell types."
         raise InputError(msg)
     for message in _remarks(values, known, column):
-        warnings.warn(message, PrismWarning, stacklevel=3)
+        warn(message)
     if n_labels == 1 or n_labels > n_labelled / 2:
         msg = (
             f"{column!r} holds {n_labels:,} different labels for {n_labelled:,} reference cells; are these cell types?"
         )
-        warnings.warn(msg, PrismWarning, stacklevel=3)
+        warn(msg)
     return known
 
 

@@ -1,6 +1,5 @@
 """Label transfer from AnnData to AnnData: a reference learned from labelled cells, a query labelled by it."""
 
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,8 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import closest, some
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 from scprism.label.labels import known_labels
 from scprism.label.query_shift import CellQuality, describe_difference, joined_quality, usual_range, with_quality
 from scprism.label.reference import LabelReference, calibration_sample, label_cells, learn_reference
@@ -120,7 +120,7 @@ def label_query(seen: Seen, reference: LabelReference, *, names: pd.Index, confi
     far_share = float(table["novel"].mean()) if len(table) else 0.0
     difference = describe_difference(seen.quality, reference.usual, far_share=far_share)
     if difference:
-        warnings.warn(difference, PrismWarning, stacklevel=3)
+        warn(difference)
     return table
 
 
@@ -146,7 +146,7 @@ def indexed(index: Mapping[str, LabelReference], column: str | None, *, query: Q
             "The query lacks many of the model's genes, and the index holds its cells as they look with all of them. "
             "Labels will be better with reference= (--reference), which sees the labelled cells as the query is seen."
         )
-        warnings.warn(msg, PrismWarning, stacklevel=3)
+        warn(msg)
     if column is None and len(index) == 1:
         return next(iter(index.values()))
     if column is None:

@@ -5,9 +5,8 @@ Nothing in a model folder is code, and nothing in it is unpickled.
 
 import hashlib
 import json
-import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -18,10 +17,12 @@ import pandas as pd
 import safetensors
 import safetensors.numpy
 
+from scprism._check import some
+from scprism._files import MODEL_NAMES, foreign_names
 from scprism._warnings import warn
 from scprism.errors import BundleError, InputError
 from scprism.model.asked import Asked
-from scprism.model.config import Config
+from scprism.model.config import SETTINGS, Config
 from scprism.model.record import (
     RECORD,
     TABLE,
@@ -93,7 +94,8 @@ def save_bundle(bundle: Bundle, folder: PathLike, *, add: Callable[[Path], None]
     target = Path(folder)
     check_target(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    scratch = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+    scratch.mkdir()
     try:
         arrays, betas = _split_weights(bundle.weights)
         payload = safetensors.numpy.save(arrays)
@@ -115,7 +117,6 @@ def save_bundle(bundle: Bundle, folder: PathLike, *, add: Callable[[Path], None]
         if bundle.trials is not None:
             bundle.trials.to_csv(scratch / TRIALS_FILE, index=False)
         add(scratch)
-        scratch.chmod(0o777 & ~_umask())
         _replace_folder(target, scratch)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -124,6 +125,11 @@ def save_bundle(bundle: Bundle, folder: PathLike, *, add: Callable[[Path], None]
 
 def check_target(target: Path) -> None:
     """Raise `BundleError` if the path holds anything but a model or nothing."""
+    if target.is_dir() and _is_model(target) and (foreign := foreign_names(target, MODEL_NAMES)):
+        msg = (
+            f"{str(target)!r} is a model folder that also holds {some(foreign)}, so it is not replaced. Choose another"
+        )
+        raise BundleError(f"{msg} place for the model, or move these files.")
     if target.exists() and not (target.is_dir() and (_is_model(target) or not any(target.iterdir()))):
         msg = (
             f"{str(target)!r} exists and is not a model folder, so it is left alone. Choose another place for "
@@ -207,8 +213,7 @@ def _of_this_schema(record: dict[str, Any]) -> dict[str, Any]:
     checked({name: record.get(name) for name in tables}, dict.fromkeys(tables, TABLE), where="the record")
     warn(
         "This model was saved by an earlier scprism, which did not keep where its counts were: they are looked for in "
-        "X. Name the layer if they were in one (`layer`, --layer).",
-        stacklevel=5,
+        "X. Name the layer if they were in one (`layer`, --layer)."
     )
     asked = Asked(
         preset=record.get("preset", "custom"),
@@ -217,6 +222,8 @@ def _of_this_schema(record: dict[str, Any]) -> dict[str, Any]:
     )
     rest = {name: value for name, value in record.items() if name != "preset"}
     betas = {name: value for name, value in record["betas"].items() if name != "log_dispersion"}
+    if isinstance(rest.get("config"), dict) and set(rest["config"]) == set(SETTINGS):
+        rest["config"] = Config.from_json(rest["config"]).to_json()
     return {**rest, "betas": betas, "asked": asdict(asked), "warnings": []}
 
 
@@ -256,9 +263,3 @@ def _replace_folder(target: Path, replacement: Path) -> None:
 
 def _is_model(folder: Path) -> bool:
     return (folder / MODEL_FILE).is_file()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,36 +1,60 @@
 """A model in words."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from scprism.model.bundle import Bundle
+from scprism.model.presets import PRESETS
 
 __all__ = ["describe_model"]
 
 
-def describe_model(bundle: Bundle) -> str:
-    """Return one line a fact: data, network, training, versions, then every setting."""
+def describe_model(bundle: Bundle, *, labels: Mapping[str, int] | None = None, settings: bool = False) -> str:
+    """Return one line a fact: data, network, training, what was warned of, settings that the preset has otherwise.
+
+    Parameters
+    ----------
+    bundle
+        The model.
+    labels
+        Cells of its index, by column of labels.
+    settings
+        List all settings instead.
+    """
     config, recipe, weights, summary = bundle.config, bundle.recipe, bundle.weights, bundle.summary
     hidden, units = weights.latent_weight.shape[1], weights.n_units
+    held_out = f"{summary['n_validation']:,} for early stopping, {summary['n_test']:,} for the test"
+    genes = config.genes if isinstance(config.genes, str) else "a list"
+    known = ", ".join(f"{column} ({n:,} cells)" for column, n in (labels or {}).items())
+    changed = _changed(bundle)
     facts = {
-        "preset": bundle.asked.preset,
-        "trained on": f"{summary['n_cells']:,} cells ({summary['n_train']:,} for training, "
-        f"{summary['n_validation']:,} for early "
-        f"stopping, {summary['n_test']:,} for the report)",
-        "genes": f"{len(recipe.genes):,} ({config.genes if isinstance(config.genes, str) else 'a list'})",
-        "organism": recipe.organism or "unknown",
-        "network": f"{weights.n_genes:,} genes → {hidden} hidden → {units} units → {hidden} hidden → "
-        f"{weights.n_genes:,} genes",
-        "training": f"best epoch {summary['best_epoch']} of {summary['n_epochs']}, {summary['seconds']:.1f} s",
-        "loss": f"test {summary['test_loss']:.6g}, validation {summary['validation_loss']:.6g} ({config.likelihood})",
-        "seed": summary["seed"],
+        "trained on": f"{summary['n_cells']:,} cells ({summary['n_train']:,} for training, {held_out})",
+        "genes": f"{len(recipe.genes):,} ({genes}), {recipe.organism or 'of unknown organism'}",
+        "network": f"{weights.n_genes:,} genes → {hidden} hidden → {units} units",
+        "training": f"best epoch {summary['best_epoch']} of {summary['n_epochs']}, {summary['seconds']:.1f} s, "
+        f"seed {summary['seed']}",
+        "test loss": f"{summary['test_loss']:.6g} ({config.likelihood.replace('_', ' ')})",
         "counts in": "X" if bundle.asked.layer is None else f"the layer {bundle.asked.layer!r}",
         **_adaptation(summary.get("adapted_from")),
+        "labels": known or "none stored",
+        "settings": f"preset {bundle.asked.preset}"
+        + (f", with {', '.join(f'{name} = {value!r}' for name, value in changed.items())}" if changed else ""),
         "fingerprints": f"weights {weights.fingerprint()}, data {summary['data_fingerprint']}",
-        "versions": ", ".join(f"{name} {v}" for name, v in summary["versions"].items()),
+        "written by": ", ".join(f"{name} {v}" for name, v in summary["versions"].items()),
     }
-    lines = [f"{name + ':':<14} {value}" for name, value in facts.items()]
-    settings = [f"  {name} = {value!r}" for name, value in config.to_json().items() if name != "genes"]
-    return "\n".join([*lines, "settings:", *settings])
+    told = [("warning", text) for text in bundle.warnings]
+    lines = [f"{f'{name}:':<14} {value}" for name, value in [*facts.items(), *told]]
+    if settings:
+        lines += ["all settings:"]
+        lines += [f"  {name} = {value!r}" for name, value in config.flat().items() if name != "genes"]
+    return "\n".join(lines)
+
+
+def _changed(bundle: Bundle) -> dict[str, Any]:
+    """Return the settings that differ from those of the preset, or of the default where there was none."""
+    base = PRESETS.get(cast("Any", bundle.asked.preset), PRESETS["default"])
+    mine, theirs = bundle.config.flat(), base.flat()
+    return {name: value for name, value in mine.items() if name != "genes" and value != theirs[name]}
 
 
 def _adaptation(adapted: dict[str, Any] | None) -> dict[str, str]:

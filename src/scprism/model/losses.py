@@ -3,8 +3,7 @@
 import math
 from typing import Literal, TypeAlias
 
-import torch
-from torch import nn
+from scprism._torch import nn, torch
 
 __all__ = ["EPSILON", "Likelihood", "Slopes", "loss_and_slopes", "reconstruction_loss"]
 

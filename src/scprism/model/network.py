@@ -3,10 +3,8 @@
 import math
 
 import numpy as np
-import torch
-from torch import nn
-from torch.nn.utils.parametrizations import orthogonal
 
+from scprism._torch import nn, torch
 from scprism.model.betas import Betas, layer_betas
 from scprism.model.config import Config
 from scprism.model.weights import Weights
@@ -72,7 +70,7 @@ def build_autoencoder(config: Config, *, n_genes: int, rng: np.random.Generator)
     # A gene's weights lie side by side, so that a sparse cell reads those of its genes alone.
     model.hidden.weight = nn.Parameter(model.hidden.weight.detach().t().contiguous().t())
     if config.penalty == "hard" and config.penalty_weight > 0:
-        orthogonal(model.latent, "weight", use_trivialization=False)
+        nn.utils.parametrizations.orthogonal(model.latent, "weight", use_trivialization=False)
     return model
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-import torch
-
+from scprism._torch import torch
 from scprism.model.network import Autoencoder
 
 __all__ = ["Penalty", "decorrelation_penalty", "l1_penalty", "map_penalty", "weight_penalty", "wide_maps"]

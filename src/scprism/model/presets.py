@@ -1,6 +1,5 @@
 """The three presets: the best we know, the paper as written, the paper as released."""
 
-from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 from scprism._check import check_choice
@@ -43,8 +42,7 @@ PAPER = Config(
 """As the paper's text describes, with the penalty's gradient. The text names neither sizes nor a learning rate (they
 were searched for), nor a batch size: those here are ours, within its ranges."""
 
-AS_RELEASED = replace(
-    PAPER,
+AS_RELEASED = PAPER.changed(
     normalise="per_gene",
     missing_genes="random",
     hidden_size=128,
@@ -82,4 +80,4 @@ def resolve_config(preset: Preset | Config, given: dict[str, Any]) -> Config:
     """Return the settings of a preset with those of `given` in their place; None in `given` leaves a setting alone."""
     config = preset if isinstance(preset, Config) else preset_config(preset)
     changes = {name: value for name, value in given.items() if value is not None}
-    return Config.from_json({**config.to_json(), **changes})
+    return config.changed(**changes)

@@ -12,7 +12,7 @@ from scprism._check import some
 from scprism.errors import InputError
 from scprism.model.asked import Asked
 from scprism.model.betas import layer_betas
-from scprism.model.config import Config
+from scprism.model.config import SETTINGS, Config
 from scprism.model.presets import PRESETS
 from scprism.model.weights import Weights
 from scprism.prepare.recipe import Recipe
@@ -148,8 +148,12 @@ def asked_in(values: object) -> Asked:
 
 def config_in(values: object) -> Config:
     """Return the settings; `InputError` if one is missing or wrong."""
-    known: dict[str, Check] = dict.fromkeys((f.name for f in fields(Config)), (lambda _: True, ""))
-    return Config.from_json(checked(values, known, where="'config'"))
+    parts: dict[str, Check] = dict.fromkeys((f.name for f in fields(Config)), TABLE)
+    known = checked(values, parts, where="'config'")
+    for part, settings in known.items():
+        names = [name for name, home in SETTINGS.items() if home == part]
+        checked(settings, dict.fromkeys(names, (lambda _: True, "")), where=f"{part!r} of 'config'")
+    return Config.from_json(known)
 
 
 def recipe_in(values: object, config: Config) -> Recipe:

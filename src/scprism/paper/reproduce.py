@@ -7,15 +7,13 @@ from pathlib import Path
 
 from scprism._files import replacing
 from scprism.integration.methods import Method
-from scprism.paper.experiments.combine import best_method, combined_sources
-from scprism.paper.experiments.grid import Progress, Results, run_grid
-from scprism.paper.experiments.plan import Plan
-from scprism.paper.experiments.registry import EXPERIMENTS, planned
-from scprism.paper.experiments.sources import Source, bundled_sources, file_sources
-from scprism.paper.experiments.workshop import training_seconds
-from scprism.paper.sections.heading import audit_heading
-from scprism.paper.sections.page import write_audit
-from scprism.paper.sections.sections import SECTIONS
+from scprism.paper.data_sets import Source, best_method, bundled_sources, combined_sources, file_sources
+from scprism.paper.grid import Progress, failures, frame_of, run_grid
+from scprism.paper.networks import training_seconds
+from scprism.paper.page import audit_heading, write_audit
+from scprism.paper.plan import Plan
+from scprism.paper.registry import EXPERIMENTS, planned
+from scprism.paper.results import ResultStore
 from scprism.paper.tabula_muris.cells import tabula_muris_parts
 from scprism.paper.tabula_muris.converted import tabula_muris_h5ad
 
@@ -86,15 +84,16 @@ def reproduce_paper(
         If a process was ended from outside.
     """
     cells = planned(plan, only=only)
-    results = Results(out / "results.sqlite", max_cells=plan.scale.max_cells)
+    results, max_cells = ResultStore(out / "results.sqlite"), plan.scale.max_cells
     everything = [cell for group in cells.values() for cell in group]
-    run_grid(everything, EXPERIMENTS, results, folder=out, jobs=jobs or os.cpu_count() or 1, on_progress=on_progress)
-    frames = {name: results.frame(group, EXPERIMENTS[name]) for name, group in cells.items()}
+    processes = jobs or os.cpu_count() or 1
+    run_grid(everything, EXPERIMENTS, results, folder=out, max_cells=max_cells, jobs=processes, on_progress=on_progress)
+    frames = {name: frame_of(group, EXPERIMENTS[name], results, max_cells=max_cells) for name, group in cells.items()}
     for name, frame in frames.items():
         with replacing(out / "results" / f"{name}.tsv") as scratch:
             frame.to_csv(scratch, sep="\t", index=False)
-    sections = [SECTIONS[name](frames) for name in cells]
-    failed = results.failures(everything, EXPERIMENTS)
+    sections = [(EXPERIMENTS[name], EXPERIMENTS[name].section(frames)) for name in cells]
+    failed = failures(everything, EXPERIMENTS, results, max_cells=max_cells)
     seconds = results.seconds() + training_seconds(out)
     heading = audit_heading(plan, command=command, seconds=seconds, failed=failed)
     return write_audit(out, heading=heading, sections=sections)

@@ -29,15 +29,20 @@ class GeneMap:
         1 where a gene of the file counts for a gene of the recipe; csr (genes of the file, genes of the recipe).
     in_library
         1 for the genes whose counts make up a cell's library, 0 for spike-ins; float64 (genes of the file,).
+    zero
+        Genes of the recipe that the file lacks because no cell had a count of them, bool (genes of the recipe,); None
+        for no gene.
     """
 
     selection: sparse.csr_matrix
     in_library: FloatArray
+    zero: np.ndarray | None = None
 
     @property
     def present(self) -> np.ndarray:
-        """Which genes of the recipe the file has, bool (genes of the recipe,)."""
-        return np.asarray(self.selection.sum(axis=0)).ravel() > 0
+        """Which genes of the recipe the file has or is known to have no count of, bool (genes of the recipe,)."""
+        has = np.asarray(self.selection.sum(axis=0)).ravel() > 0
+        return has if self.zero is None else has | self.zero
 
     @cached_property
     def target(self) -> IntArray | None:

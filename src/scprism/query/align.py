@@ -27,9 +27,9 @@ class Alignment:
     gene_map
         Where the recipe's genes are in the query.
     coverage
-        One row a gene of the recipe: ``gene``, ``found`` (``"name"``, ``"id"``, ``"ortholog"``, ``"alias"`` or
-        ``"missing"``), ``sources`` (the query's genes, joined by ``;``) and ``share`` (its part of the reference's
-        expression of the recipe's genes).
+        One row a gene of the recipe: ``gene``, ``found`` (``"name"``, ``"id"``, ``"ortholog"``, ``"alias"``,
+        ``"missing"`` or ``"filtered"``: missing because no cell had a count of it), ``sources`` (the query's genes,
+        joined by ``;``) and ``share`` (its part of the reference's expression of the recipe's genes).
     organism
         The query's organism, None where it could not be told.
     """
@@ -110,8 +110,9 @@ def coverage_summary(alignment: Alignment) -> str:
     counts = alignment.coverage["found"].value_counts()
     by_id = f"{counts['id']:,} by Ensembl id, " if "id" in counts else ""
     by_alias = f"{counts['alias']:,} by alias, " if "alias" in counts else ""
+    filtered = f"{counts['filtered']:,} filtered for having no counts, " if "filtered" in counts else ""
     return (
         f"{counts.get('name', 0):,} of {len(alignment.coverage):,} genes found by name, {by_id}"
-        f"{counts.get('ortholog', 0):,} by ortholog, {by_alias}{counts.get('missing', 0):,} missing; "
+        f"{counts.get('ortholog', 0):,} by ortholog, {by_alias}{filtered}{counts.get('missing', 0):,} missing; "
         f"the genes found hold {alignment.share_of_expression:.1%} of the reference's expression."
     )

@@ -8,8 +8,8 @@ from functools import partial
 import numba
 import numpy as np
 from scipy.special import softmax
-from threadpoolctl import ThreadpoolController
 
+from scprism._threads import one_thread_products
 from scprism.model.config import Config
 from scprism.model.forward import decode, encode
 from scprism.model.weights import Weights
@@ -32,8 +32,7 @@ def embed_cells(weights: Weights, chunks: Iterable[PreparedChunk], *, fill: Floa
         parts = [encode_chunk(chunk.inputs) for chunk in chunks]
     else:
         parts = []
-        one_thread_products = ThreadpoolController().limit(limits=1, user_api="blas")  # the chunks run side by side
-        with one_thread_products, ThreadPoolExecutor(n_threads) as pool:
+        with one_thread_products(), ThreadPoolExecutor(n_threads) as pool:
             waiting: deque[Future[FloatArray]] = deque()
             for chunk in chunks:
                 waiting.append(pool.submit(encode_chunk, chunk.inputs))

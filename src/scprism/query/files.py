@@ -1,17 +1,23 @@
 """Embeddings and labels on disk: `embedding.h5ad` and `labels.csv`."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from anndata import AnnData, read_h5ad
+from anndata.io import read_zarr
 
 from scprism._check import some
-from scprism._files import replacing
+from scprism._files import STORE_SUFFIXES, TABLE_SUFFIXES, check_suffix, read_record, read_table, write_table
+from scprism._stores import write_anndata
 from scprism.annotation import EMBEDDING_KEY
 from scprism.errors import BundleError, InputError
 from scprism.types import FloatArray, PathLike
 
-__all__ = ["read_embedding", "read_labels", "write_embedding", "write_labels"]
+__all__ = ["EMBEDDING_SUFFIXES", "read_embedding", "read_labels", "write_embedding", "write_labels"]
 
+EMBEDDING_SUFFIXES = (*STORE_SUFFIXES, *TABLE_SUFFIXES)
 LABEL_FILE_COLUMNS = ["cell", "label", "confidence", "distance", "novel"]
 
 
@@ -24,13 +30,17 @@ def write_embedding(
     denoised: FloatArray | None = None,
     genes: tuple[str, ...] = (),
     adjusted: bool = False,
+    messages: Sequence[str] = (),
 ) -> None:
-    """Write an h5ad with the latent in ``obsm["X_prism"]``, the cells' ``obs``, and denoised expression in ``X``.
+    """Write a latent: with the cells' ``obs`` as h5ad or zarr, or alone as a table, as the name says.
+
+    An AnnData has the latent in ``obsm["X_prism"]`` and denoised expression in ``X``; a table has the columns ``cell``,
+    ``unit_0``, ``unit_1``, … and ``PATH.json`` beside it with what an AnnData has in ``uns["scprism"]``.
 
     Parameters
     ----------
     path
-        Where to write.
+        A name that ends in ``.h5ad``, ``.zarr``, ``.csv``, ``.tsv`` or ``.parquet``.
     embedding
         Latent, (cells, units).
     cells
@@ -41,17 +51,30 @@ def write_embedding(
         log1p counts per million (cells, genes), and these genes; without them ``X`` has no columns.
     adjusted
         Whether these values are fitted to the cells at hand; kept as ``uns["scprism"]["adjusted"]``.
+    messages
+        Warnings that came up on the way; kept as ``uns["scprism"]["warnings"]``.
+
+    Raises
+    ------
+    InputError
+        If the name ends otherwise, or is that of a table and there are denoised values, which need an AnnData.
     """
+    record = {"fingerprint": fingerprint, "scale": "log1p counts per million", "adjusted": adjusted}
+    if check_suffix(path, EMBEDDING_SUFFIXES if denoised is None else STORE_SUFFIXES) in TABLE_SUFFIXES:
+        columns = [f"unit_{unit}" for unit in range(embedding.shape[1])]
+        table = pd.DataFrame(embedding, columns=columns)
+        table.insert(0, "cell", np.asarray(cells.obs_names, dtype=object))
+        write_table(table, path, record={**record, "warnings": list(messages)})
+        return
     values = np.zeros((len(embedding), 0), dtype=np.float32) if denoised is None else denoised
     names = pd.DataFrame(index=pd.Index(list(genes) if denoised is not None else [], dtype=object))
-    result = AnnData(X=values, obs=cells.obs.copy(), var=names, obsm={EMBEDDING_KEY: embedding})
-    result.uns["scprism"] = {"fingerprint": fingerprint, "scale": "log1p counts per million", "adjusted": adjusted}
-    with replacing(path) as scratch:
-        result.write_h5ad(scratch)
+    result = AnnData(X=values, obs=cells.obs, var=names, obsm={EMBEDDING_KEY: embedding})
+    result.uns["scprism"] = {**record, "warnings": np.array(list(messages), dtype=object)}
+    write_anndata(result, path)
 
 
 def read_embedding(path: PathLike) -> AnnData:
-    """Return what `write_embedding` wrote.
+    """Return what `write_embedding` wrote as h5ad or zarr.
 
     Raises
     ------
@@ -59,7 +82,7 @@ def read_embedding(path: PathLike) -> AnnData:
         If the file is not such an embedding.
     """
     try:
-        result = read_h5ad(path)
+        result = read_zarr(path) if Path(path).suffix.lower() == ".zarr" else read_h5ad(path)
     except (OSError, KeyError, ValueError) as error:
         msg = f"{str(path)!r} cannot be read as an embedding ({error}). Give a file that `scprism embed --out` wrote."
         raise BundleError(msg) from error
@@ -70,21 +93,35 @@ def read_embedding(path: PathLike) -> AnnData:
 
 
 def write_labels(path: PathLike, labels: pd.DataFrame) -> None:
-    """Write the result of `Model.label` as CSV: ``cell label confidence distance novel``."""
-    with replacing(path) as scratch:
-        labels.reset_index(names="cell")[LABEL_FILE_COLUMNS].to_csv(scratch, index=False)
+    """Write the result of `Model.label` as a table ``cell label confidence distance novel``, and its record beside it.
+
+    The name ends in ``.csv``, ``.tsv`` or ``.parquet``. The record, ``PATH.json``, holds the warnings that came up, so
+    that a report made of the file shows them.
+    """
+    table = labels.reset_index(names="cell")[LABEL_FILE_COLUMNS]
+    write_table(table, path, record={"warnings": list(labels.attrs.get("warnings", ()))})
 
 
 def read_labels(path: PathLike) -> pd.DataFrame:
-    """Return what `write_labels` wrote, index ``cell``.
+    """Return what `write_labels` wrote, index ``cell``; its ``attrs["warnings"]`` are those of the labelling.
 
     Raises
     ------
     InputError
-        If the file has other columns.
+        If the file or its record cannot be read, or the file has other columns.
     """
-    table = pd.read_csv(path, dtype={"cell": str, "label": str}, keep_default_na=False)
+    try:
+        table = read_table(path, dtypes={"cell": str, "label": str})
+        record = read_record(path)
+    except (OSError, ValueError) as error:
+        msg = f"The labels in {str(path)!r} cannot be read: {error}. Give a file that `scprism label --out` wrote."
+        raise InputError(msg) from error
     if list(table.columns) != LABEL_FILE_COLUMNS:
         msg = f"{str(path)!r} must have the columns {some(LABEL_FILE_COLUMNS)}, got {some(table.columns)}."
         raise InputError(f"{msg} Give a file that `scprism label --out` wrote.")
-    return table.set_index("cell")
+    unknown = f"{Path(path).name} lies without its record {Path(path).name}.json, so it is not known what was warned of"
+    labels = table.set_index("cell")
+    labels.attrs["warnings"] = (
+        list(record.get("warnings", ())) if record is not None else [f"{unknown} when labelling."]
+    )
+    return labels

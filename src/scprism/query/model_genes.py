@@ -33,5 +33,5 @@ def in_model_genes(query: Query, rows: IntArray) -> Query:
     present = known.present.astype(np.float32)
     selection = sparse.csr_matrix(sparse.vstack([sparse.diags(present), sparse.csr_matrix((1, len(present)))]))
     selection.eliminate_zeros()
-    gene_map = replace(known, selection=selection, in_library=np.ones(len(present) + 1))
+    gene_map = replace(known, selection=selection, in_library=np.ones(len(present) + 1), zero=None)
     return replace(query, matrix=matrix, alignment=replace(query.alignment, gene_map=gene_map))

@@ -13,6 +13,7 @@ from scprism.model.config import Config
 from scprism.prepare.recipe import Recipe
 from scprism.prepare.stream import CHUNK_SIZE, GeneMap, PreparedChunk, fill_row, prepared_chunks
 from scprism.query.align import Alignment, align_genes, check_coverage, coverage_summary
+from scprism.query.filtered import FILTERED, filtered_as_zero
 from scprism.read.checked import CheckedCells, check_cells
 from scprism.types import FloatArray, Matrix, Organism
 
@@ -77,11 +78,21 @@ def open_query(
     """
     checked = check_cells(cells, layer=layer, integers=recipe.normalise != "none")
     alignment = align_genes(list(checked.genes), recipe, organism=organism)
+    if config.missing_genes == "mean" and recipe.normalise == "per_cell":
+        alignment = filtered_as_zero(alignment, recipe, checked.matrix)
     check_coverage(alignment, min_coverage=config.min_coverage if min_coverage is None else min_coverage)
     summary = coverage_summary(alignment)
     logger.info("query: %s", summary)
+    n_filtered = int((alignment.coverage["found"] == FILTERED).sum())
+    if n_filtered:
+        msg = (
+            f"The query seems to have been filtered (as by scanpy.pp.filter_genes): each of its genes has a count, and "
+            f"{n_filtered:,} of the model's {len(alignment.coverage):,} genes are missing that few cells of the "
+            "reference show. They are taken for zero. Give the counts of all genes, to be sure."
+        )
+        warn(msg)
     if alignment.share_of_genes < USUAL_COVERAGE:
-        warn(f"Low gene coverage: {summary}", stacklevel=4)
+        warn(f"Low gene coverage: {summary}")
     is_random = config.missing_genes == "random"
     fill = np.zeros(len(recipe.genes), dtype=np.float32) if is_random else fill_row(recipe, alignment.gene_map)
     return Query(checked.matrix, alignment, fill, recipe, is_random, seed)

@@ -1,6 +1,5 @@
 """Genes of cells that were just read: turned, named by their symbols, repeated ones added up, one genome kept."""
 
-import warnings
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -10,7 +9,8 @@ from anndata.utils import make_index_unique
 from scipy import sparse
 
 from scprism._check import closest, some
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 from scprism.genes.naming import genomes_of, without_genome
 
 __all__ = ["RepeatedGenes", "of_genome", "transposed", "with_names", "with_plain_strings", "with_symbols"]
@@ -110,7 +110,7 @@ def with_names(
             f"{int(is_repeated.sum()):,} columns have the name of another gene ({some(names[is_repeated].unique())}); "
             f"{what} {done}."
         )
-        warnings.warn(msg, PrismWarning, stacklevel=3)
+        warn(msg)
     if repeated_genes == "add" and not cells.isbacked:
         return _added(cells, names, raw_names)
     number = repeated_genes == "number" or cells.isbacked

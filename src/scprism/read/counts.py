@@ -118,7 +118,7 @@ def check_counts(
             f"{survey.n_empty_cells:,} of {len(cells):,} cells have no counts and stay in as zeros. "
             "Remove them first, for example with scanpy.pp.filter_cells(cells, min_counts=1)."
         )
-        warn(msg, stacklevel=3)
+        warn(msg)
 
 
 def _check_names(shape: tuple[int, ...], *, genes: Sequence[str] | pd.Index, cells: Sequence[str] | pd.Index) -> None:

@@ -11,6 +11,7 @@ import h5py
 from anndata import AnnData
 
 from scprism._check import check_choice, closest, require, some
+from scprism._warnings import warn
 from scprism.errors import InputError, PrismError, PrismWarning
 from scprism.genes.identifiers import symbol_hint
 from scprism.read.columns import RepeatedGenes, of_genome, transposed, with_names, with_plain_strings, with_symbols
@@ -19,7 +20,7 @@ from scprism.read.problems import check_zarr, unreadable
 from scprism.read.text import read_text
 from scprism.types import PathLike
 
-__all__ = ["read_cells"]
+__all__ = ["kind_of", "read_cells"]
 
 Kind: TypeAlias = Literal["h5ad", "zarr", "loom", "text", "10x h5", "10x folder"]
 HDF5_SUFFIXES = (".h5ad", ".h5", ".hdf5", ".loom")
@@ -88,7 +89,7 @@ def read_cells(
         If cells have no counts, the genes are named by Ensembl ids, or counts of several columns were added.
     """
     place = Path(path)
-    kind = _kind(place)
+    kind = kind_of(place)
     if repeated_genes is not None:
         check_choice("repeated_genes", repeated_genes, ("add", "number", "refuse"))
     _check_backed(place, kind, backed=backed, turned=transpose or genome is not None or repeated_genes == "add")
@@ -123,7 +124,14 @@ def _check_backed(path: Path, kind: Kind, *, backed: bool, turned: bool) -> None
         raise InputError(msg)
 
 
-def _kind(path: Path) -> Kind:
+def kind_of(path: Path) -> Kind:
+    """Return what a file or folder of cells is, by its content where that tells.
+
+    Raises
+    ------
+    InputError
+        If it is missing, cannot be opened or is of no kind that can be read.
+    """
     if not path.exists():
         beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
         msg = f"There is no file or folder '{path}'. Closest in that folder: {closest(path.name, beside)}."
@@ -222,4 +230,4 @@ def _check(cells: AnnData, *, layer: str | None, hint: str) -> None:
             cells.file.close()
         raise
     if hint:
-        warnings.warn(hint, PrismWarning, stacklevel=3)
+        warn(hint)

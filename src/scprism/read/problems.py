@@ -1,7 +1,6 @@
 """Why a file cannot be read, said as it is; and zarr stores of which a part is not there."""
 
 import errno
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ import numpy as np
 
 from scprism._check import some
 from scprism._text import not_text
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 
 __all__ = ["check_zarr", "unreadable"]
 
@@ -91,7 +91,7 @@ def check_zarr(path: Path) -> None:
             f"Pieces of arrays are missing in the zarr store '{path}', and {AS_ZEROS}: {parts}. That is right if they "
             "were zeros when it was written. If the folder was copied, compare it with the source."
         )
-        warnings.warn(msg, PrismWarning, stacklevel=3)
+        warn(msg)
 
 
 def _is_damage(store: Any, name: str) -> bool:

@@ -11,7 +11,8 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from scprism._files import replacing
+from scprism._files import check_suffix, replacing
+from scprism._warnings import warnings_of
 from scprism.enrichment.result import Enrichment, table_of
 from scprism.estimator.model import Model
 from scprism.estimator.view import View
@@ -32,8 +33,9 @@ from scprism.report.tables import sets_per_unit
 from scprism.report.trust import trust_section
 from scprism.types import FloatArray, PathLike
 
-__all__ = ["write_report"]
+__all__ = ["PAGE_SUFFIXES", "write_report"]
 
+PAGE_SUFFIXES = (".html", ".htm")
 TEMPLATE, STYLE, SCRIPT = "page.html.jinja", "page.css", "page.js"
 
 
@@ -77,7 +79,7 @@ def write_report(
     reference_labels
         The column of ``reference.obs`` with its labels.
     messages
-        Warnings that came up on the way, shown on top.
+        Warnings to show on top, beside those that the results keep: of the embedding, for example, which keeps none.
     trust
         The result of `scprism.assess_units`; without it the page has no section on which units may be named.
     layer
@@ -86,10 +88,9 @@ def write_report(
     Raises
     ------
     InputError
-        If the results do not belong together; nothing is written then.
+        If the results do not belong together, or the name does not end in ``.html``; nothing is written then.
     """
-    if isinstance(enrichment, Enrichment):
-        messages = dict.fromkeys([*messages, *enrichment.warnings])
+    check_suffix(path, PAGE_SUFFIXES)
     subject = Subject(
         model,
         explanation,
@@ -99,7 +100,7 @@ def write_report(
         labels,
         reference.cells if isinstance(reference, View) else reference,
         reference_labels,
-        tuple(messages),
+        (*messages, *warnings_of(enrichment)),
         trust,
         layer,
         cells if isinstance(cells, View) else None,
@@ -159,8 +160,10 @@ def _warnings(subject: Subject, alignment: Alignment, latent: FloatArray, units:
         *findings.explanation_finding(subject.explanation),
         *findings.pathway_finding(subject.enrichment),
     ]
+    kept = warnings_of(subject.labels, subject.explanation, subject.enrichment, subject.trust)
+    told = dict.fromkeys([*subject.model.warnings, *subject.messages, *kept])
     # a message that a computed warning repeats with more words is said once
-    return [*(m for m in subject.messages if not any(text.startswith(m) for text in computed)), *computed]
+    return [*(m for m in told if not any(text.startswith(m) for text in computed)), *computed]
 
 
 def _render(content: dict[str, Any]) -> str:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
+from scprism._torch import torch
 from scprism.label.neighbours import neighbour_finder
 from scprism.types import FloatArray, RNGLike
 

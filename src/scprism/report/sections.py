@@ -205,8 +205,8 @@ def coverage_section(alignment: Alignment) -> dict[str, Any]:
 def provenance_section(subject: Subject) -> dict[str, Any]:
     """Return versions, seeds, fingerprints and every setting. Times are left out: same results, same page."""
     model, summary = subject.model, subject.model.summary
-    settings = model.config.to_json()
-    preset = PRESETS[model.asked.preset].to_json() if model.asked.preset in PRESETS else settings
+    settings = model.config.flat()
+    preset = PRESETS[model.asked.preset].flat() if model.asked.preset in PRESETS else settings
     page = {"scprism": __version__, **{name: version(name) for name in ("plotly", "umap-learn", "scikit-learn")}}
     return {
         "seed": summary["seed"],

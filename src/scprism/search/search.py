@@ -1,6 +1,5 @@
 """The search for settings: trials one after another or side by side, then the final training."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -84,7 +83,7 @@ def tune_network(
 def train_best(task: Task, table: pd.DataFrame) -> tuple[Fitted, Config]:
     """Return the network trained with the best settings of a table of trials, and its settings."""
     settings: dict[str, Any] = {**best_settings(table, task.spans)}
-    best = dataclasses.replace(task.config, **settings, max_epochs=task.config.search_epochs + task.config.final_epochs)
+    best = task.config.changed(**settings, max_epochs=task.config.search_epochs + task.config.final_epochs)
     return fit_network(task.recipe, task.cells, config=best, rng=task.seed, device=task.device), best
 
 

@@ -99,7 +99,7 @@ class Task:
 
     def context(self) -> dict[str, Any]:
         """Return what all trials of the study share, as JSON has it: data, seed, space, settings not searched."""
-        fixed = {k: v for k, v in self.config.to_json().items() if k not in {*self.spans, *SEARCH_ONLY}}
+        fixed = {k: v for k, v in self.config.flat().items() if k not in {*self.spans, *SEARCH_ONLY}}
         return {
             "data": data_fingerprint(self.recipe, self.cells),
             "seed": self.seed,

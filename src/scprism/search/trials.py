@@ -1,6 +1,5 @@
 """Trials: networks trained with settings that the sampler proposes, scored by the cells for early stopping."""
 
-import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -47,7 +46,7 @@ def open_task(task: Task, *, resume: bool) -> Study:
 
 def rung_of(config: Config) -> int:
     """Return the epochs after which halving compares trials."""
-    return max(1, config.search_epochs // FACTOR)
+    return max(1, config.search.search_epochs // FACTOR)
 
 
 def own_settings(config: Config, space: Space) -> Settings:
@@ -83,7 +82,7 @@ def _run_trial(study: Study, trial: Any, task: Task, *, on_trial: OnTrial) -> No
     settings: dict[str, Any] = {name: suggest(trial, name, span) for name, span in task.spans.items()}
     n_epochs = task.config.search_epochs
     halves = task.search.stopping == "halving"
-    trained = dataclasses.replace(task.config, **settings, max_epochs=n_epochs, patience=n_epochs)
+    trained = task.config.changed(**settings, max_epochs=n_epochs, patience=n_epochs)
     watch = _Watch(trial, rung_of(task.config), stops_before=n_epochs if halves else 0)
     state, score = States.COMPLETE, None
     try:

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy import sparse
 
 from scprism._processes import end_with_parent
+from scprism._torch import torch
 from scprism.errors import InputError, PrismError, TrainingError
 from scprism.model.config import Config
 from scprism.prepare.recipe import Recipe

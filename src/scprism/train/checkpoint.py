@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-import torch
-from safetensors.torch import save
 
 from scprism._files import replacing
+from scprism._torch import torch
 from scprism._warnings import warn
 from scprism.errors import BundleError, InputError, TrainingError
 
@@ -80,6 +79,8 @@ def write_checkpoint(checkpoint: Checkpoint, state: TrainingState) -> None:
     TrainingError
         If it cannot be written, for example because the disk is full.
     """
+    from safetensors.torch import save  # loads torch, which scprism._torch is to load first
+
     header = {"record": state.record, "identity": checkpoint.identity, "surroundings": checkpoint.surroundings}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}
     try:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from scprism._check import check_choice
+from scprism._torch import torch
 from scprism._version import __version__
 from scprism._warnings import warn
 from scprism.errors import InputError
@@ -82,7 +82,7 @@ def prepare_training(
     recipe = learn_recipe(matrix, names, draft=draft, min_max_count=config.min_max_count)
     if len(recipe.genes) < FEW_GENES:
         msg = f"Only {len(recipe.genes):,} genes go into the model; it will know little of the cells."
-        warn(msg, stacklevel=4)
+        warn(msg)
     chunks = prepared_chunks(matrix, map_by_name(names, recipe.genes), recipe)
     cells = collect_cells(chunks, counts_as_targets=config.counts_as_targets)
     return recipe, dataclasses.replace(cells, strata=strata)
@@ -134,7 +134,7 @@ def _identified(
     checkpoint: Checkpoint, recipe: Recipe, cells: TrainingCells, *, config: Config, seed: int | None, device: str
 ) -> Checkpoint:
     """Return the checkpoint with what a run must share with it."""
-    settings = {name: value for name, value in config.to_json().items() if name != "genes"}  # the data tell them
+    settings = {name: value for name, value in config.flat().items() if name != "genes"}  # the data tell them
     may_change = {name: settings.pop(name) for name in MAY_CHANGE}
     identity = {"data": data_fingerprint(recipe, cells), "seed": seed, "scprism": __version__, **settings}
     surroundings = {"torch": version("torch"), "device": device, "threads": torch.get_num_threads(), **may_change}

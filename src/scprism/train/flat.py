@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import nn
+from scprism._torch import nn, torch
 
 __all__ = ["FlatParameters", "flatten_parameters"]
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import torch
 from scipy import sparse
+
+from scprism._torch import torch
 
 __all__ = ["SparseShares"]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from scprism._torch import torch
 from scprism.errors import InputError, TrainingError
 from scprism.model.config import Config
 from scprism.model.network import Autoencoder
@@ -158,15 +158,16 @@ def _train_epochs(
     checkpoint: Checkpoint | None,
 ) -> _Progress:
     config = run.config
-    workspace = new_workspace(run.model, batch_size=min(batch_size(config, len(parts[0])), len(parts[0])))
+    n_cells = min(batch_size(config, len(parts[0])), len(parts[0]))  # of a batch
+    workspace = new_workspace(run.model, batch_size=n_cells)
     start = time.monotonic() - (progress.log[-1].seconds if progress.log else 0.0)
     written = -np.inf
     for epoch in range(len(progress.log) + 1, config.max_epochs + 1):
         if progress.n_worse >= config.patience:
             break
         order = run.rng.permutation(parts[0]) if config.reshuffle else parts[0]
-        order = order[: config.max_batches * batch_size(config, len(order))]
-        train_loss, penalty = _train_epoch(run, order, epoch=epoch, workspace=workspace)
+        order = order[: config.max_batches * n_cells]
+        train_loss, penalty = _train_epoch(run, order, batch_size=n_cells, epoch=epoch, workspace=workspace)
         validation_loss = mean_loss(run.model, run.cells, parts[1], config=config)
         _check_loss(validation_loss, epoch=epoch, config=config)
         record = EpochRecord(epoch, train_loss, validation_loss, penalty, time.monotonic() - start)
@@ -181,7 +182,8 @@ def _train_epochs(
 
 def batch_size(config: Config, n_cells: int) -> int:
     """Return the cells of a batch: fewer than `config.batch_size` where an epoch would have too few steps."""
-    return min(config.batch_size, max(LEAST_BATCH, n_cells // config.min_batches))
+    training = config.training
+    return min(training.batch_size, max(LEAST_BATCH, n_cells // training.min_batches))
 
 
 def _dropout(cells: TrainingCells, *, config: Config, rng: np.random.Generator) -> Dropout | None:
@@ -202,10 +204,12 @@ def _judged(run: _Run, progress: _Progress) -> _Progress:
     return dataclasses.replace(progress, n_worse=progress.n_worse + 1)
 
 
-def _train_epoch(run: _Run, rows: IntArray, *, epoch: int, workspace: Workspace) -> tuple[float, float]:
+def _train_epoch(
+    run: _Run, rows: IntArray, *, batch_size: int, epoch: int, workspace: Workspace
+) -> tuple[float, float]:
     total = total_penalty = 0.0
     config, gradients, penalty_of = run.config, run.parameters.gradients, _penalty(run.model, run.config)
-    for batch in batches(run.cells, rows, batch_size=batch_size(config, len(rows)), dropout=run.dropout):
+    for batch in batches(run.cells, rows, batch_size=batch_size, dropout=run.dropout):
         gradients.zero_()
         loss, penalty = add_gradients(
             run.model, batch, likelihood=config.likelihood, workspace=workspace, penalty_of=penalty_of
@@ -224,7 +228,8 @@ def _train_epoch(run: _Run, rows: IntArray, *, epoch: int, workspace: Workspace)
 
 def _penalty(model: Autoencoder, config: Config) -> PenaltyOf:
     """Return the weighted penalty as a function of what a batch gives."""
-    weight, form, has_gradient = config.penalty_weight, config.penalty, config.penalty_gradient
+    training = config.training
+    weight, form, has_gradient = training.penalty_weight, training.penalty, training.penalty_gradient
 
     def penalty_of(hidden: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
         if weight == 0 or form == "hard":

@@ -4,10 +4,7 @@ These are torch's own steps, called without its optimiser classes: those import 
 second and 25 MB and is of no use here.
 """
 
-import torch
-from torch.optim.adam import adam
-from torch.optim.sgd import sgd
-
+from scprism._torch import adam, sgd, torch
 from scprism.model.config import Config
 from scprism.train.flat import FlatParameters
 

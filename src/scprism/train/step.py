@@ -9,10 +9,9 @@ batch. What comes between the two layers is left to autograd.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from scipy import sparse
-from torch import nn
 
+from scprism._torch import nn, torch
 from scprism.model.losses import Likelihood, loss_and_slopes
 from scprism.model.network import Autoencoder, softplus
 from scprism.train.batches import Batch

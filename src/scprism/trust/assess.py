@@ -1,17 +1,16 @@
 """Which units of a model may be named: sanity checks, curves and refits composed into one table."""
 
 import logging
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from scprism._warnings import keeps_warnings, warn
 from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import GeneSets
 from scprism.enrichment.result import count_significant
-from scprism.errors import PrismWarning
 from scprism.estimator.model import Model
 from scprism.estimator.view import View
 from scprism.explain.randomise import Layers, shuffle_within_genes
@@ -46,6 +45,7 @@ N_CURVE_CELLS, N_CURVE_DRAWS = 100, 20
 LAYERS: tuple[Layers, Layers] = ("bottleneck", "encoder")
 
 
+@keeps_warnings
 def assess_units(
     model: Model,
     query: AnnData | View,
@@ -164,10 +164,10 @@ def _refits(
                 "`reference` is not the data that the model was trained on (their fingerprints differ), so refits "
                 "differ by more than their seeds."
             )
-            warnings.warn(msg, PrismWarning, stacklevel=3)
+            warn(msg)
         elif i == 0 and "adapted_from" in model.summary:
             msg = "The model was adapted, and refits are not, so they differ from it by more than their seeds."
-            warnings.warn(msg, PrismWarning, stacklevel=3)
+            warn(msg)
         views.append(view_network(weights, cells))
     return views
 

@@ -156,7 +156,7 @@ def _shuffled(
     model: Model, reference: AnnData | View, *, max_epochs: int | None, rng: np.random.Generator
 ) -> Iterator[Weights]:
     recipe = model.recipe
-    config = replace(model.config, max_epochs=max_epochs or model.config.max_epochs)
+    config = model.config.changed(max_epochs=max_epochs or model.config.max_epochs)
     cells = collect_cells(model.view(reference).query.chunks(), counts_as_targets=config.counts_as_targets)
     while True:
         shuffled = shuffle_within_genes(cells, rng=rng)

@@ -1,13 +1,10 @@
 """The table of verdicts: its columns and its file."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from scprism._check import some
-from scprism._files import replacing
+from scprism._files import read_record, read_table, record_path, write_table
 from scprism.errors import BundleError, InputError
 from scprism.types import PathLike
 
@@ -40,12 +37,9 @@ WORDS = ("unit", "verdict", "reason")
 
 
 def write_trust(table: pd.DataFrame, path: PathLike) -> None:
-    """Write the verdicts as tab-separated text, and what they rest on (the table's ``attrs``) as JSON beside it."""
+    """Write the verdicts as TSV, CSV or Parquet, and what they rest on (the table's ``attrs``) as ``PATH.json``."""
     _check_columns(table, name="`table`", error=InputError)
-    with replacing(path) as scratch:
-        table.to_csv(scratch, sep="\t", index=False, columns=list(TRUST_COLUMNS), lineterminator="\n")
-    with replacing(_facts_path(path)) as scratch:
-        scratch.write_text(json.dumps(table.attrs, indent=2) + "\n", encoding="utf-8")
+    write_table(table[list(TRUST_COLUMNS)], path, record=table.attrs)
 
 
 def read_trust(path: PathLike) -> pd.DataFrame:
@@ -58,13 +52,15 @@ def read_trust(path: PathLike) -> pd.DataFrame:
     """
     kinds = {name: str if name in WORDS else np.float64 for name in TRUST_COLUMNS}
     try:
-        table = pd.read_csv(
-            path, sep="\t", dtype=kinds, keep_default_na=False, na_values=[""], float_precision="round_trip"
-        )
-        table.attrs = json.loads(_facts_path(path).read_text(encoding="utf-8"))
+        table = read_table(path, dtypes=kinds, missing=[""])
+        record = read_record(path)
     except (OSError, ValueError) as error:
         msg = f"The verdicts in {str(path)!r} cannot be read: {error}. `scprism trust` writes them, and a JSON beside."
         raise BundleError(msg) from error
+    if record is None:
+        msg = f"The verdicts in {str(path)!r} lie without their record {str(record_path(path))!r}. Copy both."
+        raise BundleError(msg)
+    table.attrs = record
     _check_columns(table, name=repr(str(path)), error=BundleError)
     return table
 
@@ -74,7 +70,3 @@ def _check_columns(table: pd.DataFrame, *, name: str, error: type[InputError] | 
     if lacking:
         msg = f"{name} must have the columns of `scprism.assess_units`; it lacks {some(lacking)}."
         raise error(msg)
-
-
-def _facts_path(path: PathLike) -> Path:
-    return Path(path).with_suffix(".json")

@@ -1,11 +1,10 @@
-from dataclasses import fields
 from itertools import pairwise
 
 import pytest
 
-from scprism.model.config import Config
+from scprism.model.config import SETTINGS
 from scprism.paper.experiments.ablation import ELSEWHERE, GROUPS, USED, ablation_steps, plan_ablation
-from scprism.paper.experiments.scale import SCALES, scaled_config
+from scprism.paper.scale import SCALES, scaled_config
 
 
 @pytest.fixture(params=["reduced", "full"])
@@ -24,7 +23,7 @@ def test_the_steps_lead_from_the_released_code_over_the_paper_to_the_default(sca
 def test_each_step_changes_the_settings_that_it_names_and_nothing_else_that_matters(scale):
     steps = ablation_steps(scale)
     for before, after in pairwise(steps):
-        old, new = before.config.to_json(), after.config.to_json()
+        old, new = before.config.flat(), after.config.flat()
         changed = {name for name in old if old[name] != new[name]} - set(ELSEWHERE)
         named = {word.split("=")[0] for word in after.changes.split(", ") if "=" in word}
         assert changed == named
@@ -41,7 +40,7 @@ def test_steps_that_only_use_a_network_share_it(scale):
 def test_groups_name_settings_once_and_only_those_that_there_are():
     grouped = [name for members in GROUPS.values() for name in members] + list(ELSEWHERE)
     assert len(grouped) == len(set(grouped))
-    assert set(grouped) <= {f.name for f in fields(Config)}
+    assert set(grouped) <= set(SETTINGS)
 
 
 def test_the_ends_are_the_networks_of_the_presets(small_plan):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from scprism.paper.experiments.orthogonality import PENALTIES, off_orthonormal, penalised
-from scprism.paper.experiments.scale import SCALES
+from scprism.paper.experiments.orthogonality import PENALTIES, penalised
+from scprism.paper.experiments.units import off_orthonormal
+from scprism.paper.scale import SCALES
 
 
 def test_orthonormal_rows_have_no_distance_and_zeros_that_of_the_identity():

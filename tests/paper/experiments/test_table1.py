@@ -11,7 +11,7 @@ from scprism.errors import InputError
 from scprism.model.config import Config
 from scprism.model.presets import preset_config
 from scprism.paper.experiments.published import GENE_COUNTS
-from scprism.paper.experiments.table1 import cell_counts, table1_rows
+from scprism.paper.experiments.table1 import table1_rows
 
 
 @pytest.fixture
@@ -78,20 +78,6 @@ def test_a_tissue_that_the_paper_lacks_is_refused(kidney):
 def test_no_10x_count_can_be_of_hallmark_genes():
     """All of Hallmark has fewer genes than any 10x tissue of Table 1 (method.md, section 0)."""
     assert min(droplet for _, droplet, _ in GENE_COUNTS.values()) == 6950 > 4384
-
-
-def test_cells_are_counted_by_tissue_and_platform():
-    annotations = pd.DataFrame(
-        {
-            "tissue": ["Mammary", "Mammary_Gland", "Mammary_Gland", "Lung"],
-            "platform": ["Smart-seq2", "Smart-seq2", "Smart-seq2", "10x v2"],
-            "cell_ontology_class": ["basal cell", "basal cell", "NA", "T cell"],
-        }
-    )
-    assert cell_counts(annotations).to_numpy().tolist() == [
-        ["Lung", "10x v2", 1, 1, 1],
-        ["Mammary_Gland", "Smart-seq2", 3, 2, 1],
-    ]
 
 
 @pytest.mark.shared_data

@@ -6,9 +6,9 @@ import pytest
 from anndata import AnnData
 
 from scprism.paper.experiments import units
-from scprism.paper.experiments.plan import Plan
-from scprism.paper.experiments.scale import SCALES
 from scprism.paper.experiments.units import commonest_types, foreign_pairs, small_pairs
+from scprism.paper.plan import Plan
+from scprism.paper.scale import SCALES
 
 SHAPES = {"gut": (900, 20_000), "lung": (600, 20_000), "skin": (300, 20_000), "receptors": (999, 1_800)}
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from scprism.paper.experiments.plan import Plan
 from scprism.paper.experiments.unseen import cross_validated_f1, kept_neighbours, plan_no_overlap, plan_umap
+from scprism.paper.plan import Plan
 
 
 @pytest.fixture

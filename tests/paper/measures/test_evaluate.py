@@ -10,7 +10,6 @@ from scprism.errors import InputError
 from scprism.model.forward import decode, encode
 from scprism.model.network import build_autoencoder, to_weights
 from scprism.model.presets import PRESETS
-from scprism.paper.measures.genes import count_genes
 from scprism.paper.measures.knn import knn_scores
 from scprism.paper.measures.loss import foreign_loss
 from scprism.prepare.stream import PreparedChunk
@@ -77,19 +76,3 @@ def test_released_foreign_loss_is_that_of_one_cell(unseen):
     assert foreign_loss(weights, chunks, fill=np.zeros(5, dtype=np.float32), config=released) == pytest.approx(
         losses[0], rel=1e-5
     )
-
-
-@pytest.mark.parametrize(
-    ("platform", "counting", "expected"),
-    [
-        ("10x", "after_filter", 2),
-        ("smart-seq2", "after_filter", 2),
-        ("10x", "as_released", 3),
-        ("smart-seq2", "as_released", 1),
-    ],
-)
-def test_gene_numbers_of_table_1(platform, counting, expected):
-    # row 13: a, b and x pass the filter, of which a and b are in the set
-    counts = sparse.csr_matrix(np.array([[3, 0, 9, 2], [0, 4, 0, 0]]))
-    names = ["a", "b", "x", "c"]
-    assert count_genes(counts, names, gene_set=["a", "b", "c"], platform=platform, counting=counting) == expected

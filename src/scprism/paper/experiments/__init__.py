@@ -1,5 +1,5 @@
-"""The paper's experiments, and the tests of its claims: sources → grid of cells → results, kept as they come.
+"""The paper's experiments and the tests of its claims, a module each: what there is to compute, how, and what it says.
 
-`sources` finds the data, `plan` lists what there is to compute, `grid` runs it side by side and keeps it in SQLite, and
-each experiment is a module of its own: what its cells are, and how one is computed.
+A module has `plan_…`, which lists the cells of the experiment, `run_…`, which computes one of them, `report_…`, which
+makes its section of the audit page, and the `Experiment` that puts these together; all are in `scprism.paper.registry`.
 """

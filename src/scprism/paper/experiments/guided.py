@@ -1,30 +1,44 @@
 """Whether guided maps tell units apart, and whether they show what was learned (prediction P5)."""
 
-import numpy as np
-from anndata import AnnData
-from scipy import sparse
+from collections.abc import Mapping
 
-from scprism.explain.attribution import GRADIENTS, Attribution, baseline_row
+import numpy as np
+import pandas as pd
+
 from scprism.explain.explanation import Explanation
-from scprism.paper.experiments.pathways import n_networks
-from scprism.paper.experiments.plan import Cell, Experiment, Plan, Rows
-from scprism.paper.experiments.workshop import Network, Workshop
-from scprism.trust.networks import SeenCells, paired_correlation, randomised_views, standard_ranks, view_network
+from scprism.paper.experiments.units import n_networks, seen_cells, some_inputs
+from scprism.paper.measures.bootstrap import Estimate, mean_with_interval, number
+from scprism.paper.networks import NetworkStore
+from scprism.paper.plan import Cell, Experiment, Plan
+from scprism.paper.results import Rows
+from scprism.paper.section import Section, Verdict, computed, interval_outcome, means_by, no_data, refused
+from scprism.trust.networks import paired_correlation, randomised_views, standard_ranks, view_network
 from scprism.trust.sharing import mean_absolute_cosine
 from scprism.types import AttributionMethod, FloatArray
 
-__all__ = ["GUIDED", "METHODS", "mean_rank_correlation"]
+__all__ = ["GUIDED", "METHODS", "mean_rank_correlation", "paired_differences"]
 
 METHODS: tuple[AttributionMethod, ...] = ("guided", "plain", "deeplift", "gradient_x_input")
 PRESETS_TRIED = ("paper", "default")
 N_CELLS = 200
 N_DRAWS = 3
+NAME = "guided"
+CLAIM = "Guided maps are more alike between units, and less affected by redrawing W2, than plain and DeepLIFT maps"
+OTHERS = ("plain", "deeplift", "gradient_x_input")
+ASKED = ("plain", "deeplift")
+MEASURES = ("cosine", "between", "kept")
+TEXT = """For up to 200 cells of each data set that a network was trained on: the map of each unit by four attributions,
+as signed mean and, as the paper has it, as mean of |attribution|. `cosine` and `between` are the mean |cosine| and
+|Spearman's correlation| between different units' maps, `kept` the mean correlation of a unit's map with itself after
+the bottleneck's weights were drawn anew three times: a map of what was learned should not outlive them. Plain
+and guided maps are gradients; the other two are multiplied by what a cell differs from the baseline, and alike for that
+reason too: highly expressed genes lead in all of them. Differences are paired, network by network."""
 
 
 def plan_guided(plan: Plan) -> list[Cell]:
     return [
         Cell(
-            "guided",
+            NAME,
             {"data": source.name, "preset": preset, "seed": seed},
             (source,),
             (plan.network(source, preset, seed),),
@@ -36,15 +50,15 @@ def plan_guided(plan: Plan) -> list[Cell]:
     ]
 
 
-def run_guided(cell: Cell, workshop: Workshop) -> Rows:
+def run_guided(cell: Cell, store: NetworkStore) -> Rows:
     """Return a row a method and kind of map, over up to 200 of the cells that the network was trained on.
 
     ``kind`` is ``"signed"``, the mean attribution, or ``"absolute"``, the paper's mean of |attribution|. ``cosine`` and
     ``between``: mean |cosine| and mean |Spearman| between the maps of different units; ``kept``: mean Spearman of a
     unit's map with itself after the bottleneck's weights were drawn anew, over units and draws.
     """
-    network = workshop.network(cell.networks[0])
-    inputs = some_inputs(network, workshop.cells(cell.sources[0]))
+    network = store.network(cell.networks[0])
+    inputs = some_inputs(network, store.cells(cell.sources[0]))
     rows: Rows = []
     for method in METHODS:
         seen = seen_cells(network, inputs, method=method)
@@ -66,36 +80,6 @@ def run_guided(cell: Cell, workshop: Workshop) -> Rows:
     return rows
 
 
-def some_inputs(network: Network, cells: AnnData) -> sparse.csr_matrix:
-    """Return up to 200 cells, evenly spaced over the data set, as the network sees them, csr (cells, genes)."""
-    rows = np.unique(np.linspace(0, cells.n_obs - 1, min(N_CELLS, cells.n_obs)).round().astype(np.int64))
-    query = network.opened(cells)
-    inputs = sparse.vstack([chunk.inputs for chunk in query.chunks()], format="csr")[rows]
-    return (
-        sparse.csr_matrix(inputs + sparse.csr_matrix(np.tile(query.fill, (len(rows), 1))))
-        if query.fill.any()
-        else inputs
-    )
-
-
-def seen_cells(
-    network: Network, inputs: sparse.csr_matrix, *, method: AttributionMethod, absolute: bool = True
-) -> SeenCells:
-    """Return cells for `view_network`, all in one group, attributions against the baseline of the settings."""
-    baseline = None
-    if method not in GRADIENTS:
-        baseline = baseline_row(network.config.baseline, method=method, mean=network.recipe.mean)
-    n_cells, n_genes = inputs.shape
-    return SeenCells(
-        inputs=inputs,
-        fill=np.zeros(n_genes, dtype=np.float32),
-        genes=network.recipe.genes,
-        groups=(),
-        codes=np.full(n_cells, -1, dtype=np.int64),
-        attribution=Attribution(method=method, baseline=baseline, absolute=absolute),
-    )
-
-
 def maps_of(explanation: Explanation, kind: str) -> FloatArray:
     """Return the maps over all cells, (units, genes)."""
     return np.asarray((explanation.signed if kind == "signed" else explanation.absolute)[-1])
@@ -109,4 +93,49 @@ def mean_rank_correlation(maps: FloatArray) -> float:
     return float((correlation.sum() - np.trace(correlation)) / (n_units * (n_units - 1)))
 
 
-GUIDED = Experiment("guided", "Guided maps against other attributions (P5)", plan_guided, run_guided)
+def report_guided(frames: Mapping[str, pd.DataFrame]) -> Section:
+    """Return the section."""
+    frame = frames[NAME]
+    rows = computed(frame)
+    if rows.empty or "method" not in rows:
+        reason = refused(frame) or "Neither the preset paper nor default was run."
+        return no_data(reason=reason, claim=CLAIM, source="P5", paper="–")
+    text = "\n\n".join(part for part in (TEXT, refused(frame)) if part)
+    tables = (
+        ("Means over data sets and seeds", means_by(rows, ["preset", "kind", "method"], MEASURES)),
+        ("Guided less the other attribution", _differences(rows)),
+    )
+    return Section(text, tables, verdicts=(_verdict(rows),))
+
+
+def paired_differences(rows: pd.DataFrame, *, measure: str, other: str) -> Estimate:
+    """Return the mean over networks of the guided map's measure less another's, and its interval."""
+    wide = rows.pivot_table(index=["data", "preset", "seed"], columns="method", values=measure)
+    if not {"guided", other} <= set(wide.columns):
+        return mean_with_interval(np.array([]))
+    return mean_with_interval((wide["guided"] - wide[other]).to_numpy(dtype=np.float64))
+
+
+def _differences(rows: pd.DataFrame) -> pd.DataFrame:
+    found = []
+    for (preset, kind), part in rows.groupby(["preset", "kind"], sort=False):
+        for other in OTHERS:
+            estimates = {m: number(*paired_differences(part, measure=m, other=other)) for m in MEASURES}
+            found.append({"preset": preset, "kind": kind, "guided less": other, **estimates})
+    return pd.DataFrame(found)
+
+
+def _verdict(rows: pd.DataFrame) -> Verdict:
+    signed = rows[rows["kind"] == "signed"]
+    estimates = {(m, o): paired_differences(signed, measure=m, other=o) for m in ("between", "kept") for o in ASKED}
+    words = {"between": "correlation between units", "kept": "correlation with itself after redrawing"}
+    parts = [f"{words[m]}, guided less {o}: {number(*estimate)}" for (m, o), estimate in estimates.items()]
+    n_networks = len(signed.drop_duplicates(["data", "preset", "seed"]))
+    ours = f"signed maps of {n_networks} networks on {signed['data'].nunique()} data sets; " + "; ".join(parts)
+    why = (
+        "Holds where all four intervals lie above 0; intervals are over networks, several of which are of one data set."
+    )
+    return Verdict(CLAIM, "P5", "–", ours, interval_outcome(list(estimates.values())), why)
+
+
+GUIDED = Experiment(NAME, "Guided maps against other attributions (P5)", plan_guided, run_guided, report_guided)

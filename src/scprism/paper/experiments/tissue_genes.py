@@ -1,5 +1,6 @@
 """Whether the gene sets of a tissue's own genes are those that a foreign network's units are called for."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,16 +13,18 @@ from scprism.enrichment.over_representation import ora
 from scprism.errors import InputError
 from scprism.genes.match import ortholog_sources
 from scprism.genes.tables import read_orthologs
-from scprism.paper.experiments.pathways import n_networks
-from scprism.paper.experiments.plan import Cell, Experiment, Plan, Rows
-from scprism.paper.experiments.sources import Source
-from scprism.paper.experiments.units import foreign_pairs, unit_sets
-from scprism.paper.experiments.workshop import Workshop
-from scprism.paper.measures.calls import RULES, call_counts
+from scprism.paper.data_sets import Source
+from scprism.paper.experiments.units import foreign_pairs, n_networks, unit_sets
+from scprism.paper.measures.bootstrap import Outcome, mean_with_interval, number
+from scprism.paper.measures.calls import PRIMARY_RULE, RULES, call_counts
+from scprism.paper.networks import NetworkStore
+from scprism.paper.plan import Cell, Experiment, Plan
+from scprism.paper.results import Rows
+from scprism.paper.section import Section, Verdict, computed, no_data, refused
 
 __all__ = ["TISSUE_GENES", "in_mouse", "rank_test", "tissue_list", "tissue_of"]
 
-PLACE = Path("human_protein_atlas") / "hpa_tissue_specific_genes.tsv"
+LIST = Path("human_protein_atlas") / "hpa_tissue_specific_genes.tsv"
 COLUMNS = ("Tissue", "symbol")
 WORDS = {
     "Kidney": ("kidney", "proximal tubule", "podocyte"),
@@ -37,6 +40,15 @@ WORDS = {
 """Tissues of the list, and what names them in a data set's tissue or, if it has none, in its cell types."""
 ALPHA = 0.05
 PRESETS_TRIED = ("paper", "default")
+NAME = "tissue-genes"
+CLAIM = "The sets that overlap most with the tissue's own genes are among those that a foreign network's units have"
+PAPER = "the two most overlapping sets of breast (p < 2.27e-3, hypergeometric) are among the 19 significant ones"
+TOP = 2
+TEXT = """Genes that the Human Protein Atlas calls enriched or enhanced in the query's tissue (mouse orthologs for a
+mouse query) are tested for overlap with each Hallmark set; the background is the genes of all sets, as the networks
+know no others. Beside it stands in how many units and types the set is called in the foreign maps of `pathways`
+(rule "{rule}"). The rank test asks whether sets with q < 0.05 for overlap are called more often than other sets (one
+half is chance; Mann-Whitney, one-sided). Sets share genes and units share maps, so its p-values are too small."""
 
 
 def tissue_of(source: Source) -> str:
@@ -47,18 +59,18 @@ def tissue_of(source: Source) -> str:
 
 
 def plan_tissue_genes(plan: Plan) -> list[Cell]:
-    if plan.data is None or not (plan.data / PLACE).is_file():
+    if plan.data is None or not (plan.data / LIST).is_file():
         return []
     return [
         Cell(
-            "tissue-genes",
+            NAME,
             {
                 "model": model.name,
                 "query": query.name,
                 "preset": preset,
                 "seed": seed,
                 "tissue": tissue_of(query),
-                "list": str(plan.data / PLACE),
+                "list": str(plan.data / LIST),
                 "n_permutations": plan.scale.n_permutations,
             },
             (query,),
@@ -72,15 +84,15 @@ def plan_tissue_genes(plan: Plan) -> list[Cell]:
     ]
 
 
-def run_tissue_genes(cell: Cell, workshop: Workshop) -> Rows:
+def run_tissue_genes(cell: Cell, store: NetworkStore) -> Rows:
     """Return a row a rule of calling and gene set: its overlap with the tissue's genes, and how often it is called.
 
-    ``n_called`` counts units and types; ``place`` is by overlap, 1 for the most significant; ``tested`` is
+    ``n_called`` counts units and types; ``rank`` is by overlap, 1 for the most significant; ``tested`` is
     False for sets of which the network knows too few genes. ``auc`` and ``p_rank`` are those of `rank_test` among the
     tested, the same in all rows of a rule.
     """
     settings = cell.settings
-    network, cells = workshop.network(cell.networks[0]), workshop.labelled(cell.sources[0])
+    network, cells = store.network(cell.networks[0]), store.labelled(cell.sources[0])
     organism = network.recipe.organism
     sets = gene_sets("hallmark", organism=organism)
     genes = tissue_list(Path(str(settings["list"])), tissue=str(settings["tissue"]))
@@ -98,7 +110,7 @@ def run_tissue_genes(cell: Cell, workshop: Workshop) -> Rows:
             {
                 "rule": rule,
                 "gene_set": str(row["gene_set"]),
-                "place": i + 1,
+                "rank": i + 1,
                 "overlap": int(row["overlap"]),
                 "size": int(row["size"]),
                 "p_overlap": float(row["p_value"]),
@@ -162,6 +174,63 @@ def in_mouse(genes: list[str]) -> list[str]:
     return [gene for gene, partners in human.items() if wanted & set(partners)]
 
 
+def report_tissue_genes(frames: Mapping[str, pd.DataFrame]) -> Section:
+    """Return the section."""
+    frame = frames[NAME]
+    rows = computed(frame)
+    if rows.empty or "gene_set" not in rows:
+        reason = refused(frame) or (
+            "No list of tissue genes lay beside the data (human_protein_atlas/hpa_tissue_specific_genes.tsv), or no "
+            "query is of a tissue that it has."
+        )
+        return no_data(reason=reason, claim=CLAIM, source="Figure 5, text", paper=PAPER)
+    own = rows[rows["rule"] == PRIMARY_RULE]
+    text = "\n\n".join(part for part in (TEXT.format(rule=PRIMARY_RULE), refused(frame)) if part)
+    tables = (
+        ("The five sets that overlap most; calls are units × types, mean over networks", _sets(own)),
+        ("The rank test, mean over networks", _tests(rows)),
+    )
+    return Section(text, tables, verdicts=(_verdict(own),))
+
+
+def _sets(own: pd.DataFrame) -> pd.DataFrame:
+    leading = own[own["rank"] <= 5]
+    by = ["query", "tissue", "rank", "gene_set", "overlap", "size", "p_overlap", "q_overlap"]
+    table = leading.pivot_table(index=by, columns=["model", "preset"], values="n_called", sort=False)
+    table.columns = pd.Index(["calls, " + ", ".join(map(str, column)) for column in table.columns])
+    return table.reset_index()
+
+
+def _tests(rows: pd.DataFrame) -> pd.DataFrame:
+    networks = rows.drop_duplicates(["model", "query", "preset", "seed", "rule"])
+    by = ["model", "query", "tissue", "preset", "rule"]
+    return networks.groupby(by, sort=False)[["auc", "p_rank"]].mean().reset_index()
+
+
+def _verdict(own: pd.DataFrame) -> Verdict:
+    networks = [part for _, part in own.groupby(["model", "query", "preset", "seed"], sort=False)]
+    both = [bool((part.loc[part["rank"] <= TOP, "n_called"] > 0).all()) for part in networks]
+    share_called = [float((part["n_called"] > 0).mean()) for part in networks]
+    auc = mean_with_interval(np.array([part["auc"].iloc[0] for part in networks], dtype=np.float64))
+    low, high = auc[1]
+    outcome: Outcome = "not shown" if not low > 0.5 else "holds" if np.mean(both) > 0.5 else "mixed"
+    if high < 0.5:
+        outcome = "does not hold"
+    ours = (
+        f"both called in {sum(both)} of {len(both)} networks, where {np.mean(share_called):.2f} of all sets are; an "
+        f"overlapping set is called more often than another with probability {number(*auc, digits=2)}"
+    )
+    why = (
+        "That the first two are called says little where many sets are: the paper's 19 of 50 would hold two given sets "
+        "with probability 0.14 by chance. A set of which the network knows too few genes counts as not called."
+    )
+    return Verdict(CLAIM, "Figure 5, text", PAPER, ours, outcome, why)
+
+
 TISSUE_GENES = Experiment(
-    "tissue-genes", "Genes of the tissue and sets of the units (Protein Atlas)", plan_tissue_genes, run_tissue_genes
+    NAME,
+    "Genes of the tissue and sets of the units (Protein Atlas)",
+    plan_tissue_genes,
+    run_tissue_genes,
+    report_tissue_genes,
 )

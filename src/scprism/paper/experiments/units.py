@@ -1,25 +1,28 @@
-"""What the experiments about units share: which foreign cells are explained, and which gene sets the units form."""
+"""For several experiments about units: which foreign cells are explained, and which gene sets the units form."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 import anndata
+import numpy as np
 import pandas as pd
 from anndata import AnnData
+from scipy import sparse
 
 from scprism.enrichment.enrich import Scores, enrich
 from scprism.enrichment.gene_sets import gene_sets
 from scprism.enrichment.settings import GseaSettings
-from scprism.explain.attribution import GRADIENTS
+from scprism.explain.attribution import GRADIENTS, Attribution, baseline_row
 from scprism.explain.explanation import Explanation
 from scprism.explain.grouping import asked_attribution, explain_query
 from scprism.label.labels import labels_as_text
-from scprism.paper.experiments.plan import Plan, shared_types
-from scprism.paper.experiments.roles import FIGURE_5, cast
-from scprism.paper.experiments.sources import Source
-from scprism.paper.experiments.workshop import Network
-from scprism.types import AttributionMethod
+from scprism.model.presets import PRESETS
+from scprism.paper.data_sets import FIGURE_5, Source, figure_pairs, shared_types
+from scprism.paper.networks import Network
+from scprism.paper.plan import Plan
+from scprism.trust.networks import SeenCells
+from scprism.types import AttributionMethod, FloatArray
 
 __all__ = [
     "commonest_types",
@@ -27,7 +30,11 @@ __all__ = [
     "file_shape",
     "foreign_pairs",
     "n_labelled",
+    "n_networks",
+    "off_orthonormal",
+    "seen_cells",
     "small_pairs",
+    "some_inputs",
     "unit_scores",
     "unit_sets",
 ]
@@ -35,6 +42,8 @@ __all__ = [
 N_TYPES = 4
 """Types that are explained: as many as the paper's mammary data set has."""
 LEAST_OF_TYPE = 15
+N_NETWORKS = 2
+N_CELLS = 200
 LEAST_GENES = 5000
 """A file of fewer genes is a selection, such as receptors alone, and says little of gene sets."""
 
@@ -45,7 +54,7 @@ def foreign_pairs(plan: Plan, *, per_organism: int = 2) -> list[tuple[Source, So
     Whole data sets of one organism, pairs with the fewest types in common first and larger ones before smaller; no data
     set is twice the model's, or twice the query. The paper's pair where its tissues are there.
     """
-    if pairs_of_figure := cast(plan.sources, FIGURE_5):
+    if pairs_of_figure := figure_pairs(plan.sources, FIGURE_5):
         return pairs_of_figure
     usable = [s for s in plan.wholes if s.organism and len(s.types) > 1 and file_shape(s.path)[1] >= LEAST_GENES]
     pairs = [(a, b) for a in usable for b in usable if a != b and a.organism == b.organism]
@@ -139,3 +148,44 @@ def without_whole(explanation: Explanation) -> Explanation:
         groups=tuple(explanation.groups[i] for i in kept),
         n_cells=explanation.n_cells[kept],
     )
+
+
+def n_networks(plan: Plan, preset: str, *, most: int = N_NETWORKS) -> int:
+    """Return how many networks of a preset are looked at: one where batches are single cells, which trains slowly."""
+    return 1 if PRESETS[preset].batch_size == 1 else min(most, plan.scale.seeds)
+
+
+def some_inputs(network: Network, cells: AnnData) -> sparse.csr_matrix:
+    """Return up to 200 cells, evenly spaced over the data set, as the network sees them, csr (cells, genes)."""
+    rows = np.unique(np.linspace(0, cells.n_obs - 1, min(N_CELLS, cells.n_obs)).round().astype(np.int64))
+    query = network.opened(cells)
+    inputs = sparse.vstack([chunk.inputs for chunk in query.chunks()], format="csr")[rows]
+    return (
+        sparse.csr_matrix(inputs + sparse.csr_matrix(np.tile(query.fill, (len(rows), 1))))
+        if query.fill.any()
+        else inputs
+    )
+
+
+def seen_cells(
+    network: Network, inputs: sparse.csr_matrix, *, method: AttributionMethod, absolute: bool = True
+) -> SeenCells:
+    """Return cells for `view_network`, all in one group, attributions against the baseline of the settings."""
+    baseline = None
+    if method not in GRADIENTS:
+        baseline = baseline_row(network.config.baseline, method=method, mean=network.recipe.mean)
+    n_cells, n_genes = inputs.shape
+    return SeenCells(
+        inputs=inputs,
+        fill=np.zeros(n_genes, dtype=np.float32),
+        genes=network.recipe.genes,
+        groups=(),
+        codes=np.full(n_cells, -1, dtype=np.int64),
+        attribution=Attribution(method=method, baseline=baseline, absolute=absolute),
+    )
+
+
+def off_orthonormal(weight: FloatArray) -> float:
+    """Return the Frobenius norm of I − W Wᵀ, W being (units, hidden)."""
+    rows = weight.astype(np.float64)
+    return float(np.linalg.norm(np.eye(len(rows)) - rows @ rows.T))

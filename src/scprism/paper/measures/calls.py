@@ -10,19 +10,22 @@ from scprism.trust.sharing import participation_ratio
 
 __all__ = [
     "PAPER_UNITS",
+    "PRIMARY_RULE",
     "RULES",
     "Rule",
     "call_counts",
     "call_summary",
     "compare_counts",
     "single_set_test",
-    "units_with",
 ]
 
 Rule: TypeAlias = Literal["all tests", "each ranking", "uncorrected"]
 RULES: tuple[Rule, ...] = ("all tests", "each ranking", "uncorrected")
 """A set is called for a unit in a group of cells where it has q < 0.05 over all tests of the explanation; over the sets
 of that unit and group alone; or p < 0.05. The paper does not say which it used."""
+PRIMARY_RULE: Rule = "each ranking"
+"""The rule that is nearest to how the paper may have counted: enrichment tools that are given one ranking at a time
+correct over the sets of that ranking."""
 ALPHA = 0.05
 
 PAPER_UNITS: dict[str, tuple[int, ...]] = {
@@ -87,13 +90,6 @@ def call_summary(counts: pd.DataFrame) -> dict[str, float]:
         "spread_sets": float(sets[sets > 0].mean()) if n_any else float("nan"),
         "spread_units": float(units[units > 0].mean()) if n_any else float("nan"),
     }
-
-
-def units_with(counts: pd.DataFrame) -> "pd.Series[int]":
-    """Return how many units are called for 0, 1, 2, … sets."""
-    n_sets = (counts.to_numpy() > 0).sum(axis=1)
-    found = np.bincount(n_sets, minlength=1)
-    return pd.Series(found, index=pd.RangeIndex(found.size, name="n_sets"), name="n_units")
 
 
 def single_set_test(first: tuple[int, ...], second: tuple[int, ...]) -> float:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 import numpy as np
-import torch
 
+from scprism._torch import torch
 from scprism.model.config import Config
 from scprism.model.forward import decode, encode
 from scprism.model.losses import reconstruction_loss

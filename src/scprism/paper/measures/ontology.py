@@ -1,7 +1,6 @@
 """Cell-type labels of different data sets in one vocabulary, so that a comparison counts meanings, not spellings."""
 
 import re
-import warnings
 from collections.abc import Iterable
 from functools import cache
 from typing import Literal
@@ -10,7 +9,7 @@ import pandas as pd
 
 from scprism._bundled import bundled_path
 from scprism._check import check_choice, some
-from scprism.errors import PrismWarning
+from scprism._warnings import warn
 from scprism.label.labels import labels_as_text
 
 __all__ = ["LABEL_TABLE_VERSION", "Level", "harmonise", "label_key", "label_table"]
@@ -52,7 +51,7 @@ def harmonise(labels: "Iterable[object] | pd.Series", *, level: Level = "coarse"
     unknown = sorted(label for label, name in found.items() if name is None)
     if unknown:
         msg = f"These labels are not in the harmonisation table and are kept as they are: {some(unknown, limit=10)}."
-        warnings.warn(msg, PrismWarning, stacklevel=2)
+        warn(msg)
     known: pd.Series[str] = text.map({label: name or label for label, name in found.items()}).astype(object)
     return known
 

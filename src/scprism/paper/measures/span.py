@@ -47,15 +47,17 @@ def predicted_total(source: FloatArray, target: FloatArray, *, rng: RNGLike = 0)
     return float(1 - error.sum() / total.sum()) if total.sum() > 0 else float("nan")
 
 
-def matched_r2(source: FloatArray, target: FloatArray, place: np.ndarray) -> FloatArray:
+def matched_r2(source: FloatArray, target: FloatArray, partner: np.ndarray) -> FloatArray:
     """Return for each column of `target` the squared correlation with its one partner in `source`, NaN for constants.
 
     Parameters
     ----------
-    place
+    partner
         The partner of each column of `target` among those of `source`.
     """
-    x, y = (values - values.mean(axis=0) for values in (source[:, place].astype(np.float64), target.astype(np.float64)))
+    x, y = (
+        values - values.mean(axis=0) for values in (source[:, partner].astype(np.float64), target.astype(np.float64))
+    )
     length = np.sqrt((x**2).sum(axis=0) * (y**2).sum(axis=0))
     spread = y.std(axis=0)
     kept = (length > 0) & (spread > LEAST_SPREAD * spread.max(initial=0.0))

@@ -42,11 +42,11 @@ def read_tabula_muris_annotations(folder: PathLike) -> pd.DataFrame:
     InputError
         If there is neither file, one is there twice, or it lacks a column.
     """
-    place = existing_folder(folder)
-    tables = [table for platform in FILES if (table := annotations_of(place, platform)) is not None]
+    root = existing_folder(folder)
+    tables = [table for platform in FILES if (table := annotations_of(root, platform)) is not None]
     if not tables:
         msg = (
-            f"'{place}' has neither annotations_facs.csv nor annotations_droplet.csv, here or two folders below. "
+            f"'{root}' has neither annotations_facs.csv nor annotations_droplet.csv, here or two folders below. "
             "`scprism datasets fetch tabula-muris` downloads them."
         )
         raise InputError(msg)

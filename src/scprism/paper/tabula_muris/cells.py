@@ -1,7 +1,6 @@
 """Tabula Muris as published: FACS tables, droplet folders and annotations, zipped or not, of both releases."""
 
 import logging
-import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +10,10 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import check_choice, some
-from scprism.errors import InputError, PrismWarning
+from scprism._warnings import warn
+from scprism.errors import InputError
 from scprism.paper.tabula_muris.annotations import annotations_of, channel_mice
-from scprism.paper.tabula_muris.files import Part, existing_folder, find_parts, one_place, unpacked
+from scprism.paper.tabula_muris.files import Part, existing_folder, find_parts, of_one_release, unpacked
 from scprism.paper.tabula_muris.names import PLATFORM_NAMES, Platform, tissue_name
 from scprism.read.counts import checked_counts
 from scprism.read.files import read_cells
@@ -84,13 +84,13 @@ def read_tabula_muris(
     """
     check_choice("platform", platform, PLATFORM_NAMES)
     check_choice("cells", cells, ("all", "annotated"))
-    place = existing_folder(folder)
-    parts = _chosen(place, tissue=tissue, platform=platform)
-    annotations = annotations_of(place, platform)
+    root = existing_folder(folder)
+    parts = _chosen(root, tissue=tissue, platform=platform)
+    annotations = annotations_of(root, platform)
     pieces = [_read(part, annotations, cells=cells) for part in parts]
     joined = _joined(pieces, parts)
-    joined.obs = _obs(joined.obs, annotations, place=place, part=parts[0])
-    _warn_of_labels(joined, annotations, part=parts[0], folder=place, wanted=cells)
+    joined.obs = _obs(joined.obs, annotations, folder=root, part=parts[0])
+    _warn_of_labels(joined, annotations, part=parts[0], folder=root, wanted=cells)
     try:
         checked_counts(joined)
     except InputError as error:
@@ -110,7 +110,7 @@ def _chosen(folder: Path, *, tissue: str, platform: Platform) -> list[Part]:
             f"{some(there, limit=20)}."
         )
         raise InputError(msg)
-    return one_place(chosen)
+    return of_one_release(chosen)
 
 
 def _read(part: Part, annotations: pd.DataFrame | None, *, cells: Literal["all", "annotated"]) -> AnnData:
@@ -129,7 +129,7 @@ def _read(part: Part, annotations: pd.DataFrame | None, *, cells: Literal["all",
             f"{part.name}-{part.channel} holds {found.n_obs:,} barcodes, most of which were never cells. Take "
             "cells='annotated', or leave out cells with few counts before anything else."
         )
-        warnings.warn(msg, PrismWarning, stacklevel=3)
+        warn(msg)
     if not part.channel:
         return found
     is_empty = np.asarray(found.X.sum(axis=1)).ravel() == 0
@@ -150,7 +150,7 @@ def _joined(pieces: list[AnnData], parts: list[Part]) -> AnnData:
     return anndata.concat(pieces)  # genes in the order of the first
 
 
-def _obs(obs: pd.DataFrame, annotations: pd.DataFrame | None, *, place: Path, part: Part) -> pd.DataFrame:
+def _obs(obs: pd.DataFrame, annotations: pd.DataFrame | None, *, folder: Path, part: Part) -> pd.DataFrame:
     names = obs.index.to_series()
     nothing = pd.DataFrame(columns=["cell_ontology_class", "mouse"], dtype=object)
     known = (nothing if annotations is None else annotations).reindex(obs.index)
@@ -162,7 +162,7 @@ def _obs(obs: pd.DataFrame, annotations: pd.DataFrame | None, *, place: Path, pa
         table["mouse"] = known["mouse"].where(known["mouse"].notna(), fields["mouse"])
         table["plate"] = fields["plate"]
     else:
-        table["mouse"] = obs["channel"].map(channel_mice(place, annotations))
+        table["mouse"] = obs["channel"].map(channel_mice(folder, annotations))
         table["channel"] = obs["channel"]
     return table
 
@@ -178,4 +178,4 @@ def _warn_of_labels(cells: AnnData, annotations: pd.DataFrame | None, *, part: P
     if wanted == "annotated":
         msg = f"{what}, and cells='annotated' was asked for. `scprism datasets fetch tabula-muris` downloads them."
         raise InputError(msg)
-    warnings.warn(f"{what}, so no cell has a cell type.", PrismWarning, stacklevel=3)
+    warn(f"{what}, so no cell has a cell type.")

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Literal
 
-from scprism._files import replacing
+from scprism._stores import write_anndata
 from scprism.errors import InputError
 from scprism.paper.tabula_muris.cells import read_tabula_muris, tabula_muris_parts
 from scprism.types import PathLike
@@ -46,8 +46,7 @@ def tabula_muris_h5ad(
         path = Path(out) / f"tm_{platform}_{tissue}.h5ad"
         if not path.exists():
             part = read_tabula_muris(folder, tissue=tissue, platform=platform, cells=cells)
-            with replacing(path) as scratch:
-                part.write_h5ad(scratch, compression="gzip")
+            write_anndata(part, path, compression="gzip")
             logger.info("%s: %d cells", path, part.n_obs)
         written.append(path)
     return written

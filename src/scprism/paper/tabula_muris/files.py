@@ -14,7 +14,7 @@ from scprism.errors import InputError, PrismError
 from scprism.paper.tabula_muris.names import TISSUES, Platform, tissue_name
 from scprism.types import PathLike
 
-__all__ = ["Part", "existing_folder", "find_files", "find_parts", "one_place", "unpacked"]
+__all__ = ["Part", "existing_folder", "find_files", "find_parts", "of_one_release", "unpacked"]
 
 FACS_FILE = re.compile(r"(?P<name>.+)-counts\.csv(\.gz)?", re.IGNORECASE)
 DROPLET_FOLDER = re.compile(r"(?P<name>.+)-(?P<channel>10X_P\d+_\d+)")
@@ -56,14 +56,14 @@ def existing_folder(folder: PathLike) -> Path:
     InputError
         If there is no such folder.
     """
-    place = Path(folder)
-    if not place.is_dir():
+    path = Path(folder)
+    if not path.is_dir():
         msg = (
-            f"`folder` must be a folder with the files of Tabula Muris, got '{place}', which is "
-            f"{'a file' if place.exists() else 'not there'}. `scprism datasets fetch tabula-muris` downloads them."
+            f"`folder` must be a folder with the files of Tabula Muris, got '{path}', which is "
+            f"{'a file' if path.exists() else 'not there'}. `scprism datasets fetch tabula-muris` downloads them."
         )
         raise InputError(msg)
-    return place
+    return path
 
 
 def find_parts(folder: Path) -> list[Part]:
@@ -101,21 +101,21 @@ def unpacked(part: Part) -> Iterator[Path]:
         yield part.path
         return
     with tempfile.TemporaryDirectory(prefix="scprism-") as scratch:
-        place = Path(scratch) / (f"{part.name}-{part.channel}" if part.channel else "")
-        place.mkdir(exist_ok=True)
-        _extract(part, place)
+        path = Path(scratch) / (f"{part.name}-{part.channel}" if part.channel else "")
+        path.mkdir(exist_ok=True)
+        _extract(part, path)
         try:
-            yield place if part.channel else next(place.iterdir())
+            yield path if part.channel else next(path.iterdir())
         except PrismError as error:
-            msg = str(error).replace(str(place), f"{part.path}:{PurePosixPath(part.members[0]).parent}")
+            msg = str(error).replace(str(path), f"{part.path}:{PurePosixPath(part.members[0]).parent}")
             raise InputError(msg) from error
 
 
-def _extract(part: Part, place: Path) -> None:
+def _extract(part: Part, path: Path) -> None:
     try:
         with zipfile.ZipFile(part.path) as archive:
             for member in part.members:
-                with archive.open(member) as source, (place / PurePosixPath(member).name).open("wb") as target:
+                with archive.open(member) as source, (path / PurePosixPath(member).name).open("wb") as target:
                     while block := source.read(2**20):
                         target.write(block)
     except (zipfile.BadZipFile, EOFError, zlib.error) as error:
@@ -163,7 +163,7 @@ def _zipped(path: Path) -> list[Part]:
     return [part for part in (*tables, *channels) if part is not None]
 
 
-def one_place(parts: list[Part]) -> list[Part]:
+def of_one_release(parts: list[Part]) -> list[Part]:
     """Return the parts as they are.
 
     Raises

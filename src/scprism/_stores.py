@@ -1,0 +1,177 @@
+"""AnnData written to disk: the user's `obs` is made writable, so that it never stops a result from being written."""
+
+import uuid
+import warnings
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from anndata.io import write_elem
+
+from scprism._check import some
+from scprism._files import STORE_SUFFIXES, check_suffix, replacing
+from scprism.errors import PrismWarning
+from scprism.types import PathLike
+
+__all__ = ["writable_obs", "write_anndata"]
+
+FORBIDDEN = ("", ".", "..", "_index")
+"""Names that a column cannot have in a file."""
+
+
+def write_anndata(cells: AnnData, path: PathLike, *, compression: str | None = None) -> None:
+    """Write an AnnData as h5ad or zarr, as its name says; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    cells
+        What to write; it is not changed. `writable_obs` deals with columns of ``obs`` that cannot be written.
+    path
+        A name that ends in ``.h5ad`` or ``.zarr``.
+    compression
+        Of an h5ad: None or ``"gzip"``.
+
+    Raises
+    ------
+    InputError
+        If the name ends otherwise, or is that of something else than a file of results.
+
+    Warns
+    -----
+    PrismWarning
+        If columns were renamed, turned into text or left out.
+    """
+    suffix = check_suffix(path, STORE_SUFFIXES)
+    # a new object: the caller's stays as it is, and its arrays are not copied
+    written = AnnData(
+        X=cells.X,
+        obs=writable_obs(cells.obs),
+        var=writable_obs(cells.var, name="var"),
+        obsm=dict(cells.obsm),
+        layers=dict(cells.layers),
+        varm=dict(cells.varm),
+        obsp=dict(cells.obsp),
+        uns=dict(cells.uns),
+    )
+    with replacing(path) as scratch:
+        if suffix == ".zarr":
+            written.write_zarr(scratch)
+        else:
+            written.write_h5ad(scratch, compression=compression)
+
+
+def writable_obs(obs: pd.DataFrame, *, name: str = "obs") -> pd.DataFrame:
+    """Return a table of cells that anndata can write, whatever the user's table holds.
+
+    Text of pandas 3 becomes plain text. Columns of mixed types, dates and intervals become text. Names that HDF5 cannot
+    hold get new ones: a slash becomes ``_``. What cannot be text (lists, arrays) is left out. The same holds for the
+    names of the cells. Everything else stays as it is.
+
+    Parameters
+    ----------
+    obs
+        The table; it is not changed.
+    name
+        What the messages call it.
+
+    Warns
+    -----
+    PrismWarning
+        If columns were renamed, turned into text or left out.
+
+    Examples
+    --------
+    >>> obs = pd.DataFrame({"day": pd.to_datetime(["2020-01-01", "2020-01-02"])}, index=["a", "b"])
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     writable_obs(obs)["day"].tolist()
+    ['2020-01-01', '2020-01-02']
+    """
+    result = pd.DataFrame(index=_text_index(obs.index, obs.columns))
+    names = _writable_names(obs.columns)
+    renamed = [f"{old} to {new}" for old, new in zip(obs.columns, names, strict=True) if new != old]
+    as_text, left_out = [], []
+    for number, column in enumerate(names):
+        values = obs.iloc[:, number].set_axis(result.index)
+        plain = _plain(values)
+        if _is_writable(plain):
+            result[column] = plain
+            continue
+        text = None if _holds_containers(values) else _text(values)
+        if text is not None and _is_writable(text):
+            result[column] = text
+            as_text.append(column)
+        else:
+            left_out.append(column)
+    told = {"renamed": renamed, "written as text": as_text, "left out, as they cannot be written": left_out}
+    if any(told.values()):
+        parts = "; ".join(f"{what}: {some(which)}" for what, which in told.items() if which)
+        warnings.warn(f"Columns of {name} that a file cannot hold as they are: {parts}.", PrismWarning, stacklevel=3)
+    return result
+
+
+def _text_index(index: pd.Index, columns: pd.Index) -> pd.Index:
+    """Return the names of cells as plain text; what they are called stays if a file can hold it."""
+    name = index.name
+    is_fit = isinstance(name, str) and name not in (*FORBIDDEN, *columns) and _clean(name) == name and "/" not in name
+    return pd.Index([_clean(str(value)) for value in index], dtype=object, name=name if is_fit else None)
+
+
+def _writable_names(columns: pd.Index) -> list[str]:
+    """Return names that HDF5 and zarr can hold, each once."""
+    names: list[str] = []
+    for column in columns:
+        name = _clean(str(column)).replace("/", "_")
+        if name in FORBIDDEN:
+            name = name.strip("_.") or "unnamed"
+        numbered, n = name, 1
+        while numbered in names or (numbered != column and numbered in columns):
+            numbered, n = f"{name}_{n}", n + 1
+        names.append(numbered)
+    return names
+
+
+def _plain(values: "pd.Series") -> "pd.Series":
+    """Return text, and categories of text, as any version of anndata can write them; all else as it is."""
+    values = values.infer_objects()
+    kind = values.cat.categories.dtype if isinstance(values.dtype, pd.CategoricalDtype) else values.dtype
+    is_text = pd.api.types.is_object_dtype(kind) and all(isinstance(v, str) for v in values[values.notna()])
+    return _text(values) if is_text or isinstance(kind, pd.StringDtype) else values
+
+
+def _text(values: "pd.Series") -> "pd.Series":
+    """Return values as text; a column with gaps becomes categorical, which can have them."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        names = [_clean(str(category)) for category in values.cat.categories]
+        if len(set(names)) == len(names):
+            kind = pd.CategoricalDtype(pd.Index(names, dtype=object), ordered=values.cat.ordered)
+            return pd.Series(pd.Categorical.from_codes(values.cat.codes.to_numpy(), dtype=kind), index=values.index)
+    is_known = values.notna().to_numpy(dtype=bool)
+    as_date = pd.api.types.is_datetime64_any_dtype(values.dtype)
+    given = values.astype(str) if as_date else values.astype(object)  # of a whole column, dates without hours are short
+    text = [_clean(str(value)) if known else None for value, known in zip(given, is_known, strict=True)]
+    if is_known.all():
+        return pd.Series(text, index=values.index, dtype=object)
+    categories = pd.Index(sorted({name for name in text if name is not None}), dtype=object)
+    return pd.Series(pd.Categorical(text, categories=categories), index=values.index)
+
+
+def _clean(text: str) -> str:
+    """Return text without what no file can hold: NUL, and halves of characters."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _holds_containers(values: "pd.Series") -> bool:
+    return pd.api.types.is_object_dtype(values.dtype) and any(
+        isinstance(v, list | tuple | dict | set | np.ndarray) for v in values
+    )
+
+
+def _is_writable(values: "pd.Series") -> bool:
+    """Return whether anndata can write a column: it is tried, in memory."""
+    with h5py.File(f"{uuid.uuid4()}.h5", mode="w", driver="core", backing_store=False) as file:
+        try:
+            write_elem(file, "obs", values.to_frame("column"))
+        except Exception:  # whatever keeps it from being written: it is dealt with, and told
+            return False
+    return True
