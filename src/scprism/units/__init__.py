@@ -1,0 +1,1 @@
+"""units: programs of genes that come back, their activity in cells, and what differs between conditions."""
