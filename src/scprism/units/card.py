@@ -57,9 +57,9 @@ def label_aurocs(activities: FloatArray, labels: Sequence[str] | np.ndarray, nam
            B    T
     U01  1.0  0.0
     """
-    labels = pd.Series(np.asarray(labels, dtype=object))
-    known = labels.notna().to_numpy()
-    codes, found = pd.factorize(labels[known].astype(str), sort=True)
+    column = pd.Series(np.asarray(labels, dtype=object))
+    known = column.notna().to_numpy()
+    codes, found = pd.factorize(column[known].astype(str), sort=True)
     ranks = stats.rankdata(activities[known], axis=0)  # (cells, units)
     columns = {}
     for code, label in enumerate(found):

@@ -114,7 +114,8 @@ def coherence(programs: FloatArray, weighted: sparse.csr_matrix) -> FloatArray:
         readings.append(_activities(programs * part, weighted).astype(np.float64))
     one, other = (reading - reading.mean(axis=0) for reading in readings)
     lengths = np.sqrt((one**2).sum(axis=0) * (other**2).sum(axis=0))
-    return np.divide((one * other).sum(axis=0), lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    together = (one * other).sum(axis=0)
+    return np.asarray(np.divide(together, lengths, out=np.zeros_like(lengths), where=lengths > 0))
 
 
 def _activities(programs: FloatArray, weighted: sparse.csr_matrix) -> FloatArray:
@@ -161,7 +162,7 @@ def _coherent(programs: FloatArray, weighted: sparse.csr_matrix, seen: np.ndarra
     others = np.setdiff1d(np.arange(weighted.shape[0]), seen)
     if not len(others):
         return np.zeros(len(programs), dtype=bool)
-    return coherence(programs, weighted[others]) * np.sqrt(len(others)) >= LEAST_COHERENCE_Z
+    return np.asarray(coherence(programs, weighted[others]) * np.sqrt(len(others)) >= LEAST_COHERENCE_Z)
 
 
 def _factorised(weighted: sparse.csr_matrix, rank: int, seed: int, iterations: int) -> FloatArray:
@@ -172,7 +173,7 @@ def _factorised(weighted: sparse.csr_matrix, rank: int, seed: int, iterations: i
     model = NMF(rank, init="random", random_state=seed, max_iter=iterations, tol=0.0)
     model.fit_transform(weighted)
     lengths = np.linalg.norm(model.components_, axis=1)
-    return model.components_[lengths > 0] / lengths[lengths > 0, None]
+    return np.asarray(model.components_[lengths > 0] / lengths[lengths > 0, None])
 
 
 def _distinct(order: list[int], candidates: Candidates, settings: UnitSettings) -> list[int]:

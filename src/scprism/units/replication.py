@@ -75,7 +75,7 @@ def replication(alike: FloatArray, candidates: Candidates) -> FloatArray:
         np.minimum(*(alike[:, (split == number) & (half == side)].max(axis=1, initial=0.0) for side in (0, 1)))
         for number in splits
     ]
-    return np.mean(lesser, axis=0)
+    return np.asarray(np.mean(lesser, axis=0))
 
 
 def distinct(
