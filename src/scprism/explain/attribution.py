@@ -81,7 +81,7 @@ class Attribution:
 
 
 def raw_unit_names(n_units: int) -> tuple[str, ...]:
-    """Return the names of the numbers of a network's bottleneck: ``unit_0``, ``unit_1``, …"""
+    """Return the names of the numbers of a network's bottleneck: ``unit_0``, ``unit_1`` and so on."""
     return tuple(f"unit_{i}" for i in range(n_units))
 
 
