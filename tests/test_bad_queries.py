@@ -20,7 +20,7 @@ def reference():
 @pytest.fixture(scope="module")
 def model(reference, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "model"
-    scprism.Prism(hidden_size=8, bottleneck_size=4, max_epochs=1, rng=0).fit(reference).save(folder)
+    scprism.Prism(units="raw", hidden_size=8, bottleneck_size=4, max_epochs=1, rng=0).fit(reference).save(folder)
     return folder
 
 

@@ -167,7 +167,7 @@ def test_warnings_stay_with_every_result(scprism, folder):
 def test_a_training_keeps_its_warnings(folder):
     cells = anndata.read_h5ad(folder / "ref.h5ad")[:, :20].copy()
     with pytest.warns(match="genes go into the model"):
-        model = Prism(genes="all", hidden_size=4, bottleneck_size=2, max_epochs=1, rng=0).fit(cells)
+        model = Prism(units="raw", genes="all", hidden_size=4, bottleneck_size=2, max_epochs=1, rng=0).fit(cells)
     model.save(folder / "small")
     (told,) = load(folder / "small").summary_["warnings"]
     assert "genes go into the model" in told

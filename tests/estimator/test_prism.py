@@ -29,7 +29,7 @@ def cells() -> AnnData:
 
 def small(preset="default", **changes):
     config = dataclasses.replace(PRESETS[preset], hidden_size=16, bottleneck_size=6, max_epochs=4, **changes)
-    return Prism(config, rng=0)
+    return Prism(config, units="raw", rng=0)
 
 
 @pytest.fixture(scope="module")
@@ -230,10 +230,12 @@ def test_integrated_values_train_a_model(cells):
     config = dataclasses.replace(
         PRESETS["as_released"], normalise="none", hidden_size=8, bottleneck_size=4, max_epochs=2
     )
-    model = Prism(dataclasses.replace(config, min_max_count=0.5), rng=0).fit(corrected)
+    model = Prism(dataclasses.replace(config, min_max_count=0.5), units="raw", rng=0).fit(corrected)
     assert model.recipe.mean.min() < 0
     with pytest.raises(InputError, match="Corrected expression must not be negative here"):
-        Prism(dataclasses.replace(config, negative_values="refuse", min_max_count=0.5), rng=0).fit(corrected)
+        Prism(dataclasses.replace(config, negative_values="refuse", min_max_count=0.5), units="raw", rng=0).fit(
+            corrected
+        )
 
 
 def test_an_untrained_model_says_what_to_do(cells):

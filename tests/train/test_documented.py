@@ -35,7 +35,7 @@ def test_tensorboard_shows_the_losses_of_each_epoch(ref, tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     run_code_with("SummaryWriter", ref=ref)
-    log = scprism.Prism(rng=0).fit(ref).log
+    log = scprism.Prism(units="raw", rng=0).fit(ref).log
     for part in ("train", "validation"):
         shown = EventAccumulator(str(tmp_path / "runs" / "first" / f"loss_{part}")).Reload().Scalars("loss")
         assert [point.step for point in shown] == log["epoch"].tolist()
