@@ -36,9 +36,11 @@ if TYPE_CHECKING:
     from scprism.read.synthetic import make_cells
     from scprism.report.page import write_report
     from scprism.trust.assess import assess_units
+    from scprism.units.comparison import Comparison, read_comparison
 
 _HOME = {
     "BundleError": "errors",
+    "Comparison": "units.comparison",
     "Config": "model.config",
     "Enrichment": "enrichment.result",
     "Explanation": "explain.explanation",
@@ -65,12 +67,14 @@ _HOME = {
     "make_cells": "read.synthetic",
     "ora": "enrichment.over_representation",
     "read_cells": "read.files",
+    "read_comparison": "units.comparison",
     "read_enrichment": "enrichment.result",
     "write_report": "report.page",
 }
 
 __all__ = [
     "BundleError",
+    "Comparison",
     "Config",
     "Enrichment",
     "Explanation",
@@ -98,6 +102,7 @@ __all__ = [
     "make_cells",
     "ora",
     "read_cells",
+    "read_comparison",
     "read_enrichment",
     "write_report",
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from anndata import AnnData
 
+from scprism._files import write_table
 from scprism._warnings import kept_warnings
 from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import GeneSets, gene_sets, match_sets
@@ -104,9 +105,17 @@ def run_path(
     watch.on_step("writing")
     folder, fingerprint = Path(out), trained.fingerprint
     trained.save(folder / "model")
-    write_embedding(folder / "reference.h5ad", reference_view.embed(), cells=reference, fingerprint=fingerprint)
-    write_embedding(folder / "embedding.h5ad", view.embed(), cells=query, fingerprint=fingerprint, messages=messages)
+    for name, seen, cells, told in (("reference", reference_view, reference, ()), ("embedding", view, query, messages)):
+        write_embedding(
+            folder / f"{name}.h5ad",
+            seen.embed(),
+            cells=cells,
+            fingerprint=fingerprint,
+            activity=seen.activity() if trained.named_units is not None else None,
+            messages=told,
+        )
     write_labels(folder / "labels.csv", calls)
+    write_table(trained.units.reset_index(), folder / "units.tsv")
     write_explanation(explanation, folder / "explanation.h5ad")
     pathways.save(folder / "enrichment.tsv")
     write_report(

@@ -9,9 +9,11 @@ import pandas as pd
 from scipy import stats
 
 from scprism._check import closest, some
-from scprism.errors import InputError
+from scprism._files import read_record, read_table, write_table
+from scprism.errors import BundleError, InputError
+from scprism.types import PathLike
 
-__all__ = ["Comparison", "compare_activity"]
+__all__ = ["Comparison", "compare_activity", "read_comparison"]
 
 LEVEL = 0.95
 """Of the intervals of differences."""
@@ -21,6 +23,7 @@ CELLS_ARE_NO_REPLICATES = (
     "Cells were taken as replicates. Cells of one sample are alike, so these p-values are far too small: name the "
     "column of samples or donors as replicate."
 )
+TEXTS = ("within", "unit", "group", "reference")
 COLUMNS = (
     "within",
     "unit",
@@ -64,9 +67,39 @@ class Comparison:
     settings: dict[str, str | None]
     warnings: tuple[str, ...] = ()
 
+    def save(self, path: PathLike) -> None:
+        """Write the table as ``.csv``, ``.tsv`` or ``.parquet``; settings and warnings go to ``PATH.json``.
+
+        Raises
+        ------
+        InputError
+            If the name ends otherwise, or is that of a folder, a pipe or a device.
+        """
+        write_table(self.table, path, record={"settings": dict(self.settings), "warnings": list(self.warnings)})
+
     def _repr_html_(self) -> str:
         notes = "".join(f"<p>{note}</p>" for note in self.warnings)
         return notes + str(self.table.to_html(index=False, float_format="{:.3g}".format, max_rows=20))
+
+
+def read_comparison(path: PathLike) -> Comparison:
+    """Return the comparison that `Comparison.save` or ``scprism compare`` wrote.
+
+    Raises
+    ------
+    BundleError
+        If the file is no such table, or the record beside it is missing.
+    """
+    try:
+        table = read_table(path, dtypes=dict.fromkeys(TEXTS, str), missing=("",))
+        record = read_record(path)
+    except (OSError, ValueError) as error:
+        msg = f"The comparison in {str(path)!r} cannot be read: {error}. `scprism compare` writes such files."
+        raise BundleError(msg) from error
+    if record is None or tuple(table.columns) != COLUMNS:
+        msg = f"{str(path)!r} is no comparison with its record beside it. `scprism compare` writes such files."
+        raise BundleError(msg)
+    return Comparison(table, record.get("settings", {}), tuple(record.get("warnings", ())))
 
 
 def compare_activity(
