@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
+from scprism._torch import torch
 from scprism.model.losses import reconstruction_loss
 from scprism.paper.measures.bootstrap import Outcome
 from scprism.paper.measures.loss import foreign_loss
