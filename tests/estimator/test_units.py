@@ -12,7 +12,7 @@ from scprism import Prism, compare, load
 from scprism.errors import BundleError, InputError, PrismError, PrismWarning
 from scprism.read.synthetic import Simulation, simulate_cells
 
-SIMULATION = Simulation(n_cells=600, n_genes=300, n_programs=4, genes_per_program=25)
+SIMULATION = Simulation(n_cells=600, n_programs=4)
 
 
 @pytest.fixture(scope="module")
@@ -124,11 +124,12 @@ def test_units_of_another_model_are_refused(model, tmp_path):
 
 
 def test_conditions_are_compared_by_units(model, query):
+    query = query.copy()
     query.obs["condition"] = np.where(query.obs["cell_type"] == query.obs["cell_type"].iloc[0], "a", "b")
     query.obs["donor"] = np.resize(list("wxyz"), query.n_obs)
-    result = compare(model, query, groupby="condition", reference="b", replicate="donor", within="donor")
+    result = compare(model, query, groupby="condition", reference="b", replicate="donor")
     activity = model.activity(query)
-    table = result.table[result.table["within"] == "all"].set_index("unit")
+    table = result.table.set_index("unit")
     for unit in activity:
         assert table.loc[unit, "auroc"] == pytest.approx(roc_auc_score(query.obs["condition"] == "a", activity[unit]))
     with pytest.raises(InputError, match="`groupby` must be a column of `.obs`, got 'treatment'"):

@@ -239,14 +239,13 @@ class Prism:
     def _asked(self) -> Asked:
         return Asked(
             preset=self.preset if isinstance(self.preset, str) else "custom",
-            settings={
-                **self._given(),
-                **{k: getattr(self, k) for k in ("units", "runs") if getattr(self, k) is not None},
-            },
+            settings=self._given(),
             layer=self.layer,
             organism=self.organism,
             seed=int(self.rng) if isinstance(self.rng, int | np.integer) else None,
             device=self.device,
+            units=self.units,
+            runs=self.runs,
         )
 
     def _prepare(self, cells: AnnData | CheckedCells, config: Config) -> tuple[Recipe, TrainingCells]:
