@@ -109,9 +109,15 @@ def test_values_that_cannot_be_used_are_refused(planted, settings, change, messa
 
 
 @pytest.mark.parametrize("runs", [2, 5])
-def test_runs_must_be_even_and_enough(planted, runs):
+def test_runs_must_be_even_and_enough(runs):
     with pytest.raises(InputError, match="even number"):
-        fit_units(planted[0], settings=UnitSettings(runs=runs, ranks=(4,)), rng=0)
+        UnitSettings(runs=runs)
+
+
+@pytest.mark.parametrize("ranks", [(), (1, 5)])
+def test_ranks_must_be_numbers_of_programs(ranks):
+    with pytest.raises(InputError, match="`ranks` must be"):
+        UnitSettings(ranks=ranks)
 
 
 @pytest.mark.parametrize("n_units", [0, "all"])

@@ -290,6 +290,3 @@ def _check(values: sparse.csr_matrix, n_units: int | str, settings: UnitSettings
     if n_units != "auto" and (isinstance(n_units, str) or n_units < 1):
         msg = f"`n_units` must be 'auto' or a number from 1, got {n_units!r}."
         raise InputError(msg)
-    if settings.runs < 4 or settings.runs % 2:
-        msg = f"`runs` must be an even number from 4, got {settings.runs}."
-        raise InputError(msg)

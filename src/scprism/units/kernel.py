@@ -47,7 +47,7 @@ def nonnegative_rows(
                 products[j] += value * loadings[gene, j]
         # products becomes the gradient's negative, kept up to date as z changes
         finished = False
-        for _ in range(2000):
+        for _ in range(20000):
             largest, change = 0.0, 0.0
             for j in range(n_programs):
                 if gram[j, j] <= 0.0:

@@ -48,6 +48,14 @@ class UnitSettings:
     max_cells: int = 3000
     max_iterations: int = 80
 
+    def __post_init__(self) -> None:
+        if self.runs < 4 or self.runs % 2:
+            msg = f"`runs` must be an even number from 4, got {self.runs}."
+            raise InputError(msg)
+        if not self.ranks or min(self.ranks) < 2:
+            msg = f"`ranks` must be one or more numbers from 2, got {self.ranks}."
+            raise InputError(msg)
+
 
 @dataclass(frozen=True)
 class Units:
