@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 
 from cli.test_paths import COMMANDS
-from scprism.enrichment.enrich import enrich, read_enrichment
+from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import gene_sets
 from scprism.enrichment.network_null import enrich_against
+from scprism.enrichment.result import read_enrichment
 from scprism.enrichment.settings import GseaSettings
 from scprism.estimator.load import load
 from scprism.explain.explanation import read_explanation, write_explanation

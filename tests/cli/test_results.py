@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scprism.enrichment.enrich import read_enrichment
+from scprism.enrichment.result import read_enrichment
 from scprism.estimator.load import load
 from scprism.estimator.prism import Prism
 from scprism.explain.explanation import read_explanation

@@ -45,13 +45,11 @@ def compare(
     prism, cells = load(model), o.read(query, layer=layer)
     result = compare_units(
         prism,
-        cells,
+        prism.view(cells, layer=layer, organism=organism),
         groupby=groupby,
         reference=against,
         replicate=replicate,
         within=within,
-        layer=layer,
-        organism=organism,
     )
     result.save(out)
     n_found = int((result.table["q_value"] < 0.05).sum())

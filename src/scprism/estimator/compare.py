@@ -10,7 +10,6 @@ from scprism._warnings import warn
 from scprism.errors import InputError
 from scprism.estimator.model import Model
 from scprism.estimator.view import View
-from scprism.types import Organism
 from scprism.units.comparison import Comparison, compare_activity
 
 __all__ = ["compare"]
@@ -24,8 +23,6 @@ def compare(
     reference: str,
     replicate: str | None = None,
     within: str | None = None,
-    layer: str | None = None,
-    organism: Organism | None = None,
 ) -> Comparison:
     """Return which units are more or less active in each group of cells than in the reference group.
 
@@ -34,7 +31,7 @@ def compare(
     model
         A trained model.
     cells
-        Raw counts, or a view of them.
+        Raw counts, or a view of them (`Model.view`, which takes their layer and organism).
     groupby
         A column of ``cells.obs``, such as the condition.
     reference
@@ -44,8 +41,6 @@ def compare(
         in both groups. Without it cells count as replicates, which makes p-values far too small, and a warning says so.
     within
         A column of labels: the comparison is made within each label too.
-    layer, organism
-        As in `Model.view`.
 
     Raises
     ------
@@ -63,7 +58,7 @@ def compare(
     >>> result.table["group"].unique().tolist()
     ['second']
     """
-    view = model.view(cells, layer=layer, organism=organism)
+    view = model.view(cells)
     result = compare_activity(
         view.activity(),
         _column(view, "groupby", groupby),

@@ -53,7 +53,8 @@ def sum_attributions(
         rows = np.where(codes < 0, n_groups, codes).astype(np.int64)
         n_cells += np.bincount(rows, minlength=n_groups + 1)
         amounts = activity_through(loadings, gram, values)
-        gap = _add_parts(values.indptr, values.indices, values.data, loadings, gram, amounts, rows, signed, absolute)
+        stored = (values.indptr, values.indices, values.data)
+        gap = _add_parts(stored, loadings, gram, amounts, rows, (signed, absolute))
         largest_gap, largest = max(largest_gap, gap), max(largest, float(amounts.max(initial=0.0)))
     gap = largest_gap / largest if largest > 0 else 0.0
     return signed.transpose(0, 2, 1), absolute.transpose(0, 2, 1), n_cells, gap
@@ -61,17 +62,16 @@ def sum_attributions(
 
 @compiled
 def _add_parts(
-    indptr: np.ndarray,
-    indices: np.ndarray,
-    data: np.ndarray,
+    stored: tuple[np.ndarray, np.ndarray, np.ndarray],
     loadings: np.ndarray,
     gram: np.ndarray,
     amounts: np.ndarray,
     rows: np.ndarray,
-    signed: np.ndarray,
-    absolute: np.ndarray,
+    sums: tuple[np.ndarray, np.ndarray],
 ) -> float:
     """Add each cell's parts to the row of its group and return the largest gap to its activities."""
+    indptr, indices, data = stored
+    signed, absolute = sums
     largest_gap = 0.0
     for cell in range(len(indptr) - 1):
         active = np.flatnonzero(amounts[cell] > 0)
