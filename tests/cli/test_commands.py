@@ -57,6 +57,7 @@ def test_single_steps_give_what_the_whole_path_gives(scprism, folder):
         "model",
         "reference.h5ad",
         "report.html",
+        "units.tsv",
     ]
 
 
@@ -79,7 +80,7 @@ def test_embed_adjusts_denoised_expression_as_asked_and_the_file_says_so(scprism
         np.testing.assert_allclose(result.X, prism.denoise(cells, adjust=adjusted), rtol=1e-5)
         assert result.uns["scprism"]["adjusted"] == adjusted
     assert result.obsm["X_prism"].shape == (60, 5)
-    assert list(result.var_names) == list(prism.recipe_.genes)
+    assert list(result.var_names) == list(prism.recipe.genes)
     assert result.obs["cell_type"].tolist() == cells.obs["cell_type"].tolist()
     status, _, messages = scprism(*call[:3], "--adjust", "--out", folder / "asked.h5ad")
     assert (status, "denoised expression, which was not asked for. Add --denoise." in messages) == (2, True)

@@ -171,7 +171,7 @@ def test_spread_is_that_of_the_activations(assessed):
 
 def test_significant_sets_are_those_of_the_models_own_enrichment(assessed):
     _, query, models, tables = assessed
-    explanation = models["trained"].explain(query, groupby="cell_type")
+    explanation = models["trained"].explain(query, groupby="cell_type", units="raw")
     counts = count_significant(enrich(explanation, program_sets(query), rng=0))
     assert tables["trained"]["n_sets"].tolist() == (counts > 0).sum(axis=1).tolist()
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from anndata import AnnData
 
+from scprism._warnings import kept_warnings
 from scprism.errors import InputError, PrismError
 from scprism.estimator.view import View
 from scprism.explain.attribution import raw_unit_names
@@ -173,15 +174,16 @@ class Model:
                 msg = "`layer`, `organism` and `min_coverage` are those a view was opened with. Give them to `view`."
                 raise InputError(msg)
             return cells.of_model(self)
-        query = open_query(
-            cells,
-            self.recipe,
-            self.config,
-            layer=self._layer(layer),
-            organism=organism,
-            min_coverage=min_coverage,
-        )
-        return View(self, cells.cells if isinstance(cells, CheckedCells) else cells, query)
+        with kept_warnings() as messages:
+            query = open_query(
+                cells,
+                self.recipe,
+                self.config,
+                layer=self._layer(layer),
+                organism=organism,
+                min_coverage=min_coverage,
+            )
+        return View(self, cells.cells if isinstance(cells, CheckedCells) else cells, query, tuple(messages))
 
     def embed(
         self,

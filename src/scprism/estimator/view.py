@@ -8,7 +8,7 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import check_choice
-from scprism._warnings import keeps_warnings
+from scprism._warnings import keeps_warnings, note
 from scprism.denoise.adjust import denoise_query
 from scprism.errors import InputError
 from scprism.estimator.programs import explain_programs, program_activity
@@ -43,6 +43,8 @@ class View:
         The cells as they came.
     query
         What the functions on plain arrays take: counts, matched genes, and what fills the gaps.
+    warnings
+        What was warned of when the cells were opened; every result of the view keeps it.
 
     Examples
     --------
@@ -59,6 +61,7 @@ class View:
     model: "Model"
     cells: AnnData
     query: Query
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return the number of cells and the coverage of the model's genes."""
@@ -130,6 +133,7 @@ class View:
         InputError
             If there are no labelled cells, or no such column.
         """
+        note(self.warnings)
         model = self.model
         if reference is None:
             chosen = indexed(model.labels_known, labels, query=self.query)
@@ -172,6 +176,7 @@ class View:
         InputError
             If the groups or directions are not of these cells or units, or the method needs a reference.
         """
+        note(self.warnings)
         model = self.model
         asks_network = any(told is not None for told in (method, baseline, reference, directions))
         if units is not None:
@@ -225,7 +230,7 @@ class View:
         if model.fingerprint != self.model.fingerprint or model.config != self.model.config:
             msg = "This view of the cells is another model's. Give the cells themselves, or this model's view of them."
             raise InputError(msg)
-        other = View(model, self.cells, self.query)
+        other = View(model, self.cells, self.query, self.warnings)
         for known in ("_seen", "_activity"):
             if known in vars(self):
                 vars(other)[known] = getattr(self, known)
