@@ -120,7 +120,7 @@ def coherence(programs: FloatArray, weighted: sparse.csr_matrix) -> FloatArray:
 
 def _activities(programs: FloatArray, weighted: sparse.csr_matrix) -> FloatArray:
     loadings = np.ascontiguousarray(programs.T, dtype=np.float64)
-    return activity_through(loadings, loadings.T @ loadings, weighted)
+    return activity_through(loadings, loadings.T @ loadings, weighted, tell=False)
 
 
 def _candidates(

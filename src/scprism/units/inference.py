@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from scipy import sparse
 
-from scprism.errors import InputError, PrismError
+from scprism._warnings import warn
+from scprism.errors import InputError
 from scprism.types import FloatArray
 from scprism.units.record import Units
 
@@ -60,7 +61,7 @@ def activity(
 
 
 def activity_through(
-    loadings: FloatArray, gram: FloatArray, values: sparse.csr_matrix, *, threads: int = 1
+    loadings: FloatArray, gram: FloatArray, values: sparse.csr_matrix, *, threads: int = 1, tell: bool = True
 ) -> FloatArray:
     """Return non-negative least-squares coefficients, float32 (cells, programs).
 
@@ -70,6 +71,8 @@ def activity_through(
         Weighted programs, float64 (genes, programs).
     gram
         Their weighted inner products, float64 (programs, programs).
+    tell
+        Whether to warn of cells for which the coefficients are not settled to the last digits.
     """
     from scprism.units.kernel import nonnegative_rows
 
@@ -89,9 +92,11 @@ def activity_through(
     else:
         with ThreadPoolExecutor(threads) as pool:
             unfinished = sum(pool.map(fill, starts))
-    if unfinished:
-        msg = f"The activities of {unfinished:,} cells did not converge: two units are nearly the same program."
-        raise PrismError(msg)
+    if unfinished and tell:
+        warn(
+            f"The activities of {unfinished:,} of {len(out):,} cells did not converge to the last digits: through the "
+            "genes that these cells have, two units are nearly the same program."
+        )
     return out
 
 
