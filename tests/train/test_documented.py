@@ -42,6 +42,7 @@ def test_tensorboard_shows_the_losses_of_each_epoch(ref, tmp_path, monkeypatch):
         assert [point.value for point in shown] == pytest.approx(log[f"{part}_loss"].tolist(), rel=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.*too few to see which units come back")
 def test_a_run_goes_on_from_its_checkpoint_in_python_too(ref, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model, again = (run_code_with("Checkpoint(", ref=ref)["model"] for _ in range(2))
