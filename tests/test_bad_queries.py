@@ -20,7 +20,7 @@ def reference():
 @pytest.fixture(scope="module")
 def model(reference, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "model"
-    scprism.Prism(hidden_size=8, bottleneck_size=4, max_epochs=1, rng=0).fit(reference).save(folder)
+    scprism.Prism(units="raw", hidden_size=8, bottleneck_size=4, max_epochs=1, rng=0).fit(reference).save(folder)
     return folder
 
 
@@ -44,7 +44,7 @@ def same_barcodes(cells):
 
 
 def rat_ids(cells):
-    cells.var_names = [f"ENSRNOG{i:011d}" for i in range(cells.n_vars)]
+    cells.var = pd.DataFrame(index=[f"ENSRNOG{i:011d}" for i in range(cells.n_vars)])
     return cells
 
 
@@ -58,7 +58,7 @@ BAD = [
     pytest.param(
         lambda cells: cells.T.copy(),
         [],
-        ["The rows must be cells and the columns genes, but the rows are named like genes", "transpose=True"],
+        ["The rows must be cells and the columns genes, but the rows are named like genes", "--transpose"],
         id="genes as rows",
     ),
     pytest.param(
@@ -83,7 +83,7 @@ BAD = [
     pytest.param(
         rat_ids,
         [],
-        ["Genes must be symbols such as", "got Ensembl ids such as 'ENSRNOG", "gene_symbols="],
+        ["Genes must be symbols such as", "got Ensembl ids such as 'ENSRNOG", "--gene-symbols"],
         id="rat ids",
     ),
 ]

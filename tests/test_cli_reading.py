@@ -28,7 +28,7 @@ def query():
 def model(tmp_path_factory, query):
     folder = tmp_path_factory.mktemp("model") / "model"
     reference = load_dataset("tm_droplet_immune")[:100]
-    prism = scprism.Prism(hidden_size=8, bottleneck_size=3, max_epochs=1, rng=0).fit(reference)
+    prism = scprism.Prism(units="raw", hidden_size=8, bottleneck_size=3, max_epochs=1, rng=0).fit(reference)
     prism.save(folder)
     return folder, prism.embed(query)
 

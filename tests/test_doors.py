@@ -19,7 +19,7 @@ def cells() -> AnnData:
 
 @pytest.fixture(scope="module")
 def model(cells):
-    return scprism.Prism(hidden_size=8, bottleneck_size=3, max_epochs=1, rng=0).fit(cells)
+    return scprism.Prism(units="raw", hidden_size=8, bottleneck_size=3, max_epochs=1, rng=0).fit(cells)
 
 
 def test_a_path_is_not_cells(model):
@@ -63,7 +63,7 @@ def test_a_query_told_to_be_of_another_organism_is_warned_of(model, cells):
 def test_a_model_of_few_genes_is_warned_of(cells):
     genes = [*cells.var_names[:20], "missing"]
     with pytest.warns(PrismWarning, match=r"Only \d+ genes go into the model"):
-        scprism.Prism(genes=genes, hidden_size=4, bottleneck_size=2, max_epochs=1, rng=0).fit(cells)
+        scprism.Prism(units="raw", genes=genes, hidden_size=4, bottleneck_size=2, max_epochs=1, rng=0).fit(cells)
 
 
 def test_a_query_without_any_gene_is_refused_however_low_the_limit(model, cells):
@@ -81,7 +81,7 @@ def test_coverage_limits_are_shares(model, cells, limit):
 
 def test_devices_are_checked(cells):
     with pytest.raises(InputError, match="`device` must be one of 'auto', 'cpu', 'cuda', 'mps', got 'gpu'"):
-        scprism.Prism(device="gpu", max_epochs=1).fit(cells)
+        scprism.Prism(units="raw", device="gpu", max_epochs=1).fit(cells)
 
 
 def test_a_loom_file_of_anndata_keeps_its_names(cells, tmp_path):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scprism.enrichment.over_representation import ora
     from scprism.enrichment.result import Enrichment, count_significant, read_enrichment
     from scprism.errors import BundleError, InputError, PrismError, PrismWarning, TrainingError
+    from scprism.estimator.compare import compare
     from scprism.estimator.load import load
     from scprism.estimator.model import Model
     from scprism.estimator.prism import Prism
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
     from scprism.read.synthetic import make_cells
     from scprism.report.page import write_report
     from scprism.trust.assess import assess_units
+    from scprism.units.comparison import Comparison, read_comparison
 
 _HOME = {
     "BundleError": "errors",
+    "Comparison": "units.comparison",
     "Config": "model.config",
     "Enrichment": "enrichment.result",
     "Explanation": "explain.explanation",
@@ -53,6 +56,7 @@ _HOME = {
     "annotate": "annotation",
     "assess_units": "trust.assess",
     "attribute": "explain.saliency",
+    "compare": "estimator.compare",
     "count_significant": "enrichment.result",
     "enrich": "enrichment.enrich",
     "gene_sets": "enrichment.gene_sets",
@@ -63,12 +67,14 @@ _HOME = {
     "make_cells": "read.synthetic",
     "ora": "enrichment.over_representation",
     "read_cells": "read.files",
+    "read_comparison": "units.comparison",
     "read_enrichment": "enrichment.result",
     "write_report": "report.page",
 }
 
 __all__ = [
     "BundleError",
+    "Comparison",
     "Config",
     "Enrichment",
     "Explanation",
@@ -85,6 +91,7 @@ __all__ = [
     "annotate",
     "assess_units",
     "attribute",
+    "compare",
     "count_significant",
     "enrich",
     "gene_sets",
@@ -95,6 +102,7 @@ __all__ = [
     "make_cells",
     "ora",
     "read_cells",
+    "read_comparison",
     "read_enrichment",
     "write_report",
 ]

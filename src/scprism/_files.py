@@ -35,7 +35,16 @@ __all__ = [
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 STORE_SUFFIXES = (".h5ad", ".zarr")
-MODEL_NAMES = ("weights.safetensors", "model.json", "log.csv", "index.safetensors", "index.json")
+MODEL_NAMES = (
+    "weights.safetensors",
+    "model.json",
+    "log.csv",
+    "trials.csv",
+    "units.safetensors",
+    "units.json",
+    "index.safetensors",
+    "index.json",
+)
 """All that a model folder holds."""
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import is_dataclass, replace
@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from scprism.errors import PrismWarning
 
-__all__ = ["keeps_warnings", "kept_warnings", "warn", "warnings_of"]
+__all__ = ["keeps_warnings", "kept_warnings", "note", "warn", "warnings_of"]
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -29,6 +29,13 @@ def warn(message: str) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(HERE):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, PrismWarning, stacklevel=level)
+
+
+def note(messages: Iterable[str]) -> None:
+    """Let the result that is being computed keep messages that were shown before."""
+    kept = _kept.get()
+    if kept is not None:
+        kept.extend(message for message in messages if message not in kept)
 
 
 @contextmanager

@@ -8,9 +8,11 @@ from scprism._check import some
 from scprism.errors import InputError
 from scprism.types import FloatArray
 
-__all__ = ["EMBEDDING_KEY", "LABEL_COLUMNS", "WARNINGS_KEY", "annotate"]
+__all__ = ["ACTIVITY_KEY", "EMBEDDING_KEY", "LABEL_COLUMNS", "UNITS_KEY", "WARNINGS_KEY", "annotate"]
 
 EMBEDDING_KEY = "X_prism"
+ACTIVITY_KEY = "X_prism_units"
+UNITS_KEY = "prism_units"
 WARNINGS_KEY = "prism_warnings"
 LABEL_COLUMNS = {
     "label": "prism_label",
@@ -20,8 +22,15 @@ LABEL_COLUMNS = {
 }
 
 
-def annotate(cells: AnnData, *, embedding: FloatArray | None = None, labels: pd.DataFrame | None = None) -> None:
-    """Write an embedding and labels into `cells`, where scanpy finds them.
+def annotate(
+    cells: AnnData,
+    *,
+    embedding: FloatArray | None = None,
+    labels: pd.DataFrame | None = None,
+    activity: pd.DataFrame | None = None,
+    units: pd.DataFrame | None = None,
+) -> None:
+    """Write an embedding, labels and activities into `cells`, where scanpy finds them.
 
     Parameters
     ----------
@@ -33,6 +42,11 @@ def annotate(cells: AnnData, *, embedding: FloatArray | None = None, labels: pd.
         The result of `Model.label`, for ``obs["prism_label"]`` (categorical), ``obs["prism_confidence"]``,
         ``obs["prism_distance"]`` and ``obs["prism_novel"]`` (categorical, so that plots colour it by value).
         Its warnings go to ``uns["prism_warnings"]``.
+    activity
+        The result of `Model.activity`: each unit becomes a column of ``obs`` under its name, for
+        ``scanpy.pl.umap(cells, color="U01")``, and all of them ``obsm["X_prism_units"]``.
+    units
+        `Model.units`, for ``uns["prism_units"]``.
 
     Raises
     ------
@@ -48,6 +62,15 @@ def annotate(cells: AnnData, *, embedding: FloatArray | None = None, labels: pd.
     if labels is not None and not labels.index.equals(pd.Index(cells.obs_names)):
         msg = "`labels` must be the labels of these cells in this order: its index differs from `cells.obs_names`."
         raise InputError(msg)
+    if activity is not None and not activity.index.equals(pd.Index(cells.obs_names)):
+        msg = "`activity` must be of these cells in this order: its index differs from `cells.obs_names`."
+        raise InputError(f"{msg} Give the result of model.activity(cells).")
+    if activity is not None:
+        for unit in activity.columns:
+            cells.obs[str(unit)] = activity[unit].to_numpy()
+        cells.obsm[ACTIVITY_KEY] = activity.to_numpy(dtype=np.float32)
+    if units is not None:
+        cells.uns[UNITS_KEY] = units.reset_index()
     if embedding is not None:
         cells.obsm[EMBEDDING_KEY] = np.asarray(embedding, dtype=np.float32)
     if labels is not None:

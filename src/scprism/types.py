@@ -16,6 +16,7 @@ __all__ = [
     "Organism",
     "PathLike",
     "RNGLike",
+    "UnitKind",
 ]
 
 AttributionMethod: TypeAlias = Literal[
@@ -28,3 +29,4 @@ Matrix: TypeAlias = FloatArray | IntArray | sparse.csr_matrix | sparse.csr_array
 Organism: TypeAlias = Literal["human", "mouse"]
 PathLike: TypeAlias = str | Path
 RNGLike: TypeAlias = int | np.random.Generator | None
+UnitKind: TypeAlias = Literal["programs", "raw"]

@@ -37,7 +37,7 @@ def query(cells, factors):
 
 @pytest.fixture(scope="module")
 def model(cells):
-    trained = Prism(hidden_size=24, bottleneck_size=6, max_epochs=20, device="cpu", rng=0).fit(cells)
+    trained = Prism(units="raw", hidden_size=24, bottleneck_size=6, max_epochs=20, device="cpu", rng=0).fit(cells)
     return trained.index(cells, labels="cell_type")
 
 

@@ -23,7 +23,9 @@ def reference():
 
 @pytest.fixture(scope="module")
 def model(reference):
-    trained = Prism(genes="all", organism="human", hidden_size=16, bottleneck_size=5, max_epochs=4, device="cpu", rng=0)
+    trained = Prism(
+        units="raw", genes="all", organism="human", hidden_size=16, bottleneck_size=5, max_epochs=4, device="cpu", rng=0
+    )
     return trained.fit(reference)
 
 

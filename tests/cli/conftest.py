@@ -30,7 +30,7 @@ def results(tmp_path_factory) -> Path:
     (folder / "settings.toml").write_text(SETTINGS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PrismWarning)
-        model = Prism(hidden_size=16, bottleneck_size=5, max_epochs=2, rng=0).fit(reference)
+        model = Prism(units="raw", hidden_size=16, bottleneck_size=5, max_epochs=2, rng=0).fit(reference)
         model = model.index(reference, labels="cell_type")
         labels = model.label(query)
         explanation = model.explain(query, groupby=labels["label"])

@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 
 from cli.test_paths import COMMANDS
-from scprism.enrichment.enrich import enrich, read_enrichment
+from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import gene_sets
 from scprism.enrichment.network_null import enrich_against
+from scprism.enrichment.result import read_enrichment
 from scprism.enrichment.settings import GseaSettings
 from scprism.estimator.load import load
 from scprism.explain.explanation import read_explanation, write_explanation
@@ -56,6 +57,7 @@ def test_single_steps_give_what_the_whole_path_gives(scprism, folder):
         "model",
         "reference.h5ad",
         "report.html",
+        "units.tsv",
     ]
 
 
@@ -78,7 +80,7 @@ def test_embed_adjusts_denoised_expression_as_asked_and_the_file_says_so(scprism
         np.testing.assert_allclose(result.X, prism.denoise(cells, adjust=adjusted), rtol=1e-5)
         assert result.uns["scprism"]["adjusted"] == adjusted
     assert result.obsm["X_prism"].shape == (60, 5)
-    assert list(result.var_names) == list(prism.recipe_.genes)
+    assert list(result.var_names) == list(prism.recipe.genes)
     assert result.obs["cell_type"].tolist() == cells.obs["cell_type"].tolist()
     status, _, messages = scprism(*call[:3], "--adjust", "--out", folder / "asked.h5ad")
     assert (status, "denoised expression, which was not asked for. Add --denoise." in messages) == (2, True)

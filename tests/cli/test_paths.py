@@ -15,7 +15,12 @@ from scprism.cli.command import command, uses_of
 from scprism.cli.paths import Input, Output
 
 NO_PATHS = {
+    "against",
     "batch",
+    "feature_type",
+    "gene_symbols",
+    "genome",
+    "groupby",
     "labels",
     "layer",
     "names",
@@ -23,7 +28,9 @@ NO_PATHS = {
     "preset",
     "query_layer",
     "reference_layer",
+    "replicate",
     "study",
+    "within",
 }
 """Free text that names something else than a file."""
 STORAGE = "journal:///"

@@ -107,7 +107,7 @@ def sets(cells):
 
 @pytest.fixture(scope="module")
 def model(cells):
-    return Prism(genes="all", hidden_size=32, bottleneck_size=10, device="cpu", rng=0).fit(cells)
+    return Prism(units="raw", genes="all", hidden_size=32, bottleneck_size=10, device="cpu", rng=0).fit(cells)
 
 
 def network_p_values(model, cells, sets, *, n_tested):

@@ -15,7 +15,15 @@ from scprism.errors import InputError, PrismError, PrismWarning
 from scprism.prepare.selection import hallmark_genes
 from scprism.read.synthetic import Simulation, make_cells, simulate_cells
 
-SMALL = {"genes": "all", "organism": "human", "hidden_size": 8, "bottleneck_size": 3, "max_epochs": 2, "device": "cpu"}
+SMALL = {
+    "units": "raw",
+    "genes": "all",
+    "organism": "human",
+    "hidden_size": 8,
+    "bottleneck_size": 3,
+    "max_epochs": 2,
+    "device": "cpu",
+}
 
 
 def in_a_layer(cells, *, layer="counts"):
@@ -210,7 +218,7 @@ def test_a_view_of_another_model_is_refused(model, cells, query):
 
 def test_what_models_and_views_are_is_shown(model, query):
     text = repr(model)
-    for part in ("genes → 8 hidden → 3 units", "300 human cells", "labels known: cell_type", model.fingerprint):
+    for part in ("genes → 8 hidden → 3 latent", "300 human cells", "labels known: cell_type", model.fingerprint):
         assert part in text
         assert part in model._repr_html_()
     assert "100 cells; " in repr(model.view(in_a_layer(query)))

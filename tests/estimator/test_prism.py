@@ -29,7 +29,7 @@ def cells() -> AnnData:
 
 def small(preset="default", **changes):
     config = dataclasses.replace(PRESETS[preset], hidden_size=16, bottleneck_size=6, max_epochs=4, **changes)
-    return Prism(config, rng=0)
+    return Prism(config, units="raw", rng=0)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,9 @@ def test_denoised_values_are_log_counts_per_million_under_every_count_likelihood
 
 def test_denoising_with_the_paper_preset_keeps_each_genes_level(cells):
     paper = small("paper", optimiser="adam", learning_rate=0.01).fit(cells)
-    trained = Prism(dataclasses.replace(paper.config, max_epochs=150, check_every=1, patience=150), rng=0).fit(cells)
+    trained = Prism(
+        dataclasses.replace(paper.config, max_epochs=150, check_every=1, patience=150), units="raw", rng=0
+    ).fit(cells)
     counts = cells[:, list(trained.recipe.genes)].X.toarray()
     log_cpm = np.log1p(1e6 * counts / cells.X.sum(axis=1))
     assert np.corrcoef(trained.denoise(cells).mean(axis=0), np.asarray(log_cpm).mean(axis=0))[0, 1] > 0.95
@@ -230,10 +232,12 @@ def test_integrated_values_train_a_model(cells):
     config = dataclasses.replace(
         PRESETS["as_released"], normalise="none", hidden_size=8, bottleneck_size=4, max_epochs=2
     )
-    model = Prism(dataclasses.replace(config, min_max_count=0.5), rng=0).fit(corrected)
+    model = Prism(dataclasses.replace(config, min_max_count=0.5), units="raw", rng=0).fit(corrected)
     assert model.recipe.mean.min() < 0
     with pytest.raises(InputError, match="Corrected expression must not be negative here"):
-        Prism(dataclasses.replace(config, negative_values="refuse", min_max_count=0.5), rng=0).fit(corrected)
+        Prism(dataclasses.replace(config, negative_values="refuse", min_max_count=0.5), units="raw", rng=0).fit(
+            corrected
+        )
 
 
 def test_an_untrained_model_says_what_to_do(cells):
@@ -265,7 +269,7 @@ def test_layers_and_raw_hold_counts_as_told(cells, model, z):
     with pytest.raises(InputError, match="counts"):
         model.embed(layered)
     np.testing.assert_array_equal(model.embed(layered, layer="counts"), z)
-    again = Prism(model.config, layer="counts", rng=0).fit(layered)
+    again = Prism(model.config, units="raw", layer="counts", rng=0).fit(layered)
     assert again.fingerprint == model.fingerprint
 
 

@@ -22,7 +22,7 @@ def cells():
 
 @pytest.fixture(scope="module")
 def model(cells):
-    trained = Prism(genes="all", organism="human", max_epochs=20, device="cpu", rng=0).fit(cells)
+    trained = Prism(units="raw", genes="all", organism="human", max_epochs=20, device="cpu", rng=0).fit(cells)
     halves = pd.Series(np.arange(cells.n_obs) % 2).map({0: "even", 1: "odd"}).to_numpy()
     both = cells.copy()
     both.obs["half"] = np.where(np.arange(cells.n_obs) < 100, "NA", halves)

@@ -24,7 +24,7 @@ def cells():
 
 @pytest.fixture(scope="module")
 def model(cells):
-    return Prism(genes="all", organism="human", max_epochs=40, device="cpu", rng=0).fit(cells)
+    return Prism(units="raw", genes="all", organism="human", max_epochs=40, device="cpu", rng=0).fit(cells)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_what_is_simulated_depends_on_the_cell_and_the_genes_names_alone(cells, 
 @pytest.mark.parametrize("preset", ["default", "paper"])
 def test_no_order_changes_a_bit_of_the_labels(cells, preset):
     """Genes, cells of the reference and of the query, categories, and empty genes of unknown names."""
-    model = Prism(preset, genes="all", organism="human", max_epochs=3, device="cpu", rng=0).fit(cells)
+    model = Prism(preset, units="raw", genes="all", organism="human", max_epochs=3, device="cpu", rng=0).fit(cells)
     query, rng = cells[::3].copy(), np.random.default_rng(3)
     first = model.label(query, reference=cells, labels="cell_type")
     recoded = cells.copy()

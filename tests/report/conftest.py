@@ -94,6 +94,8 @@ class FakeModel:
     coverage: pd.DataFrame
     reference: np.ndarray
     fingerprint: str = "f00d"
+    named_units: None = None
+    warnings: tuple[str, ...] = ()
 
     def align(self, _: AnnData, *, layer: str | None = None) -> Alignment:  # noqa: ARG002
         return Alignment(gene_map=None, coverage=self.coverage, organism="mouse")

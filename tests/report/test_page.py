@@ -190,7 +190,7 @@ def test_large_data_are_drawn_by_a_sample_and_this_is_said(results, monkeypatch,
 
 def test_a_real_model_writes_its_page(results, written):
     reference, query = load_dataset("tm_droplet_immune")[::10].copy(), load_dataset("mouse_lung_immune")[:12].copy()
-    model = Prism(bottleneck_size=3, max_epochs=1, rng=0).fit(reference)
+    model = Prism(units="raw", bottleneck_size=3, max_epochs=1, rng=0).fit(reference)
     why = model.explain(query)
     real = SimpleNamespace(
         model=model,

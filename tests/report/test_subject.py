@@ -69,4 +69,4 @@ def test_projection_is_that_of_the_settings(results, projection, name):
         labels=None,
         reference=None,
     )
-    assert drawn_cells(subject, None).projection.method == name
+    assert drawn_cells(subject, None, values=subject.embedding).projection.method == name

@@ -171,7 +171,7 @@ def test_spread_is_that_of_the_activations(assessed):
 
 def test_significant_sets_are_those_of_the_models_own_enrichment(assessed):
     _, query, models, tables = assessed
-    explanation = models["trained"].explain(query, groupby="cell_type")
+    explanation = models["trained"].explain(query, groupby="cell_type", units="raw")
     counts = count_significant(enrich(explanation, program_sets(query), rng=0))
     assert tables["trained"]["n_sets"].tolist() == (counts > 0).sum(axis=1).tolist()
 
@@ -187,7 +187,7 @@ def test_verdicts_survive_their_file(assessed, tmp_path):
 def test_a_table_without_its_facts_is_refused(assessed, tmp_path):
     write_trust(assessed[3]["trained"], tmp_path / "trust.tsv")
     (tmp_path / "trust.tsv.json").unlink()
-    with pytest.raises(BundleError, match="cannot be read"):
+    with pytest.raises(BundleError, match="lie without their record"):
         read_trust(tmp_path / "trust.tsv")
     with pytest.raises(InputError, match="it lacks 'verdict'"):
         write_trust(assessed[3]["trained"].drop(columns="verdict"), tmp_path / "trust.tsv")

@@ -20,7 +20,9 @@ def cells():
 
 @pytest.fixture(scope="module")
 def model(cells):
-    return Prism(genes="all", hidden_size=16, bottleneck_size=6, max_epochs=8, device="cpu", rng=0).fit(cells)
+    return Prism(units="raw", genes="all", hidden_size=16, bottleneck_size=6, max_epochs=8, device="cpu", rng=0).fit(
+        cells
+    )
 
 
 @pytest.mark.parametrize("method", ["deeplift", "guided"])

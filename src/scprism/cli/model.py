@@ -30,6 +30,8 @@ def fit(
     config: o.ConfigFile = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted run.")] = False,
     force: o.Force = False,
+    units: o.UnitsName = None,
+    runs: o.Runs = None,
     device: o.Device = "auto",
     labels: Annotated[
         list[str] | None,
@@ -46,7 +48,17 @@ def fit(
     checkpoint = Checkpoint(out.with_name(f"{out.name}.checkpoint"), resume=resume)
     if not check_checkpoint(checkpoint.path, resume=resume) and resume:
         say(f"there is no {checkpoint.path} to go on from: training begins anew")
-    prism = o.new_model(preset, config=config, genes=genes, organism=organism, layer=layer, device=device, rng=rng)
+    prism = o.new_model(
+        preset,
+        config=config,
+        genes=genes,
+        organism=organism,
+        layer=layer,
+        device=device,
+        rng=rng,
+        units=units,
+        runs=runs,
+    )
     cells = o.read(reference, layer=layer)
     for column in labels or []:
         known_labels(cells, column)  # a wrong name is said before the training
@@ -103,6 +115,8 @@ def tune(
     organism: o.OrganismName = None,
     layer: o.Layer = None,
     config: o.ConfigFile = None,
+    units: o.UnitsName = None,
+    runs: o.Runs = None,
     device: o.Device = "auto",
     rng: o.Seed = 0,
     threads: o.Threads = None,
@@ -115,7 +129,17 @@ def tune(
     o.use_threads(threads)
     from scprism.search.search import Search
 
-    model = o.new_model(preset, config=config, genes=genes, organism=organism, layer=layer, device=device, rng=rng)
+    model = o.new_model(
+        preset,
+        config=config,
+        genes=genes,
+        organism=organism,
+        layer=layer,
+        device=device,
+        rng=rng,
+        units=units,
+        runs=runs,
+    )
     search = Search(
         space=space,
         stopping=stopping,
@@ -155,6 +179,8 @@ def adapt(
     organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,
     force: o.Force = False,
+    units: o.UnitsName = None,
+    runs: o.Runs = None,
     device: o.Device = "auto",
     rng: o.Seed = 0,
     threads: o.Threads = None,

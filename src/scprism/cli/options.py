@@ -48,9 +48,11 @@ __all__ = [
     "Reading",
     "Reference",
     "ReferenceLayer",
+    "Runs",
     "Scores",
     "Seed",
     "Threads",
+    "UnitsName",
     "gene_sets_file",
     "groups",
     "if_file",
@@ -111,6 +113,13 @@ Genes = Annotated[
 ]
 GeneSetsName = Annotated[str, typer.Option(help="hallmark, or a GMT file."), Input(gene_sets_file)]
 ConfigFile = Annotated[Path | None, typer.Option(help="TOML file of settings that replace the preset's."), Input()]
+UnitsName = Annotated[
+    Literal["programs", "raw"] | None,
+    typer.Option(help="Units: programs of genes that come back, or the bottleneck's numbers. [default: the preset's]"),
+]
+Runs = Annotated[
+    int | None, typer.Option(min=4, help="Factorisations of halves of the cells that find the units. [default: 12]")
+]
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to train; auto: cuda if there is one, else cpu.")
 ]
@@ -247,6 +256,8 @@ def new_model(
     layer: str | None,
     device: str,
     rng: int,
+    units: str | None = None,
+    runs: int | None = None,
 ) -> "Prism":
     """Return an untrained model; its settings are those of the preset, then of the file, then of the options."""
     from scprism.estimator.prism import Prism
@@ -255,12 +266,21 @@ def new_model(
 
     resolve_device(device)
     settings = preset_config(preset)
-    if config is None:
-        return Prism(
-            cast("Any", preset), genes=genes, organism=cast("Any", organism), layer=layer, device=device, rng=rng
-        )
-    settings = settings.updated(read_settings(config))
-    return Prism(settings, genes=genes, organism=cast("Any", organism), layer=layer, device=device, rng=rng)
+    if runs is not None and runs % 2:
+        msg = f"--runs must be an even number, got {runs}: the cells are split in halves."
+        raise InputError(msg)
+    if units is None and preset != "default":
+        units = "raw"
+    return Prism(
+        cast("Any", preset) if config is None else settings.updated(read_settings(config)),
+        genes=genes,
+        organism=cast("Any", organism),
+        layer=layer,
+        units=cast("Any", units),
+        runs=runs,
+        device=device,
+        rng=rng,
+    )
 
 
 def read_settings(path: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ RUN_NAMES = (
     "explanation.h5ad",
     "enrichment.tsv",
     "enrichment.tsv.json",
+    "units.tsv",
     "report.html",
 )
 AUDIT_NAMES = ("results.sqlite", "tabula_muris")

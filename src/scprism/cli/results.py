@@ -24,6 +24,10 @@ def explain(
     groupby: o.Groupby = None,
     method: o.MethodName = None,
     baseline: o.BaselineName = None,
+    units: Annotated[
+        Literal["programs", "raw"] | None,
+        typer.Option(help="What is explained. [default: the model's units; raw where a method or baseline is given]"),
+    ] = None,
     layer: o.QueryLayer = None,
     organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,
@@ -41,6 +45,7 @@ def explain(
         groupby=grouping,
         method=method,
         baseline=baseline,
+        units=units,
         layer=layer,
         organism=organism,
         min_coverage=min_coverage,

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from anndata import AnnData
 
+from scprism._files import write_table
 from scprism._warnings import kept_warnings
 from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import GeneSets, gene_sets, match_sets
 from scprism.errors import InputError, PrismWarning
 from scprism.estimator.prism import Prism
+from scprism.estimator.view import View
 from scprism.explain.explanation import write_explanation
 from scprism.label.labels import known_labels
 from scprism.prepare.recipe import Recipe
@@ -104,9 +106,9 @@ def run_path(
     watch.on_step("writing")
     folder, fingerprint = Path(out), trained.fingerprint
     trained.save(folder / "model")
-    write_embedding(folder / "reference.h5ad", reference_view.embed(), cells=reference, fingerprint=fingerprint)
-    write_embedding(folder / "embedding.h5ad", view.embed(), cells=query, fingerprint=fingerprint, messages=messages)
+    _write_embeddings(folder, {"reference": reference_view, "embedding": view}, fingerprint, messages)
     write_labels(folder / "labels.csv", calls)
+    write_table(trained.units.reset_index(), folder / "units.tsv")
     write_explanation(explanation, folder / "explanation.h5ad")
     pathways.save(folder / "enrichment.tsv")
     write_report(
@@ -124,6 +126,18 @@ def run_path(
     if checkpoint is not None:
         checkpoint.path.unlink(missing_ok=True)
     return folder / "report.html"
+
+
+def _write_embeddings(folder: Path, views: dict[str, View], fingerprint: str, messages: list[str]) -> None:
+    for name, view in views.items():
+        write_embedding(
+            folder / f"{name}.h5ad",
+            view.embed(),
+            cells=view.cells,
+            fingerprint=fingerprint,
+            activity=None if view.model.named_units is None else view.activity(),
+            messages=messages if name == "embedding" else (),
+        )
 
 
 def _sets(source: str, recipe: Recipe) -> GeneSets:

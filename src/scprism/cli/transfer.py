@@ -56,6 +56,7 @@ def embed(
         view = prism.view(cells, layer=layer, organism=organism, min_coverage=min_coverage)
         latent = view.embed()
         values = view.denoise(adjust=adjust) if denoise else None
+        activity = None if prism.named_units is None else view.activity()
     write_embedding(
         out,
         latent,
@@ -64,9 +65,11 @@ def embed(
         denoised=values,
         genes=prism.genes,
         adjusted=denoise and is_adjusted(prism.recipe, prism.config, adjust=adjust),
+        activity=activity,
         messages=messages,
     )
-    say(f"embedding: {out}, {latent.shape[0]:,} cells × {latent.shape[1]} units")
+    found = "" if activity is None else f", activities of {activity.shape[1]} units"
+    say(f"embedding: {out}, {latent.shape[0]:,} cells × {latent.shape[1]} latent values{found}")
 
 
 @command(app, example="scprism index model reference.h5ad --labels cell_type")

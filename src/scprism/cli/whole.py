@@ -55,6 +55,8 @@ def run(
         bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted training.")
     ] = False,
     force: o.Force = False,
+    units: o.UnitsName = None,
+    runs: o.Runs = None,
     device: o.Device = "auto",
     rng: o.Seed = 0,
     threads: o.Threads = None,
@@ -67,7 +69,17 @@ def run(
     checkpoint = Checkpoint(out.with_name(f"{out.name}.checkpoint"), resume=resume)
     if not check_checkpoint(checkpoint.path, resume=resume) and resume:
         say(f"there is no {checkpoint.path} to go on from: training begins anew")
-    model = o.new_model(preset, config=config, genes=genes, organism=organism, layer=layer, device=device, rng=rng)
+    model = o.new_model(
+        preset,
+        config=config,
+        genes=genes,
+        organism=organism,
+        layer=layer,
+        device=device,
+        rng=rng,
+        units=units,
+        runs=runs,
+    )
     model.min_coverage = min_coverage
     known, foreign = o.read(reference, layer=layer), o.read(query, layer=query_layer)
     try:

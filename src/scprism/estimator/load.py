@@ -4,6 +4,7 @@ from scprism.estimator.model import Model
 from scprism.label.index import read_index
 from scprism.model.bundle import load_bundle
 from scprism.types import PathLike
+from scprism.units.named import read_units
 
 __all__ = ["load"]
 
@@ -28,6 +29,7 @@ def load(folder: PathLike) -> Model:
     (True, True)
     """
     bundle = load_bundle(folder)
+    fingerprint = bundle.weights.fingerprint()
     return Model(
         config=bundle.config,
         recipe=bundle.recipe,
@@ -35,7 +37,8 @@ def load(folder: PathLike) -> Model:
         log=bundle.log,
         summary=bundle.summary,
         asked=bundle.asked,
-        labels_known=read_index(folder, fingerprint=bundle.weights.fingerprint()),
+        labels_known=read_index(folder, fingerprint=fingerprint),
         warnings=bundle.warnings,
         trials=bundle.trials,
+        named_units=read_units(folder, genes=bundle.recipe.genes, fingerprint=fingerprint),
     )

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from html import escape
 from typing import Any
 
 import pandas as pd
 from anndata import AnnData
 
-from scprism.errors import InputError
+from scprism._warnings import kept_warnings
+from scprism.errors import InputError, PrismError
 from scprism.estimator.view import View
+from scprism.explain.attribution import raw_unit_names
 from scprism.explain.explanation import Explanation
 from scprism.label.index import write_index
 from scprism.label.reference import LabelReference
@@ -23,7 +24,8 @@ from scprism.query.align import Alignment, align_genes
 from scprism.query.view import open_query
 from scprism.read.checked import CheckedCells
 from scprism.read.counts import find_counts
-from scprism.types import AttributionMethod, Baseline, FloatArray, Organism, PathLike
+from scprism.types import AttributionMethod, Baseline, FloatArray, Organism, PathLike, UnitKind
+from scprism.units.named import NamedUnits, write_units
 
 __all__ = ["Model"]
 
@@ -55,6 +57,9 @@ class Model:
         What was warned of during the training.
     trials
         The trials of the search for settings, one row each; None for a model of `Prism.fit`.
+    named_units
+        The units as they were found: programs, replication, ranges, sets. None for a model with raw units, the numbers
+        of the network's bottleneck.
 
     Examples
     --------
@@ -74,6 +79,7 @@ class Model:
     labels_known: Mapping[str, LabelReference] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     trials: pd.DataFrame | None = None
+    named_units: NamedUnits | None = None
 
     def __repr__(self) -> str:
         """Return data, network and labels in one line."""
@@ -97,6 +103,45 @@ class Model:
     def organism(self) -> Organism | None:
         """The organism that the genes belong to, None where it could not be told."""
         return self.recipe.organism
+
+    @property
+    def units(self) -> pd.DataFrame:
+        """The units, a row each, the best replicated first; their names are the index.
+
+        ``proposed_name`` (empty where the unit is not trusted), ``replication`` (correlation of the activity with that
+        of the unit's counterpart, found in other cells from another start), ``trusted``, ``sets`` that it forms and
+        ``top_genes``, both joined by ``;``, ``n_runs_found``. Of raw units nothing is known, and none is trusted.
+        """
+        if self.named_units is not None:
+            return self.named_units.table()
+        names = pd.Index(raw_unit_names(self.weights.n_units), name="unit")
+        unknown = {"proposed_name": "", "replication": float("nan"), "trusted": False, "sets": "", "top_genes": ""}
+        return pd.DataFrame({**unknown, "n_runs_found": 0}, index=names)
+
+    @property
+    def programs(self) -> pd.DataFrame:
+        """The programs, units × genes: what a unit adds to log1p counts per 10,000 where its activity is 1.
+
+        Raises
+        ------
+        PrismError
+            If the model has raw units.
+        """
+        if self.named_units is None:
+            msg = "This model has raw units, which are no programs of genes. Train one with Prism(units='programs')."
+            raise PrismError(msg)
+        return self.named_units.programs()
+
+    def activity(
+        self,
+        cells: AnnData | View,
+        *,
+        layer: str | None = None,
+        organism: Organism | None = None,
+        min_coverage: float | None = None,
+    ) -> pd.DataFrame:
+        """Return the activity of each unit in each cell, cells × units: `View.activity`."""
+        return self.view(cells, layer=layer, organism=organism, min_coverage=min_coverage).activity()
 
     def view(
         self,
@@ -129,15 +174,16 @@ class Model:
                 msg = "`layer`, `organism` and `min_coverage` are those a view was opened with. Give them to `view`."
                 raise InputError(msg)
             return cells.of_model(self)
-        query = open_query(
-            cells,
-            self.recipe,
-            self.config,
-            layer=self._layer(layer),
-            organism=organism,
-            min_coverage=min_coverage,
-        )
-        return View(self, cells.cells if isinstance(cells, CheckedCells) else cells, query)
+        with kept_warnings() as messages:
+            query = open_query(
+                cells,
+                self.recipe,
+                self.config,
+                layer=self._layer(layer),
+                organism=organism,
+                min_coverage=min_coverage,
+            )
+        return View(self, cells.cells if isinstance(cells, CheckedCells) else cells, query, tuple(messages))
 
     def embed(
         self,
@@ -190,6 +236,7 @@ class Model:
         baseline: Baseline | None = None,
         reference: AnnData | View | None = None,
         directions: pd.DataFrame | None = None,
+        units: UnitKind | None = None,
         layer: str | None = None,
         organism: Organism | None = None,
         min_coverage: float | None = None,
@@ -197,7 +244,7 @@ class Model:
         """Return which genes drive each unit, per group of cells and for all of them: `View.explain`."""
         view = self.view(cells, layer=layer, organism=organism, min_coverage=min_coverage)
         return view.explain(
-            groupby=groupby, method=method, baseline=baseline, reference=reference, directions=directions
+            groupby=groupby, method=method, baseline=baseline, reference=reference, directions=directions, units=units
         )
 
     def align(self, cells: AnnData, *, layer: str | None = None, organism: Organism | None = None) -> Alignment:
@@ -214,7 +261,7 @@ class Model:
         return replace(self, labels_known=self.view(reference, layer=layer).learn_labels(labels))
 
     def save(self, folder: PathLike) -> None:
-        """Write the model folder: ``weights.safetensors``, ``model.json``, ``log.csv``, and ``index.*`` of `index`.
+        """Write the model folder: ``weights.safetensors``, ``model.json``, ``log.csv``, ``units.*``, ``index.*``.
 
         Raises
         ------
@@ -231,7 +278,11 @@ class Model:
             warnings=self.warnings,
             trials=self.trials,
         )
-        save_bundle(bundle, folder, add=partial(write_index, self.labels_known, fingerprint=self.fingerprint))
+        save_bundle(bundle, folder, add=self._add_files)
+
+    def _add_files(self, folder: PathLike) -> None:
+        write_index(self.labels_known, folder, fingerprint=self.fingerprint)
+        write_units(self.named_units, folder, fingerprint=self.fingerprint)
 
     def _layer(self, told: str | None) -> str | None:
         return self.asked.layer if told is None else told
@@ -239,9 +290,10 @@ class Model:
     def _facts(self) -> dict[str, str]:
         units, hidden = self.weights.latent_weight.shape
         facts = {
-            "network": f"{self.weights.n_genes:,} genes → {hidden} hidden → {units} units",
+            "network": f"{self.weights.n_genes:,} genes → {hidden} hidden → {units} latent",
             "trained on": f"{self.summary['n_cells']:,} {self.organism or ''} cells".replace("  ", " "),
             "preset": f"preset {self.asked.preset!r}",
+            "units": "raw units" if self.named_units is None else f"{len(self.named_units.units.names)} units",
             "labels": f"labels known: {', '.join(self.labels_known) or 'none'}",
             "fingerprint": self.fingerprint,
         }

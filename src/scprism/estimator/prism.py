@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from scprism._check import check_choice
 from scprism._warnings import kept_warnings
 from scprism.errors import PrismError
 from scprism.estimator.model import Model
+from scprism.estimator.units import find_units
 from scprism.label.labels import known_labels
 from scprism.model.asked import Asked
 from scprism.model.config import Config
@@ -21,12 +22,17 @@ from scprism.read.checked import CheckedCells, check_cells
 from scprism.search.search import Search, tune_network
 from scprism.train.batches import TrainingCells
 from scprism.train.checkpoint import Checkpoint
-from scprism.train.fit import fit_network, prepare_training
+from scprism.train.fit import Fitted, fit_network, prepare_training
 from scprism.train.loop import OnEpoch
-from scprism.types import Organism, RNGLike
+from scprism.types import Organism, RNGLike, UnitKind
+from scprism.units.named import NamedUnits
+from scprism.units.record import UnitSettings
 
 __all__ = ["Prism"]
 
+RAW_PRESETS = ("paper", "as_released")
+"""The paper's units are the bottleneck's."""
+STREAM_OF_UNITS = 1
 SETTINGS = ("genes", "hidden_size", "bottleneck_size", "max_epochs", "min_coverage")
 
 
@@ -53,6 +59,12 @@ class Prism:
         Where the raw counts of the reference are: a layer, ``"raw"``, or ``X`` if not given.
     hidden_size, bottleneck_size, max_epochs, min_coverage
         Widths of the layers; epochs after which training ends at the latest; least share of its genes in a query.
+    units
+        ``"programs"``: non-negative programs of genes that come back in disjoint halves of the cells, from other
+        starts. ``"raw"``: the numbers of the network's bottleneck, which other seeds find differently. Not given: raw
+        for the presets of the paper, programs otherwise.
+    runs
+        Factorisations of halves of the cells by which programs are found, an even number from 4.
     device
         Where to train: ``"cpu"``, ``"cuda"``, ``"mps"``, or ``"auto"``: CUDA if there is one, else
         the CPU.
@@ -81,6 +93,8 @@ class Prism:
         bottleneck_size: int | None = None,
         max_epochs: int | None = None,
         min_coverage: float | None = None,
+        units: UnitKind | None = None,
+        runs: int | None = None,
         device: str = "auto",
         rng: RNGLike = None,
     ) -> None:
@@ -92,6 +106,8 @@ class Prism:
         self.bottleneck_size = bottleneck_size
         self.max_epochs = max_epochs
         self.min_coverage = min_coverage
+        self.units = units
+        self.runs = runs
         self.device = device
         self.rng = rng
 
@@ -155,9 +171,8 @@ class Prism:
                 on_epoch=on_epoch,
                 checkpoint=checkpoint,
             )
-        return Model(
-            config, recipe, fitted.weights, fitted.log, fitted.summary, self._asked(), warnings=tuple(messages)
-        )
+            named = self._find_units(recipe, training)
+        return self._model(fitted, config, named, messages)
 
     def tune(
         self,
@@ -176,15 +191,38 @@ class Prism:
             fitted, config, trials = tune_network(
                 recipe, training, config=given, search=chosen, seed=self.rng, device=self.device, on_trial=on_trial
             )
+            named = self._find_units(recipe, training)
+        return self._model(fitted, config, named, messages, trials=trials)
+
+    def _find_units(self, recipe: Recipe, training: TrainingCells) -> NamedUnits | None:
+        kind = self.units or ("raw" if self.preset in RAW_PRESETS else "programs")
+        check_choice("units", kind, get_args(UnitKind))
+        if kind == "raw":
+            return None
+        settings = UnitSettings() if self.runs is None else UnitSettings(runs=self.runs)
+        # a stream of its own: the network is the same with and without units
+        stream = self.rng.spawn(1)[0] if isinstance(self.rng, np.random.Generator) else _unit_stream(self.rng)
+        return find_units(training.inputs, recipe, settings=settings, rng=stream)
+
+    def _model(
+        self,
+        fitted: Fitted,
+        config: Config,
+        named: NamedUnits | None,
+        messages: Sequence[str],
+        *,
+        trials: pd.DataFrame | None = None,
+    ) -> Model:
         return Model(
             config,
-            recipe,
+            fitted.recipe,
             fitted.weights,
             fitted.log,
             fitted.summary,
             self._asked(),
             warnings=tuple(messages),
             trials=trials,
+            named_units=named,
         )
 
     @property
@@ -206,6 +244,8 @@ class Prism:
             organism=self.organism,
             seed=int(self.rng) if isinstance(self.rng, int | np.integer) else None,
             device=self.device,
+            units=self.units,
+            runs=self.runs,
         )
 
     def _prepare(self, cells: AnnData | CheckedCells, config: Config) -> tuple[Recipe, TrainingCells]:
@@ -214,6 +254,10 @@ class Prism:
         return prepare_training(
             checked.matrix, list(checked.genes), config=config, organism=self.organism, strata=strata
         )
+
+
+def _unit_stream(seed: int | None) -> np.random.Generator:
+    return np.random.default_rng(None if seed is None else [int(seed), STREAM_OF_UNITS])
 
 
 def _short(value: object) -> str:

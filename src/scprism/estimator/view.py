@@ -2,20 +2,22 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pandas as pd
 from anndata import AnnData
 
-from scprism._warnings import keeps_warnings
+from scprism._check import check_choice
+from scprism._warnings import keeps_warnings, note
 from scprism.denoise.adjust import denoise_query
 from scprism.errors import InputError
+from scprism.estimator.programs import explain_programs, program_activity
 from scprism.explain.explanation import Explanation
 from scprism.explain.grouping import asked_attribution, explain_query
 from scprism.label.transfer import Seen, embed_query, indexed, label_query, learn_labels
 from scprism.query.align import coverage_summary
 from scprism.query.view import Query
-from scprism.types import AttributionMethod, Baseline, FloatArray
+from scprism.types import AttributionMethod, Baseline, FloatArray, UnitKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +43,8 @@ class View:
         The cells as they came.
     query
         What the functions on plain arrays take: counts, matched genes, and what fills the gaps.
+    warnings
+        What was warned of when the cells were opened; every result of the view keeps it.
 
     Examples
     --------
@@ -57,6 +61,7 @@ class View:
     model: "Model"
     cells: AnnData
     query: Query
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return the number of cells and the coverage of the model's genes."""
@@ -90,6 +95,17 @@ class View:
             latent=lambda: self._seen.latent,
         )
 
+    def activity(self) -> pd.DataFrame:
+        """Return the activity of each unit in each cell, non-negative, cells × units, in the order of the cells.
+
+        A cell's expression is taken apart into the units' programs: its activities are the non-negative numbers whose
+        sum of programs comes nearest to it (least squares). They depend on that cell alone, and on the genes that were
+        measured; 1 is as much as the most active hundredth of the training cells has. Of a model with raw units it is
+        the latent.
+        """
+        names = list(self.model.units.index)
+        return pd.DataFrame(self._activity.copy(), index=self.cells.obs_names, columns=names)
+
     @keeps_warnings
     def label(
         self,
@@ -117,6 +133,7 @@ class View:
         InputError
             If there are no labelled cells, or no such column.
         """
+        note(self.warnings)
         model = self.model
         if reference is None:
             chosen = indexed(model.labels_known, labels, query=self.query)
@@ -134,6 +151,7 @@ class View:
         baseline: Baseline | None = None,
         reference: "AnnData | View | None" = None,
         directions: pd.DataFrame | None = None,
+        units: UnitKind | None = None,
     ) -> Explanation:
         """Return which genes drive each unit, per group of cells and for all of them.
 
@@ -147,14 +165,31 @@ class View:
         reference
             For ``"expected_gradients"``: the data whose cells are the baselines; 100 of them are used.
         directions
-            Explained in place of units: a row a direction, a column a unit (see `scprism.explain.directions`).
+            Explained in place of units: a row a direction, a column a raw unit (see `scprism.explain.directions`).
+        units
+            ``"programs"``: what each gene adds to the activity of the model's units, exact, so that only groups can be
+            chosen. ``"raw"``: the numbers of the network's bottleneck, by any method. Not given: the model's units,
+            or the raw ones where a method, baseline, reference or direction is asked for.
 
         Raises
         ------
         InputError
             If the groups or directions are not of these cells or units, or the method needs a reference.
         """
+        note(self.warnings)
         model = self.model
+        asks_network = any(told is not None for told in (method, baseline, reference, directions))
+        if units is not None:
+            check_choice("units", units, get_args(UnitKind))
+        if units == "programs" and asks_network:
+            msg = "Programs are explained exactly; `method`, `baseline`, `reference`, `directions` are for units='raw'."
+            raise InputError(msg)
+        if units == "programs" and model.named_units is None:
+            msg = "This model has raw units alone. Leave `units` out, or train one with Prism(units='programs')."
+            raise InputError(msg)
+        if model.named_units is not None and units != "raw" and not asks_network:
+            fingerprint = model.fingerprint
+            return explain_programs(self.query, self.cells, model.named_units, groupby=groupby, fingerprint=fingerprint)
         attribution = asked_attribution(
             model.config,
             method=method,
@@ -195,10 +230,16 @@ class View:
         if model.fingerprint != self.model.fingerprint or model.config != self.model.config:
             msg = "This view of the cells is another model's. Give the cells themselves, or this model's view of them."
             raise InputError(msg)
-        other = View(model, self.cells, self.query)
-        if "_seen" in vars(self):
-            vars(other)["_seen"] = self._seen
+        other = View(model, self.cells, self.query, self.warnings)
+        for known in ("_seen", "_activity"):
+            if known in vars(self):
+                vars(other)[known] = getattr(self, known)
         return other
+
+    @cached_property
+    def _activity(self) -> FloatArray:
+        named = self.model.named_units
+        return self._seen.latent if named is None else program_activity(self.query, named.units)
 
     @cached_property
     def _seen(self) -> Seen:

@@ -10,7 +10,7 @@ from scprism.errors import InputError
 from scprism.explain.encoder import Encoder
 from scprism.types import AttributionMethod, Baseline, FloatArray, Matrix
 
-__all__ = ["GRADIENTS", "MEAN_CELL", "SUMMING", "Attribution", "baseline_row", "check_attribution"]
+__all__ = ["GRADIENTS", "MEAN_CELL", "SUMMING", "Attribution", "baseline_row", "check_attribution", "raw_unit_names"]
 
 GRADIENTS = ("plain", "guided")
 """Methods that say how a direction would change with a gene; they have no baseline."""
@@ -69,7 +69,7 @@ class Attribution:
         if self.names is not None:
             return self.names
         if self.directions is None:
-            return tuple(f"unit_{i}" for i in range(n_units))
+            return raw_unit_names(n_units)
         return tuple(f"direction_{i}" for i in range(len(self.directions)))
 
     def clamped(self, n_units: int) -> np.ndarray:
@@ -78,6 +78,11 @@ class Attribution:
         if self.first_unit_plain:
             clamped[0] = False
         return clamped
+
+
+def raw_unit_names(n_units: int) -> tuple[str, ...]:
+    """Return the names of the numbers of a network's bottleneck: ``unit_0``, ``unit_1`` and so on."""
+    return tuple(f"unit_{i}" for i in range(n_units))
 
 
 def baseline_row(kind: Baseline, *, method: AttributionMethod, mean: FloatArray) -> FloatArray | None:

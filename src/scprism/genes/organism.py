@@ -98,6 +98,7 @@ def _warn_of_two(genes: Sequence[str]) -> None:
         organism: [gene for gene in genes if gene in known[organism] and gene.upper() in telling[organism]]
         for organism in telling
     }
+    own["mouse"] = [gene for gene in own["mouse"] if not gene.isupper()]  # mouse symbols may all be in capitals
     fewer, more = sorted((len(own["human"]), len(own["mouse"])))
     if fewer < MIN_KNOWN or fewer < MIN_SHARE_OF_SECOND * more:
         return

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from scprism.types import Organism
+from scprism.types import Organism, UnitKind
 
 __all__ = ["Asked"]
 
@@ -26,6 +26,8 @@ class Asked:
         The seed, None if it was a generator or none was given.
     device
         Where it was to be trained.
+    units, runs
+        The kind of units, and the number of factorisations that find them.
     """
 
     preset: str = "custom"
@@ -34,3 +36,5 @@ class Asked:
     organism: Organism | None = None
     seed: int | None = None
     device: str = "auto"
+    units: UnitKind | None = None
+    runs: int | None = None

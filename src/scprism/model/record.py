@@ -16,7 +16,7 @@ from scprism.model.config import SETTINGS, Config
 from scprism.model.presets import PRESETS
 from scprism.model.weights import Weights
 from scprism.prepare.recipe import Recipe
-from scprism.types import Organism
+from scprism.types import Organism, UnitKind
 
 __all__ = ["RECORD", "asked_in", "check_log", "checked", "config_in", "recipe_in", "summary_in", "weights_in"]
 
@@ -78,6 +78,8 @@ ASKED: dict[str, Check] = {
     "organism": ORGANISM,
     "seed": SEED,
     "device": _one_of("auto", "cpu", "cuda", "mps"),
+    "units": (lambda v: v in (None, *get_args(UnitKind)), "programs, raw or null"),
+    "runs": (lambda v: v is None or (_is_whole(v) and v >= 4), "a whole number from 4 on, or null"),
 }
 RECIPE: dict[str, Check] = {
     "genes": GENES,

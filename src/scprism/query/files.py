@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from anndata.io import read_zarr
 from scprism._check import some
 from scprism._files import STORE_SUFFIXES, TABLE_SUFFIXES, check_suffix, read_record, read_table, write_table
 from scprism._stores import write_anndata
-from scprism.annotation import EMBEDDING_KEY
+from scprism.annotation import ACTIVITY_KEY, EMBEDDING_KEY
 from scprism.errors import BundleError, InputError
 from scprism.types import FloatArray, PathLike
 
@@ -30,6 +31,7 @@ def write_embedding(
     denoised: FloatArray | None = None,
     genes: tuple[str, ...] = (),
     adjusted: bool = False,
+    activity: pd.DataFrame | None = None,
     messages: Sequence[str] = (),
 ) -> None:
     """Write a latent: with the cells' ``obs`` as h5ad or zarr, or alone as a table, as the name says.
@@ -51,6 +53,8 @@ def write_embedding(
         log1p counts per million (cells, genes), and these genes; without them ``X`` has no columns.
     adjusted
         Whether these values are fitted to the cells at hand; kept as ``uns["scprism"]["adjusted"]``.
+    activity
+        Of the units, cells × units, for ``obsm["X_prism_units"]`` and, by name, ``uns["scprism"]["units"]``.
     messages
         Warnings that came up on the way; kept as ``uns["scprism"]["warnings"]``.
 
@@ -59,16 +63,21 @@ def write_embedding(
     InputError
         If the name ends otherwise, or is that of a table and there are denoised values, which need an AnnData.
     """
-    record = {"fingerprint": fingerprint, "scale": "log1p counts per million", "adjusted": adjusted}
+    record: dict[str, Any] = {"fingerprint": fingerprint, "scale": "log1p counts per million", "adjusted": adjusted}
     if check_suffix(path, EMBEDDING_SUFFIXES if denoised is None else STORE_SUFFIXES) in TABLE_SUFFIXES:
         columns = [f"unit_{unit}" for unit in range(embedding.shape[1])]
         table = pd.DataFrame(embedding, columns=columns)
+        if activity is not None:
+            table[activity.columns] = activity.to_numpy()
         table.insert(0, "cell", np.asarray(cells.obs_names, dtype=object))
         write_table(table, path, record={**record, "warnings": list(messages)})
         return
     values = np.zeros((len(embedding), 0), dtype=np.float32) if denoised is None else denoised
     names = pd.DataFrame(index=pd.Index(list(genes) if denoised is not None else [], dtype=object))
     result = AnnData(X=values, obs=cells.obs, var=names, obsm={EMBEDDING_KEY: embedding})
+    if activity is not None:
+        result.obsm[ACTIVITY_KEY] = activity.to_numpy(dtype=np.float32)
+        record["units"] = np.array(activity.columns, dtype=object)
     result.uns["scprism"] = {**record, "warnings": np.array(list(messages), dtype=object)}
     write_anndata(result, path)
 

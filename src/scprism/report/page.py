@@ -28,7 +28,14 @@ from scprism.report.interactive import (
     safe_json,
     training_figure,
 )
-from scprism.report.subject import Subject, check_subject, drawn_cells, reference_latent
+from scprism.report.subject import (
+    Subject,
+    check_subject,
+    drawn_cells,
+    query_values,
+    reference_latent,
+    reference_values,
+)
 from scprism.report.tables import sets_per_unit
 from scprism.report.trust import trust_section
 from scprism.types import FloatArray, PathLike
@@ -115,9 +122,10 @@ def write_report(
 def _content(subject: Subject) -> dict[str, Any]:
     alignment = _alignment(subject)
     reference = reference_latent(subject)
-    drawn = drawn_cells(subject, reference)
-    units = sections.unit_names(subject)
-    latent = subject.embedding if reference is None else np.concatenate([reference, subject.embedding])
+    own, known = query_values(subject), reference_values(subject, reference)
+    values = own if known is None else np.concatenate([known, own])
+    drawn = drawn_cells(subject, reference, values=values)
+    units = sections.unit_names(subject, values.shape[1])
     best_epoch = subject.model.summary["best_epoch"]
     figures = {
         "training": training_figure(subject.model.log, best_epoch=best_epoch),
@@ -126,18 +134,18 @@ def _content(subject: Subject) -> dict[str, Any]:
         "histogram": histogram_figure(sets_per_unit(subject.enrichment)),
     }
     return {
-        "warnings": _warnings(subject, alignment, latent, units),
+        "warnings": _warnings(subject, alignment, values, units),
         "n_query": subject.cells.n_obs,
         "model": sections.model_section(subject),
         "labels": sections.label_section(subject),
         "projection": sections.projection_section(drawn),
         "pathways": sections.pathway_section(subject.enrichment),
-        "units": sections.unit_section(subject),
+        "units": sections.unit_section(subject, own),
         "trust": trust_section(subject.trust),
         "coverage": sections.coverage_section(alignment),
         "provenance": sections.provenance_section(subject),
         # safe_json leaves nothing in it that HTML could take for markup
-        "embedding_json": Markup(safe_json(embedding_data(drawn.table, drawn.latent, units=units))),  # noqa: S704
+        "embedding_json": Markup(safe_json(embedding_data(drawn.table, drawn.values, units=units))),  # noqa: S704
         "figures": {name: Markup(figure_json(f)) for name, f in figures.items() if f is not None},  # noqa: S704
     }
 
@@ -148,7 +156,7 @@ def _alignment(subject: Subject) -> Alignment:
     return subject.model.align(subject.cells, layer=subject.layer)
 
 
-def _warnings(subject: Subject, alignment: Alignment, latent: FloatArray, units: list[str]) -> list[str]:
+def _warnings(subject: Subject, alignment: Alignment, values: FloatArray, units: list[str]) -> list[str]:
     config = subject.model.config
     computed = [
         *findings.coverage_finding(alignment),
@@ -156,7 +164,7 @@ def _warnings(subject: Subject, alignment: Alignment, latent: FloatArray, units:
         *findings.training_finding(
             subject.model.log, best_epoch=subject.model.summary["best_epoch"], max_epochs=config.max_epochs
         ),
-        *findings.dead_unit_finding(latent, units=units),
+        *findings.dead_unit_finding(values, units=units),
         *findings.explanation_finding(subject.explanation),
         *findings.pathway_finding(subject.enrichment),
     ]

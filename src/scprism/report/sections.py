@@ -12,7 +12,7 @@ from scprism.label.labels import labels_as_text
 from scprism.model.presets import PRESETS
 from scprism.query.align import Alignment
 from scprism.report.interactive import set_name, unit_name
-from scprism.report.subject import PROJECTION_SEED, DrawnCells, Subject
+from scprism.report.subject import PROJECTION_SEED, DrawnCells, Subject, shows_programs
 from scprism.report.tables import (
     LOW_CONFIDENCE,
     SIGNIFICANT,
@@ -46,12 +46,12 @@ METHODS = {
     "gradient_x_input": "gradient × input",
     "integrated_gradients": "integrated gradients",
     "expected_gradients": "expected gradients",
+    "exact": "exact parts of the activity",
 }
 
 
-def unit_names(subject: Subject) -> list[str]:
-    """Return the names of the columns of the embedding: those of the explanation where it is of the units."""
-    n_units = subject.embedding.shape[1]
+def unit_names(subject: Subject, n_units: int) -> list[str]:
+    """Return the names of the units' values: those of the explanation where it is of the units."""
     names = list(subject.explanation.units)
     return names if len(names) == n_units else [str(i) for i in range(n_units)]
 
@@ -134,13 +134,18 @@ def pathway_section(enrichment: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def unit_section(subject: Subject) -> dict[str, Any]:
-    """Return the top genes of each unit, over all cells and in the group where they weigh most."""
+def unit_section(subject: Subject, values: FloatArray) -> dict[str, Any]:
+    """Return the top genes of each unit, over all cells and in the group where they weigh most.
+
+    `values` are those of the units in the query, (cells, units).
+    """
     explanation = subject.explanation
     counts = significant_groups(subject.enrichment)
-    highest = _highest_labels(subject)
-    dead = dead_units(subject.embedding)
-    is_of_units = len(explanation.units) == len(dead) and len(subject.embedding) > 1
+    highest = _highest_labels(subject, values)
+    dead = dead_units(values)
+    named = subject.model.named_units if shows_programs(subject) else None
+    cards = None if named is None else named.table().to_dict("records")
+    is_of_units = len(explanation.units) == len(dead) and len(values) > 1
     genes = {group: _top_genes(explanation, group) for group in explanation.groups}
     leading = leading_groups(explanation)
     rows = []
@@ -148,6 +153,9 @@ def unit_section(subject: Subject) -> dict[str, Any]:
         rows.append(
             {
                 "name": unit_name(name),
+                "proposed": cards[i]["proposed_name"] if cards else "",
+                "replication": f"{cards[i]['replication']:.2f}" if cards else None,
+                "trusted": bool(cards and cards[i]["trusted"]),
                 "dead": bool(is_of_units and dead[i]),
                 "highest": highest[i] if highest and is_of_units else None,
                 "genes": genes[ALL][i],
@@ -159,10 +167,15 @@ def unit_section(subject: Subject) -> dict[str, Any]:
     is_gradient = explanation.method in ("plain", "guided")
     return {
         "rows": rows,
+        "are_programs": cards is not None,
         "method": METHODS.get(explanation.method, explanation.method),
         "baseline": explanation.baseline,
         "error": None if np.isnan(explanation.completeness_error) else explanation.completeness_error,
-        "scale": "latent activation per unit of log1p expression" if is_gradient else "latent activation",
+        "scale": "latent activation per unit of log1p expression"
+        if is_gradient
+        else "activity (1: the most active hundredth of the training cells)"
+        if cards
+        else "latent activation",
         "is_gradient": is_gradient,
         "has_groups": any(row["group"] for row in rows),
         "has_labels": highest is not None,
@@ -242,14 +255,10 @@ def _leading_sets(counts: pd.DataFrame, unit: str) -> list[dict[str, Any]]:
     return [*shown, {"name": f"{rest} more", "n": None}] if rest else shown
 
 
-def _highest_labels(subject: Subject) -> list[str] | None:
+def _highest_labels(subject: Subject, values: FloatArray) -> list[str] | None:
     if subject.labels is None:
         return None
-    means = (
-        pd.DataFrame(subject.embedding.astype(np.float64))
-        .groupby(subject.labels["label"].astype(str).to_numpy())
-        .mean()
-    )
+    means = pd.DataFrame(values.astype(np.float64)).groupby(subject.labels["label"].astype(str).to_numpy()).mean()
     return [str(label) for label in means.idxmax()]
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import closest, some
-from scprism.annotation import EMBEDDING_KEY
+from scprism.annotation import ACTIVITY_KEY, EMBEDDING_KEY
 from scprism.errors import InputError
 from scprism.estimator.model import Model
 from scprism.estimator.view import View
@@ -25,7 +25,10 @@ __all__ = [
     "Subject",
     "check_subject",
     "drawn_cells",
+    "query_values",
     "reference_latent",
+    "reference_values",
+    "shows_programs",
 ]
 
 MAX_CELLS = 20_000
@@ -63,8 +66,8 @@ class DrawnCells:
     table
         ``cell origin label confidence novel x y``; labels of the reference are its own, those of the query are given by
         the model, confidence is NaN for the reference.
-    latent
-        Latent values, (cells, units).
+    values
+        Values of the units, (cells, units): activities of programs, or the latent.
     projection
         What drew ``x`` and ``y``.
     n_cells
@@ -72,7 +75,7 @@ class DrawnCells:
     """
 
     table: pd.DataFrame
-    latent: FloatArray
+    values: FloatArray
     projection: Projection
     n_cells: int
 
@@ -122,8 +125,36 @@ def reference_latent(subject: Subject) -> FloatArray | None:
     return subject.model.embed(known)
 
 
-def drawn_cells(subject: Subject, reference: FloatArray | None) -> DrawnCells:
-    """Return reference and query in one plane, on the scale on which labels are transferred."""
+def shows_programs(subject: Subject) -> bool:
+    """Return whether the page speaks of the model's programs; of the numbers of its bottleneck otherwise."""
+    named = subject.model.named_units
+    return named is not None and tuple(subject.explanation.units) == named.units.names
+
+
+def query_values(subject: Subject) -> FloatArray:
+    """Return the units' values in the query, (cells, units)."""
+    if not shows_programs(subject):
+        return subject.embedding
+    cells = subject.cells if subject.view is None else subject.view
+    layer = subject.layer if subject.view is None else None
+    return subject.model.activity(cells, layer=layer).to_numpy()
+
+
+def reference_values(subject: Subject, latent: FloatArray | None) -> FloatArray | None:
+    """Return the units' values in the reference, (cells, units); `latent` is that of `reference_latent`."""
+    if latent is None or not shows_programs(subject) or subject.reference is None:
+        return latent
+    if ACTIVITY_KEY in subject.reference.obsm:
+        return np.asarray(subject.reference.obsm[ACTIVITY_KEY], dtype=np.float32)
+    known = subject.reference if subject.reference_view is None else subject.reference_view
+    return subject.model.activity(known).to_numpy()
+
+
+def drawn_cells(subject: Subject, reference: FloatArray | None, *, values: FloatArray) -> DrawnCells:
+    """Return reference and query in one plane, on the scale on which labels are transferred.
+
+    `values` are those of the units, the reference's cells first.
+    """
     config = subject.model.config
     parts = [subject.embedding] if reference is None else [reference, subject.embedding]
     latent = np.concatenate(parts)
@@ -135,7 +166,7 @@ def drawn_cells(subject: Subject, reference: FloatArray | None) -> DrawnCells:
     projection = project(scaled, method=config.projection, metric=config.metric, rng=rng)
     table = _cell_table(subject).iloc[rows].reset_index(drop=True)
     table["x"], table["y"] = projection.coordinates.T
-    return DrawnCells(table, latent[rows], projection, n_cells=len(latent))
+    return DrawnCells(table, values[rows], projection, n_cells=len(latent))
 
 
 def _cell_table(subject: Subject) -> pd.DataFrame:

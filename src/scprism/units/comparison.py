@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from scprism._check import closest, some
-from scprism.errors import InputError
+from scprism._files import read_record, read_table, write_table
+from scprism.errors import BundleError, InputError
+from scprism.types import PathLike
 
-__all__ = ["Comparison", "compare_activity"]
+__all__ = ["Comparison", "compare_activity", "read_comparison"]
 
 LEVEL = 0.95
 """Of the intervals of differences."""
@@ -20,6 +23,7 @@ CELLS_ARE_NO_REPLICATES = (
     "Cells were taken as replicates. Cells of one sample are alike, so these p-values are far too small: name the "
     "column of samples or donors as replicate."
 )
+TEXTS = ("within", "unit", "group", "reference")
 COLUMNS = (
     "within",
     "unit",
@@ -63,18 +67,48 @@ class Comparison:
     settings: dict[str, str | None]
     warnings: tuple[str, ...] = ()
 
+    def save(self, path: PathLike) -> None:
+        """Write the table as ``.csv``, ``.tsv`` or ``.parquet``; settings and warnings go to ``PATH.json``.
+
+        Raises
+        ------
+        InputError
+            If the name ends otherwise, or is that of a folder, a pipe or a device.
+        """
+        write_table(self.table, path, record={"settings": dict(self.settings), "warnings": list(self.warnings)})
+
     def _repr_html_(self) -> str:
         notes = "".join(f"<p>{note}</p>" for note in self.warnings)
         return notes + str(self.table.to_html(index=False, float_format="{:.3g}".format, max_rows=20))
 
 
+def read_comparison(path: PathLike) -> Comparison:
+    """Return the comparison that `Comparison.save` or ``scprism compare`` wrote.
+
+    Raises
+    ------
+    BundleError
+        If the file is no such table, or the record beside it is missing.
+    """
+    try:
+        table = read_table(path, dtypes=dict.fromkeys(TEXTS, str), missing=("",))
+        record = read_record(path)
+    except (OSError, ValueError) as error:
+        msg = f"The comparison in {str(path)!r} cannot be read: {error}. `scprism compare` writes such files."
+        raise BundleError(msg) from error
+    if record is None or tuple(table.columns) != COLUMNS:
+        msg = f"{str(path)!r} is no comparison with its record beside it. `scprism compare` writes such files."
+        raise BundleError(msg)
+    return Comparison(table, record.get("settings", {}), tuple(record.get("warnings", ())))
+
+
 def compare_activity(
     activity: pd.DataFrame,
-    groups: "pd.Series[str]",
+    groups: "pd.Series[Any]",
     *,
     reference: str,
-    replicates: "pd.Series[str] | None" = None,
-    within: "pd.Series[str] | None" = None,
+    replicates: "pd.Series[Any] | None" = None,
+    within: "pd.Series[Any] | None" = None,
 ) -> Comparison:
     """Return how the activity of each unit differs between each group of cells and the reference group.
 
@@ -134,7 +168,7 @@ def compare_activity(
     return Comparison(table, {"reference": reference, "replicates": kind}, tuple(notes))
 
 
-def _group_names(groups: "pd.Series[str]", reference: str) -> list[str]:
+def _group_names(groups: "pd.Series[Any]", reference: str) -> list[str]:
     categories = groups.cat.categories if isinstance(groups.dtype, pd.CategoricalDtype) else None
     present = groups.dropna().unique().tolist()
     names = [str(name) for name in (sorted(present, key=str) if categories is None else categories) if name in present]
@@ -147,7 +181,7 @@ def _group_names(groups: "pd.Series[str]", reference: str) -> list[str]:
     return [name for name in names if name != reference]
 
 
-def _strata(within: "pd.Series[str] | None", n_cells: int) -> Iterator[tuple[str, np.ndarray]]:
+def _strata(within: "pd.Series[Any] | None", n_cells: int) -> Iterator[tuple[str, np.ndarray]]:
     yield ALL_CELLS, np.ones(n_cells, dtype=bool)
     if within is not None:
         values = within.astype("object").to_numpy()

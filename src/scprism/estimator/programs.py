@@ -1,0 +1,83 @@
+"""A query through the units of a model: their activity in each cell, and which genes make it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from scprism._warnings import warn
+from scprism.explain.explanation import ALL, Explanation
+from scprism.explain.grouping import group_codes
+from scprism.query.view import Query
+from scprism.types import FloatArray
+from scprism.units.attribution import sum_attributions
+from scprism.units.inference import activity_through, per_ten_thousand, unit_system
+from scprism.units.named import NamedUnits
+from scprism.units.record import Units
+
+__all__ = ["explain_programs", "program_activity"]
+
+EXACT = "exact"
+"""The name of the method: among cells with the same active units, activities are linear in the expression."""
+BASELINE = "zero expression"
+
+
+def program_activity(query: Query, units: Units) -> FloatArray:
+    """Return the activity of each unit in each cell of a query, float32 (cells, units)."""
+    loadings, gram = unit_system(units, query.alignment.gene_map.present)
+    parts = [activity_through(loadings, gram, values) for _, values in _chunks(query)]
+    return np.concatenate(parts) if parts else np.zeros((0, len(units.names)), dtype=np.float32)
+
+
+def explain_programs(
+    query: Query, cells: AnnData, named: NamedUnits, *, groupby: "str | pd.Series[str] | None", fingerprint: str
+) -> Explanation:
+    """Return what each gene adds to the activity of each unit, on average over the cells of each group and over all.
+
+    Parameters
+    ----------
+    query, cells
+        The query as the model sees it, and as the user gave it.
+    named
+        The model's units.
+    groupby
+        As in `scprism.explain.grouping.group_codes`.
+    fingerprint
+        Of the model's weights.
+    """
+    groups, codes = group_codes(cells, groupby)
+    signed, absolute, n_cells, gap = sum_attributions(
+        named.units,
+        ((values, codes[rows]) for rows, values in _chunks(query)),
+        n_groups=len(groups),
+        present=query.alignment.gene_map.present,
+    )
+    counts = np.append(n_cells[:-1], n_cells.sum())
+    is_kept = counts > 0
+    if not is_kept.all():
+        empty = ", ".join(repr(name) for name, kept in zip(groups, is_kept, strict=False) if not kept)
+        warn(f"No cell is in group {empty}; left out of the explanation.")
+    divisor = np.maximum(counts, 1)[:, None, None]
+    means = [
+        (np.concatenate([sums[:-1], sums.sum(axis=0, keepdims=True)]) / divisor).astype(np.float32)[is_kept]
+        for sums in (signed, absolute)
+    ]
+    return Explanation(
+        signed=means[0],
+        absolute=means[1],
+        groups=tuple(np.append(groups, ALL)[is_kept].tolist()),
+        units=named.units.names,
+        genes=named.genes,
+        n_cells=counts[is_kept],
+        method=EXACT,
+        completeness_error=gap,
+        baseline=BASELINE,
+        fingerprint=fingerprint,
+    )
+
+
+def _chunks(query: Query) -> Iterator[tuple[slice, sparse.csr_matrix]]:
+    for chunk in query.chunks():
+        yield chunk.rows, per_ten_thousand(chunk.inputs, target_sum=query.recipe.target_sum)
