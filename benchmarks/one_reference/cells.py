@@ -10,9 +10,9 @@ import anndata
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from scprism.evaluate.ontology import harmonise
 
 from scprism.errors import PrismWarning
+from scprism.paper.measures.ontology import harmonise
 
 __all__ = ["FAMILIES", "PARTS", "Cells", "Pair", "all_pairs", "group_of", "read_part"]
 

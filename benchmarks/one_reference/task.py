@@ -9,12 +9,12 @@ import numpy as np
 import scanpy
 from anndata import AnnData
 from scipy import sparse
-from scprism.read.symbols import read_orthologs
 
 import scprism
 from label_stack.draws import cell_keys, gene_keys, row_order
 from label_stack.platforms import PLATFORMS, measured_by
 from one_reference.cells import PARTS, Cells, Pair, read_part, shared_types
+from scprism.genes.tables import read_orthologs
 
 __all__ = ["Task", "log_values", "open_task"]
 
