@@ -25,29 +25,23 @@ def test_a_generator_is_itself_and_a_seed_is_that_of_numpy(rng):
     assert (told_seed(np.int64(3)), told_seed(rng), told_seed(None)) == (3, None, None)
 
 
+CALLS = {
+    "fit": lambda cells, seed, _: scprism.Prism(genes="all", rng=seed).fit(cells),
+    "tune": lambda cells, seed, _: scprism.Prism(genes="all", rng=seed).tune(cells),
+    "adapt": lambda cells, seed, model: scprism.adapt(model, cells, rng=seed),
+    "trust": lambda cells, seed, model: assess_units(model, cells, reference=cells, rng=seed),
+    "enrich": lambda cells, seed, model: scprism.enrich(
+        model.explain(cells), {"some": list(model.genes[:20])}, rng=seed
+    ),
+    "gsea": lambda cells, seed, _: scprism.gsea(
+        pd.DataFrame([range(cells.n_vars)], columns=cells.var_names), {"some": list(cells.var_names[:20])}, rng=seed
+    ),
+    "make_cells": lambda _, seed, __: make_cells(rng=seed),
+}
+
+
 @pytest.mark.parametrize("seed", [-1, 0.5, "zero"])
-@pytest.mark.parametrize(
-    "call",
-    [
-        pytest.param(lambda cells, model, seed: scprism.Prism(genes="all", rng=seed).fit(cells), id="fit"),
-        pytest.param(lambda cells, model, seed: scprism.Prism(genes="all", rng=seed).tune(cells), id="tune"),
-        pytest.param(lambda cells, model, seed: scprism.adapt(model, cells, rng=seed), id="adapt"),
-        pytest.param(lambda cells, model, seed: assess_units(model, cells, reference=cells, rng=seed), id="trust"),
-        pytest.param(
-            lambda cells, model, seed: scprism.enrich(
-                model.explain(cells), {"some": list(model.genes[:20])}, rng=seed
-            ),
-            id="enrich",
-        ),
-        pytest.param(
-            lambda cells, model, seed: scprism.gsea(
-                pd.DataFrame([range(20)], columns=list("abcdefghijklmnopqrst")), {"some": list("abcdefghijk")}, rng=seed
-            ),
-            id="gsea",
-        ),
-        pytest.param(lambda cells, model, seed: make_cells(rng=seed), id="make_cells"),
-    ],
-)
+@pytest.mark.parametrize("call", CALLS)
 def test_what_is_no_seed_is_refused_by_name(cells, model, call, seed):
     with pytest.raises(InputError, match="`rng` must be a seed"):
-        call(cells, model, seed)
+        CALLS[call](cells, seed, model)

@@ -62,6 +62,15 @@ def test_random_filling_does_not_depend_on_the_chunks(recipe, rng):
     np.testing.assert_array_equal(dense(query, size=3), dense(query, size=20))
 
 
+def test_random_filling_goes_with_the_cell_whatever_the_order(recipe, rng):
+    config = dataclasses.replace(Config(), missing_genes="random")
+    cells, order = query_of(GENES[:7], rng), rng.permutation(20)
+    turned = cells[order, ::-1].copy()
+    expected = dense(open_query(cells, recipe, config))[order]
+    assert len(set(expected[:, 7])) == 2
+    np.testing.assert_allclose(dense(open_query(turned, recipe, config)), expected, rtol=1e-6)
+
+
 def test_low_coverage_is_refused_unless_told(recipe, rng):
     cells = query_of([*GENES[:2], "x"], rng)
     with pytest.raises(InputError, match="The query has 2 of the model's 8 genes"):
