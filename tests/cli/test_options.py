@@ -46,7 +46,12 @@ PYTHON = {
     ),
     "report": (
         (write_report, Model.view),
-        {"embedding": "of --model and --query", "messages": "kept with results", "reference_labels": "--labels"},
+        {
+            "cells": "--query",
+            "embedding": "of --model and --query",
+            "messages": "kept with results",
+            "reference_labels": "--labels",
+        },
     ),
     "trust": (
         (TrustSettings,),
