@@ -23,7 +23,7 @@ def compare(
     model: o.ModelFolder,
     query: o.QueryFile,
     groupby: Annotated[str, typer.Option(help="Column of obs that holds the groups, such as the condition.")],
-    against: Annotated[str, typer.Option(help="The group that the others are compared with.")],
+    reference: Annotated[str, typer.Option("--against", help="The group that the others are compared with.")],
     out: Annotated[
         Path,
         typer.Option(help="Result: .tsv, .csv or .parquet; how it was tested goes to OUT.json."),
@@ -35,6 +35,7 @@ def compare(
     within: Annotated[str | None, typer.Option(help="Column of labels, to compare within each label too.")] = None,
     layer: o.QueryLayer = None,
     organism: o.OrganismName = None,
+    min_coverage: o.Coverage = None,
     threads: o.Threads = None,
 ) -> None:
     """Say which units are more or less active in each group of cells than in one of them."""
@@ -45,9 +46,9 @@ def compare(
     prism, cells = load(model), o.read(query, layer=layer)
     result = compare_units(
         prism,
-        prism.view(cells, layer=layer, organism=organism),
+        prism.view(cells, layer=layer, organism=organism, min_coverage=min_coverage),
         groupby=groupby,
-        reference=against,
+        reference=reference,
         replicate=replicate,
         within=within,
     )

@@ -150,7 +150,7 @@ def read_units(folder: PathLike, *, genes: Sequence[str], fingerprint: str) -> N
         If the units are of another model, truncated, edited, or of a newer scprism.
     """
     source = Path(folder)
-    if not (source / RECORD_FILE).is_file():
+    if not (source / RECORD_FILE).exists() and not (source / ARRAYS_FILE).exists():
         return None
     try:
         record = json.loads((source / RECORD_FILE).read_text(encoding="utf-8"))
