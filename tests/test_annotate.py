@@ -45,3 +45,15 @@ def test_the_warnings_of_labels_go_along(small_cells, labels, tmp_path):
     assert list(anndata.read_h5ad(tmp_path / "cells.h5ad").uns["prism_warnings"]) == [
         "The query is unlike the reference"
     ]
+
+
+def test_a_users_column_with_the_name_of_a_unit_is_not_lost(small_cells):
+    activity = pd.DataFrame({"U01": np.arange(small_cells.n_obs)}, index=small_cells.obs_names, dtype=float)
+    small_cells.obs["U01"] = "mine"
+    with pytest.raises(InputError, match="would write over the columns 'U01' of `cells.obs`"):
+        annotate(small_cells, activity=activity)
+    assert set(small_cells.obs["U01"]) == {"mine"}
+    del small_cells.obs["U01"]
+    for factor in (1, 2):  # what annotate wrote, it may write again
+        annotate(small_cells, activity=activity * factor)
+    assert small_cells.obs["U01"].tolist() == (activity["U01"] * 2).tolist()

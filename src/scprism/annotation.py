@@ -51,7 +51,8 @@ def annotate(
     Raises
     ------
     InputError
-        If a result is not of these cells; nothing is written then.
+        If a result is not of these cells, or ``obs`` has columns of the units' names that are not from here; nothing is
+        written then.
     """
     if embedding is not None and len(embedding) != cells.n_obs:
         msg = f"`embedding` must have one row a cell: {cells.n_obs:,} cells, got {len(embedding):,} rows."
@@ -65,6 +66,10 @@ def annotate(
     if activity is not None and not activity.index.equals(pd.Index(cells.obs_names)):
         msg = "`activity` must be of these cells in this order: its index differs from their `.obs_names`."
         raise InputError(f"{msg} Give the result of model.activity(cells).")
+    taken = [] if activity is None else [str(unit) for unit in activity.columns if str(unit) in cells.obs]
+    if taken and ACTIVITY_KEY not in cells.obsm:
+        msg = f"`activity` would write over the columns {some(taken)} of `cells.obs`. Rename or delete them first."
+        raise InputError(msg)
     if activity is not None:
         for unit in activity.columns:
             cells.obs[str(unit)] = activity[unit].to_numpy()

@@ -67,6 +67,7 @@ def test_info_says_what_the_model_is_in_a_few_lines(scprism, folder):
     assert "trained on:    100 cells" in output
     assert "labels:        cell_type (100 cells)" in output
     assert "bottleneck_size = 5" in output
+    assert "units:         raw" in output
     assert len(output.splitlines()) < 15
     assert "learning_rate = " in scprism("info", folder / "model", "--settings")[1]
 
@@ -313,3 +314,16 @@ def test_a_null_without_what_it_is_made_of_is_refused(scprism, folder, explained
     assert status == 2
     assert words in messages
     assert not (folder / "no.tsv").exists()
+
+
+def test_compare_calls_its_options_by_their_names(scprism, folder):
+    given = ("compare", folder / "model", folder / "query.h5ad", "--groupby", "cell_type", "--against", "nobody")
+    status, _, messages = scprism(*given, "--out", folder / "units.tsv")
+    assert status == 2
+    assert "--against must be one of the groups, got 'nobody'" in messages
+
+
+def test_info_names_the_units():
+    from scprism.model.describe import _units
+
+    assert _units(("complement", "", "Cd3g, Cd3d")) == "3, 2 of them named: complement; Cd3g, Cd3d"

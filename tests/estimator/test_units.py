@@ -149,3 +149,21 @@ def test_a_model_of_resting_blood_finds_the_interferon_response(shared_data):
     found = model.units.loc[auroc.index[-1]]
     assert "INTERFERON" in found["sets"].split(";")[0]
     assert {"ISG15", "IFI6", "MX1", "IFIT3"} & set(found["top_genes"].split(";"))
+
+
+@pytest.mark.parametrize("lost", ["units.json", "units.safetensors"])
+def test_a_model_that_lost_a_file_of_its_units_is_refused(model, tmp_path, lost):
+    model.save(tmp_path / "m")
+    (tmp_path / "m" / lost).unlink()
+    with pytest.raises(BundleError, match=rf"cannot be read .*{lost}"):
+        load(tmp_path / "m")
+
+
+def test_a_comparison_takes_numbers_and_keeps_what_was_warned_of_the_cells(model, query):
+    half = query[:, : query.n_vars // 2].copy()
+    half.obs["day"] = pd.Categorical(np.arange(half.n_obs) % 2)
+    half.obs["donor"] = np.arange(half.n_obs) // 2 % 4
+    with pytest.warns(PrismWarning, match="Low gene coverage"):
+        result = compare(model, model.view(half, min_coverage=0.3), groupby="day", reference=0, replicate="donor")
+    assert result.table["group"].unique().tolist() == ["1"]
+    assert any("Low gene coverage" in message for message in result.warnings)

@@ -5,12 +5,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from anndata import AnnData
 
 from scprism.errors import InputError
 from scprism.report.page import write_report
-from scprism.report.subject import drawn_cells
+from scprism.report.subject import drawn_cells, reference_values
 
 WRONG = {
     "embedding of other cells": (
@@ -70,3 +71,27 @@ def test_projection_is_that_of_the_settings(results, projection, name):
         reference=None,
     )
     assert drawn_cells(subject, None, values=subject.embedding).projection.method == name
+
+
+def test_an_enrichment_of_other_units_is_refused(results, written):
+    results.enrichment = results.enrichment.assign(unit="U01")
+    with pytest.raises(InputError, match=r"`enrichment` must be of the units of `explanation`, .*; got 'U01'"):
+        written(results)
+
+
+def test_activities_of_a_reference_are_taken_only_from_an_embedding_by_this_model():
+    reference = AnnData(np.zeros((2, 0), dtype=np.float32), obsm={"X_prism_units": np.ones((2, 1), dtype=np.float32)})
+    named = SimpleNamespace(units=SimpleNamespace(names=("U01",)))
+    own = pd.DataFrame({"U01": [5.0, 6.0]})
+    model = SimpleNamespace(fingerprint="f00d", named_units=named, activity=lambda _: own)
+    explanation = SimpleNamespace(units=("U01",))
+    subject = SimpleNamespace(model=model, explanation=explanation, reference=reference, reference_view=None)
+    latent = np.zeros((2, 3), dtype=np.float32)
+
+    reference.uns["scprism"] = {"fingerprint": "cafe", "units": np.array(["U01"])}
+    assert reference_values(subject, latent)[:, 0].tolist() == [5, 6]
+    reference.uns["scprism"] = {"fingerprint": "f00d", "units": np.array(["U01"])}
+    assert reference_values(subject, latent)[:, 0].tolist() == [1, 1]
+    del reference.obsm["X_prism_units"]
+    with pytest.raises(InputError, match="an embedding without the activities of this model's units"):
+        reference_values(subject, latent)

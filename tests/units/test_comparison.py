@@ -108,3 +108,13 @@ def test_cells_without_a_group_are_left_out(trial):
 def test_groups_that_cannot_be_compared(groups, message):
     with pytest.raises(InputError, match=message):
         compare_activity(pd.DataFrame({"U01": np.arange(4.0)}), pd.Series(groups), reference="control")
+
+
+def test_cells_without_a_replicate_are_left_out_and_counted(trial):
+    activity, groups, donors, _ = trial
+    unknown = donors.where(donors != "d5", None)
+    result = compare_activity(activity, groups, reference="rest", replicates=unknown)
+    known = (donors != "d5").to_numpy()
+    expected = compare_activity(activity[known], groups[known], reference="rest", replicates=donors[known])
+    pd.testing.assert_frame_equal(result.table, expected.table)
+    assert result.warnings == ("40 cells have no replicate and were left out.",)

@@ -101,8 +101,11 @@ def _option(name: str, signature: inspect.Signature) -> str:
     for entry in metadata:
         if isinstance(entry, typer.models.ArgumentInfo):
             return (entry.metavar or name).upper()
-        if isinstance(entry, typer.models.OptionInfo) and entry.param_decls:
-            return entry.param_decls[0].split("/")[0]
+        if isinstance(entry, typer.models.OptionInfo):
+            # inside Annotated the first name is where typer keeps a default
+            named = [text for text in (entry.default, *(entry.param_decls or ())) if str(text).startswith("--")]
+            if named:
+                return str(named[0]).split("/")[0]
     return f"--{name.replace('_', '-')}"
 
 

@@ -24,7 +24,7 @@ def compare(
     model: o.ModelFolder,
     query: o.QueryFile,
     groupby: Annotated[str, typer.Option(help="Column of obs that holds the groups, such as the condition.")],
-    against: Annotated[str, typer.Option(help="The group that the others are compared with.")],
+    reference: Annotated[str, typer.Option("--against", help="The group that the others are compared with.")],
     out: Annotated[
         Path,
         typer.Option(help="Result: .tsv, .csv or .parquet; how it was tested goes to OUT.json."),
@@ -49,7 +49,7 @@ def compare(
         prism,
         prism.view(cells, layer=layer, organism=organism, min_coverage=min_coverage),
         groupby=groupby,
-        reference=against,
+        reference=reference,
         replicate=replicate,
         within=within,
     )

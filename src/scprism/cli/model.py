@@ -220,8 +220,12 @@ def info(
     from scprism.label.index import read_index
     from scprism.model.bundle import load_bundle
     from scprism.model.describe import describe_model
+    from scprism.units.named import read_units
 
     bundle = load_bundle(model)
-    index = read_index(model, fingerprint=bundle.weights.fingerprint())
+    fingerprint = bundle.weights.fingerprint()
+    index = read_index(model, fingerprint=fingerprint)
+    named = read_units(model, genes=bundle.recipe.genes, fingerprint=fingerprint)
     labels = {column: len(cast("Any", known).latent) for column, known in index.items()}
-    typer.echo(describe_model(bundle, labels=labels, settings=settings))
+    units = None if named is None else named.proposed_names
+    typer.echo(describe_model(bundle, labels=labels, units=units, settings=settings))

@@ -6,7 +6,7 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import closest
-from scprism._warnings import warn
+from scprism._warnings import keeps_warnings, note, warn
 from scprism.errors import InputError
 from scprism.estimator.model import Model
 from scprism.estimator.view import View
@@ -15,6 +15,7 @@ from scprism.units.comparison import Comparison, compare_activity
 __all__ = ["compare"]
 
 
+@keeps_warnings
 def compare(
     model: Model,
     cells: AnnData | View,
@@ -59,10 +60,11 @@ def compare(
     ['second']
     """
     view = model.view(cells)
+    note(view.warnings)
     result = compare_activity(
         view.activity(),
         _column(view, "groupby", groupby),
-        reference=reference,
+        reference=str(reference),
         replicates=None if replicate is None else _column(view, "replicate", replicate),
         within=None if within is None else _column(view, "within", within),
     )

@@ -1,6 +1,6 @@
 """A model in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from scprism.model.bundle import Bundle
@@ -9,7 +9,13 @@ from scprism.model.presets import PRESETS
 __all__ = ["describe_model"]
 
 
-def describe_model(bundle: Bundle, *, labels: Mapping[str, int] | None = None, settings: bool = False) -> str:
+def describe_model(
+    bundle: Bundle,
+    *,
+    labels: Mapping[str, int] | None = None,
+    units: Sequence[str] | None = None,
+    settings: bool = False,
+) -> str:
     """Return one line a fact: data, network, training, what was warned of, settings that the preset has otherwise.
 
     Parameters
@@ -18,11 +24,13 @@ def describe_model(bundle: Bundle, *, labels: Mapping[str, int] | None = None, s
         The model.
     labels
         Cells of its index, by column of labels.
+    units
+        Proposed names of its units, empty for those that come back too weakly to be named; None for raw units.
     settings
         List all settings instead.
     """
     config, recipe, weights, summary = bundle.config, bundle.recipe, bundle.weights, bundle.summary
-    hidden, units = weights.latent_weight.shape[1], weights.n_units
+    hidden = weights.latent_weight.shape[1]
     held_out = f"{summary['n_validation']:,} for early stopping, {summary['n_test']:,} for the test"
     genes = config.genes if isinstance(config.genes, str) else "a list"
     known = ", ".join(f"{column} ({n:,} cells)" for column, n in (labels or {}).items())
@@ -30,11 +38,12 @@ def describe_model(bundle: Bundle, *, labels: Mapping[str, int] | None = None, s
     facts = {
         "trained on": f"{summary['n_cells']:,} cells ({summary['n_train']:,} for training, {held_out})",
         "genes": f"{len(recipe.genes):,} ({genes}), {recipe.organism or 'of unknown organism'}",
-        "network": f"{weights.n_genes:,} genes → {hidden} hidden → {units} units",
+        "network": f"{weights.n_genes:,} genes → {hidden} hidden → {weights.n_units} latent",
         "training": f"best epoch {summary['best_epoch']} of {summary['n_epochs']}, {summary['seconds']:.1f} s, "
         f"seed {summary['seed']}",
         "test loss": f"{summary['test_loss']:.6g} ({config.likelihood.replace('_', ' ')})",
         "counts in": "X" if bundle.asked.layer is None else f"the layer {bundle.asked.layer!r}",
+        "units": "raw, the latent's numbers" if units is None else _units(units),
         **_adaptation(summary.get("adapted_from")),
         "labels": known or "none stored",
         "settings": f"preset {bundle.asked.preset}"
@@ -48,6 +57,12 @@ def describe_model(bundle: Bundle, *, labels: Mapping[str, int] | None = None, s
         lines += ["all settings:"]
         lines += [f"  {name} = {value!r}" for name, value in config.flat().items() if name != "genes"]
     return "\n".join(lines)
+
+
+def _units(names: Sequence[str]) -> str:
+    """Return how many units there are, and those with a name."""
+    told = "; ".join(name for name in names if name)
+    return f"{len(names)}, {sum(map(bool, names))} of them named" + (f": {told}" if told else "")
 
 
 def _changed(bundle: Bundle) -> dict[str, Any]:

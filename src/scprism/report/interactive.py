@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from scprism.genes.sets import set_name
 from scprism.report.palette import (
     BEST,
     TRAINING,
@@ -28,10 +29,6 @@ __all__ = [
     "unit_name",
 ]
 
-# words of the Hallmark names that are abbreviations; words with a digit are kept as well
-ABBREVIATIONS = frozenset(
-    {"AKT", "DN", "DNA", "JAK", "KRAS", "MTOR", "MTORC1", "MYC", "NFKB", "ROS", "TGF", "TNFA", "UP", "UV", "WNT"}
-)
 MAX_HOVER_GROUPS = 10
 
 
@@ -44,15 +41,6 @@ def safe_json(value: Any) -> str:
 def figure_json(figure: go.Figure) -> str:
     """Return a figure as JSON for a script element."""
     return safe_json(json.loads(figure.to_json()))
-
-
-def set_name(name: str) -> str:
-    """Return a gene set's name as words: ``HALLMARK_E2F_TARGETS`` is "E2F targets"; other names stay."""
-    if not name.startswith("HALLMARK_"):
-        return name
-    kept = [w if w in ABBREVIATIONS or any(c.isdigit() for c in w) else w.lower() for w in name.split("_")[1:]]
-    text = " ".join(kept)
-    return text[:1].upper() + text[1:]
 
 
 def unit_name(name: str) -> str:

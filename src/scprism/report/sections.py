@@ -8,10 +8,11 @@ import pandas as pd
 
 from scprism._version import __version__
 from scprism.explain.explanation import ALL, Explanation
+from scprism.genes.sets import set_name
 from scprism.label.labels import labels_as_text
 from scprism.model.presets import PRESETS
 from scprism.query.align import Alignment
-from scprism.report.interactive import set_name, unit_name
+from scprism.report.interactive import unit_name
 from scprism.report.subject import PROJECTION_SEED, DrawnCells, Subject, shows_programs
 from scprism.report.tables import (
     LOW_CONFIDENCE,

@@ -106,6 +106,7 @@ def check_subject(subject: Subject) -> None:
         ENRICHMENT_COLUMNS,
         source="scprism.enrich(explanation, sets), on the command line: scprism enrich",
     )
+    _check_enriched_units(subject)
     if subject.labels is not None:
         _check_columns(
             "labels", subject.labels, LABEL_COLUMNS, source="model.label(cells, …), on the command line: scprism label"
@@ -125,11 +126,14 @@ def reference_latent(subject: Subject) -> FloatArray | None:
     """
     if subject.reference is None:
         return None
-    record = subject.reference.uns.get("scprism", {})
-    if EMBEDDING_KEY in subject.reference.obsm and record.get("fingerprint") == subject.model.fingerprint:
+    if EMBEDDING_KEY in subject.reference.obsm and _is_of_model(subject.reference, subject.model):
         return np.asarray(subject.reference.obsm[EMBEDDING_KEY], dtype=np.float32)
     known = subject.reference if subject.reference_view is None else subject.reference_view
     return subject.model.embed(known)
+
+
+def _is_of_model(cells: AnnData, model: Model) -> bool:
+    return bool(cells.uns.get("scprism", {}).get("fingerprint") == model.fingerprint)
 
 
 def shows_programs(subject: Subject) -> bool:
@@ -151,8 +155,15 @@ def reference_values(subject: Subject, latent: FloatArray | None) -> FloatArray 
     """Return the units' values in the reference, (cells, units); `latent` is that of `reference_latent`."""
     if latent is None or not shows_programs(subject) or subject.reference is None:
         return latent
-    if ACTIVITY_KEY in subject.reference.obsm:
+    names = () if subject.model.named_units is None else subject.model.named_units.units.names
+    of_units = list(subject.reference.uns.get("scprism", {}).get("units", ())) == list(names)
+    if ACTIVITY_KEY in subject.reference.obsm and of_units and _is_of_model(subject.reference, subject.model):
         return np.asarray(subject.reference.obsm[ACTIVITY_KEY], dtype=np.float32)
+    if subject.reference_view is None and _is_of_model(subject.reference, subject.model):
+        msg = (
+            "`reference` is an embedding without the activities of this model's units, and has no counts to find them."
+        )
+        raise InputError(f"{msg} Write it again: scprism embed; or give the reference's counts.")
     known = subject.reference if subject.reference_view is None else subject.reference_view
     return subject.model.activity(known).to_numpy()
 
@@ -195,6 +206,14 @@ def _cell_table(subject: Subject) -> pd.DataFrame:
     columns = {name: [*reference[name], *query[name]] for name in ("cell", "origin", "label", "novel")}
     confidence = np.concatenate([np.full(len(reference), np.nan), query["confidence"].to_numpy(dtype=float)])
     return pd.DataFrame({**columns, "confidence": confidence})
+
+
+def _check_enriched_units(subject: Subject) -> None:
+    known = subject.explanation.units
+    foreign = sorted(set(subject.enrichment["unit"].astype(str)) - set(known))
+    if foreign:
+        msg = f"`enrichment` must be of the units of `explanation`, {some(known)}; got {some(foreign)}."
+        raise InputError(f"{msg} Give the result of scprism.enrich(explanation, sets).")
 
 
 def _check_columns(name: str, table: pd.DataFrame, needed: tuple[str, ...], *, source: str) -> None:

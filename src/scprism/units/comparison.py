@@ -125,7 +125,7 @@ def compare_activity(
     reference
         The group that the others are compared with.
     replicates
-        The sample or donor of each cell.
+        The sample or donor of each cell; cells without one are left out, and a warning tells how many.
     within
         The label of each cell: the comparison is made within each label too.
 
@@ -147,10 +147,11 @@ def compare_activity(
     codes = groups.astype("object").to_numpy()
     rows: list[dict[str, object]] = []
     lone: list[str] = []
+    unknown = np.zeros(len(activity), dtype=bool) if replicates is None else replicates.isna().to_numpy()
     for stratum, cells in _strata(within, len(activity)):
-        known = cells & (codes == reference)
+        known = cells & (codes == reference) & ~unknown
         for group in names:
-            asked = cells & (codes == group)
+            asked = cells & (codes == group) & ~unknown
             if not known.any() or not asked.any():
                 continue
             samples = None if replicates is None else replicates.astype("object").to_numpy()
@@ -162,6 +163,8 @@ def compare_activity(
     tested = table["p_value"].notna()
     table.loc[tested, "q_value"] = stats.false_discovery_control(table.loc[tested, "p_value"]) if tested.any() else []
     notes = [CELLS_ARE_NO_REPLICATES] if replicates is None else []
+    if unknown.any():
+        notes.append(f"{int(unknown.sum()):,} cells have no replicate and were left out.")
     if lone:
         notes.append(f"Fewer than two samples a group, so without a p-value: {some(lone)}.")
     kind = "cells (Mann-Whitney)" if replicates is None else "samples (t-test, paired where samples are in both groups)"

@@ -14,6 +14,7 @@ import safetensors
 import safetensors.numpy
 
 from scprism.errors import BundleError
+from scprism.genes.sets import set_name
 from scprism.types import PathLike
 from scprism.units.card import top_genes
 from scprism.units.record import Units, UnitSettings
@@ -68,7 +69,7 @@ class NamedUnits:
         """
         leading = top_genes(self.units, self.genes, n_genes=3).groupby("unit")["gene"].agg(list)
         genes = [leading.get(unit, []) for unit in self.units.names]
-        best = [plain_set_name(found[0].name) if found else "" for found in self.sets]
+        best = [set_name(found[0].name) if found else "" for found in self.sets]
         named = [name for name, trusted in zip(best, self.trusted, strict=True) if trusted]
         proposed = []
         for name, first, trusted in zip(best, genes, self.trusted, strict=True):
@@ -99,17 +100,6 @@ class NamedUnits:
     def programs(self) -> pd.DataFrame:
         """Return the programs, units × genes: what a unit adds to log1p counts per 10,000 where its activity is 1."""
         return pd.DataFrame(self.units.programs, index=list(self.units.names), columns=list(self.genes))
-
-
-def plain_set_name(name: str) -> str:
-    """Return a gene set's name as one would say it.
-
-    Examples
-    --------
-    >>> plain_set_name("HALLMARK_INTERFERON_ALPHA_RESPONSE")
-    'interferon alpha response'
-    """
-    return name.removeprefix("HALLMARK_").replace("_", " ").lower() if name.isupper() else name
 
 
 def write_units(named: NamedUnits | None, folder: PathLike, *, fingerprint: str) -> None:
@@ -150,7 +140,7 @@ def read_units(folder: PathLike, *, genes: Sequence[str], fingerprint: str) -> N
         If the units are of another model, truncated, edited, or of a newer scprism.
     """
     source = Path(folder)
-    if not (source / RECORD_FILE).is_file():
+    if not (source / RECORD_FILE).exists() and not (source / ARRAYS_FILE).exists():
         return None
     try:
         record = json.loads((source / RECORD_FILE).read_text(encoding="utf-8"))
