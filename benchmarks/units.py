@@ -19,8 +19,8 @@ shuffled   as halves, on gene-shuffled cells: whatever comes back there is an ar
 
 The recipe of cNMF is run by scikit-learn on the same log values; the package cnmf itself, on counts and much slower,
 where it is installed. Choices of ours were made on halves of `pbmc3k` and `tm_droplet_immune`, on the blood sets and
-on interferon from `pbmc3k`; resting `ifnb_2800` and the immune pair were looked at while the rule was chosen, too; the rows
-for the pancreas, the kidney and the cell lines played no part.
+on interferon from `pbmc3k`; resting `ifnb_2800` and the immune pair were looked at, too, while the rule was chosen.
+The rows for the pancreas, the kidney and the cell lines played no part.
 """
 
 import argparse
