@@ -2,7 +2,6 @@
 
 import anndata
 import numpy as np
-import pandas as pd
 import pytest
 
 from scprism.errors import InputError, PrismWarning

@@ -41,7 +41,8 @@ def annotate(
         Latent values (cells, units), for ``cells.obsm["X_prism"]``: `scanpy.pp.neighbors(cells, use_rep="X_prism")`.
     labels
         The result of `Model.label`, or its table, for ``obs["prism_label"]`` (categorical),
-        ``obs["prism_confidence"]``, ``obs["prism_distance"]`` and ``obs["prism_novel"]`` (categorical, so that plots colour it by value).
+        ``obs["prism_confidence"]``, ``obs["prism_distance"]`` and ``obs["prism_novel"]`` (categorical, so that plots
+        colour it by value).
         Its warnings, which the table alone lacks, go to ``uns["prism_warnings"]``.
     activity
         The result of `Model.activity`: each unit becomes a column of ``obs`` under its name, for
