@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -108,3 +110,11 @@ def test_cells_without_a_group_are_left_out(trial):
 def test_groups_that_cannot_be_compared(groups, message):
     with pytest.raises(InputError, match=message):
         compare_activity(pd.DataFrame({"U01": np.arange(4.0)}), pd.Series(groups), reference="control")
+
+
+def test_a_notebook_shows_warnings_as_text(trial):
+    activity, groups, donors, _ = trial
+    result = replace(compare_activity(activity, groups, reference="rest", replicates=donors), warnings=("n < 3 & few",))
+    page = result._repr_html_()
+    assert "n &lt; 3 &amp; few" in page
+    assert page.count("<tr") == len(result.table) + 1
