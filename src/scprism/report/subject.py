@@ -192,9 +192,11 @@ def _cell_table(subject: Subject) -> pd.DataFrame:
 
 
 def _check_columns(name: str, table: pd.DataFrame, needed: tuple[str, ...], *, source: str) -> None:
-    lacking = [column for column in needed if column not in table.columns]
+    found = list(getattr(table, "columns", ()))
+    lacking = [column for column in needed if column not in found]
     if lacking:
-        msg = f"`{name}` must have the columns {some(needed)}; {some(lacking)} missing, got {some(table.columns)}."
+        got = some(found) if found else f"a {type(table).__name__}"
+        msg = f"`{name}` must have the columns {some(needed)}; {some(lacking)} missing, got {got}."
         raise InputError(f"{msg} Give the result of {source}.")
 
 

@@ -55,8 +55,9 @@ class Trust:
         ``shuffled_correlation`` with the partner in a network trained on shuffled genes. |Spearman| between the unit's
         map and that after weights are drawn anew: ``randomisation_correlation`` and ``randomisation_highest``, mean and
         highest over draws of the bottleneck's, ``encoder_correlation``, mean over those of the whole encoder.
-        ``deletion_…`` and ``insertion_…``: what is gained over removing, or adding, genes in random order, with its
-        interval, and the random order's own. ``verdict`` and ``reason``.
+        ``deletion_gain`` and ``insertion_gain``: how much sooner its leading genes move the unit than genes of like
+        expression do, removed or added; ``…_low`` and ``…_high``, between which lie 95 % of the gains over single draws
+        of such genes; ``…_random``, the gain over any genes. ``verdict`` and ``reason``.
     settings
         What the verdicts rest on: ``fingerprint`` of the model's weights, ``method``, ``groups``, numbers of cells,
         refits and draws, the limits, the ``rules`` in words, the stability of PCA and NMF, how units share gene sets.
