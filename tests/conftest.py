@@ -1,6 +1,7 @@
 """What several tests share: simulated cells, every kind of storage, the real data."""
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from scipy import sparse
 
 from scprism.read.synthetic import make_cells
 
+PYTHON_WORDS = re.compile(r"`(?!scprism |\.)[^`]*`|(?<![\w/&?-])\w+=(?=[\w'\"])|\b(?:scprism|model)\.\w+\(|Prism\(")
+"""Advice for Python, which is no help on the command line: an argument in backticks, ``name=``, a call."""
 Storage = Callable[[AnnData], AnnData]
 
 
@@ -85,6 +88,8 @@ def command_line(
             except SystemExit as stop:
                 status = int(stop.code or 0)
         output = capsys.readouterr()
+        told = [line for line in output.err.splitlines() if line.startswith(("scprism: ", "warning: "))]
+        assert not [line for line in told if PYTHON_WORDS.search(line)]
         return status, output.out, output.err
 
     return run

@@ -34,7 +34,7 @@ def test_results_of_other_cells_are_refused_and_nothing_is_written(small_cells, 
     before = list(small_cells.obs)
     with pytest.raises(InputError, match="must have one row a cell: 300 cells, got 7 rows"):
         annotate(small_cells, embedding=rng.normal(size=(7, 4)), labels=labels)
-    with pytest.raises(InputError, match="its index differs from `cells.obs_names`"):
+    with pytest.raises(InputError, match="its index differs from their `.obs_names`"):
         annotate(small_cells, embedding=rng.normal(size=(300, 4)), labels=labels.iloc[::-1])
     assert (list(small_cells.obs), list(small_cells.obsm)) == (before, ["program_activity"])
 

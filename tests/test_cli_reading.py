@@ -16,7 +16,21 @@ from scprism.genes.tables import read_gene_ids
 from scprism.read.datasets import load_dataset
 from scprism.read.files import read_cells
 
-READERS = ("fit", "tune", "adapt", "embed", "index", "label", "integrate", "explain", "trust", "run")
+READERS = (
+    "adapt",
+    "compare",
+    "embed",
+    "enrich",
+    "explain",
+    "fit",
+    "index",
+    "integrate",
+    "label",
+    "report",
+    "run",
+    "trust",
+    "tune",
+)
 
 
 @pytest.fixture(scope="module")

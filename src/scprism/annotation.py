@@ -63,10 +63,10 @@ def annotate(
         msg = f"`labels` must be what `Model.label` returns, or its table, columns {some(LABEL_COLUMNS)}."
         raise InputError(msg)
     if table is not None and not table.index.equals(pd.Index(cells.obs_names)):
-        msg = "`labels` must be the labels of these cells in this order: its index differs from `cells.obs_names`."
+        msg = "`labels` must be the labels of these cells in this order: its index differs from their `.obs_names`."
         raise InputError(msg)
     if activity is not None and not activity.index.equals(pd.Index(cells.obs_names)):
-        msg = "`activity` must be of these cells in this order: its index differs from `cells.obs_names`."
+        msg = "`activity` must be of these cells in this order: its index differs from their `.obs_names`."
         raise InputError(f"{msg} Give the result of model.activity(cells).")
     if activity is not None:
         for unit in activity.columns:

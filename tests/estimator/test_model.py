@@ -60,7 +60,7 @@ def test_what_was_saved_is_what_comes_back(model, query, tmp_path):
     assert type(again) is Model
     for name in ("config", "asked", "summary", "warnings", "trials", "genes", "organism", "fingerprint"):
         assert getattr(again, name) == getattr(model, name), name
-    given = {name: value for name, value in SMALL.items() if name not in ("organism", "device")}
+    given = {name: value for name, value in SMALL.items() if name not in ("organism", "device", "units")}
     assert again.asked == dataclasses.replace(
         again.asked, preset="default", settings=given, layer="counts", organism="human", seed=7, device="cpu"
     )

@@ -174,7 +174,7 @@ def test_groups_may_be_given_as_a_series(model, cells):
 
 
 def test_groups_of_other_cells_are_refused(model, cells):
-    with pytest.raises(InputError, match="its index .* differs from `obs_names`"):
+    with pytest.raises(InputError, match="its index .* differs from `.obs_names`"):
         model.explain(cells, groupby=cells.obs["cell_type"].iloc[::-1])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from scprism.label.centroids import centroid_shares, centroids_of, space_of
+from scprism.label.centroids import Whitening, centroid_shares, centroids_of, space_of
 from scprism.model.config import Config
 
 WHITE = Config(metric="euclidean", whiten_latent=True)
@@ -107,3 +107,13 @@ def test_points_do_not_depend_on_the_cells_beside_them(two_types, rng):
     whole = space.whitening.apply(latent[:1001])  # before it is rounded to float32
     np.testing.assert_array_equal(space.whitening.apply(latent[order]), whole[order])
     np.testing.assert_array_equal(space.whitening.apply(latent[:1]), whole[:1])
+
+
+def test_whitened_points_are_the_same_bits_in_any_order_and_alone(rng):
+    whitening = Whitening(rng.normal(size=50), rng.normal(size=(50, 50)))
+    points = rng.normal(size=(501, 50))
+    order = rng.permutation(501)
+    whole = whitening.apply(points)
+    np.testing.assert_array_equal(whitening.apply(points[order]), whole[order])
+    for cell in (0, 250, 500):
+        np.testing.assert_array_equal(whitening.apply(points[cell : cell + 1])[0], whole[cell])

@@ -135,7 +135,18 @@ def may_be(path, value):
     names = {".".join(path), path[-1]}
     if value is None:
         return bool(
-            names & {"layer", "organism", "asked.seed", "summary.seed", "stratify", "latent_beta", "output_beta"}
+            names
+            & {
+                "layer",
+                "organism",
+                "asked.seed",
+                "summary.seed",
+                "stratify",
+                "latent_beta",
+                "output_beta",
+                "asked.units",
+                "asked.runs",
+            }
         )
     if value == "bogus":
         return bool(names & {"layer", "genes", "data_fingerprint", "stratify"})

@@ -49,7 +49,7 @@ def test_a_difference_of_groups_is_refused(results, written):
 
 def test_labels_of_other_cells_are_refused(results, written):
     results.labels = results.labels[::-1]
-    with pytest.raises(InputError, match=r"its index differs from `cells.obs_names`"):
+    with pytest.raises(InputError, match=r"its index differs from their `.obs_names`"):
         written(results)
 
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 from anndata import AnnData
 
+from scprism._warnings import kept_warnings, note
 from scprism.adaptation.change import Change, change_of
 from scprism.adaptation.fit import adapt_fitted
 from scprism.adaptation.training import Part
 from scprism.estimator.model import Model
 from scprism.estimator.view import View
+from scprism.query.view import Query
 from scprism.train.fit import Fitted
 from scprism.types import RNGLike
 
@@ -31,7 +33,8 @@ def adapt(
     """Return a new model, trained further on `cells` without labels, and what that changed; `model` stays as it is.
 
     What it helps and what it costs is in `docs/adapt.md`. The recipe stays; genes that `cells` lack keep their weights.
-    The new model has no index: call `index` again. The training is too short to need a checkpoint.
+    The new model has no index: call `index` again. What was warned of is kept with its `warnings`. The training is too
+    short to need a checkpoint.
 
     Parameters
     ----------
@@ -73,17 +76,24 @@ def adapt(
     >>> adapted.summary["adapted_from"]["fingerprint"] == model.fingerprint, bool(change.units["same"].all())
     (True, True)
     """
-    query = model.view(cells, layer=layer).query
-    known = None if reference is None else model.view(reference).query
-    logger.info("adapting the model %s to %d cells", model.fingerprint, query.matrix.shape[0])
-    after, losses = adapt_fitted(
-        Fitted(model.recipe, model.weights, model.log, model.summary),
-        query,
-        reference=known,
-        part=part,
-        config=model.config,
-        rng=rng,
-        device=model.asked.device if device is None else device,
-    )
-    change = change_of(model.weights, after.weights, query, losses=losses, config=model.config)
-    return replace(model, weights=after.weights, summary=after.summary, labels_known={}), change
+    with kept_warnings() as messages:
+        query, known = _query(model, cells, layer=layer), None if reference is None else _query(model, reference)
+        logger.info("adapting the model %s to %d cells", model.fingerprint, query.matrix.shape[0])
+        after, losses = adapt_fitted(
+            Fitted(model.recipe, model.weights, model.log, model.summary),
+            query,
+            reference=known,
+            part=part,
+            config=model.config,
+            rng=rng,
+            device=model.asked.device if device is None else device,
+        )
+        change = change_of(model.weights, after.weights, query, losses=losses, config=model.config)
+    told = tuple(dict.fromkeys([*model.warnings, *messages]))
+    return replace(model, weights=after.weights, summary=after.summary, labels_known={}, warnings=told), change
+
+
+def _query(model: Model, cells: AnnData | View, *, layer: str | None = None) -> Query:
+    view = model.view(cells, layer=layer)
+    note(view.warnings)
+    return view.query

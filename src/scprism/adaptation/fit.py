@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import sparse
 
 from scprism._check import check_choice
+from scprism._random import random_generator, told_seed
 from scprism._version import __version__
 from scprism.adaptation.training import Part, loss_of, of_genes, train_further, with_genes
 from scprism.errors import InputError
@@ -94,7 +95,7 @@ def adapt_fitted(
         If there are too few cells, or no gene is learned.
     """
     _check(query, part, config)
-    generator, chosen = np.random.default_rng(rng), resolve_device(device)
+    generator, chosen = random_generator(rng), resolve_device(device)
     unseen = fitted.summary.get("unseen_cells", ())
     gathered = _gather(query, reference, unseen=unseen, config=config, rng=generator)
     before = of_genes(fitted.weights, gathered.genes, fill=gathered.fill)
@@ -102,7 +103,7 @@ def adapt_fitted(
     after, result = train_further(before, gathered.cells, part=part, config=settings, rng=generator, device=chosen)
     losses = _losses(before, after, gathered, result, config=config)
     weights = with_genes(fitted.weights, before, after, gathered.genes)
-    seed = int(rng) if isinstance(rng, int | np.integer) else None
+    seed = told_seed(rng)
     record = {
         "fingerprint": fitted.weights.fingerprint(),
         "part": part,

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -17,7 +17,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but warnings a
 Verbose = Annotated[bool, typer.Option("--verbose", help="Say more about each step.")]
 
 
-def command(app: typer.Typer, *, example: str, name: str | None = None) -> Callable[[Callable[..., None]], Any]:
+def command(
+    app: typer.Typer, *, example: str, name: str | None = None, called: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., None]], Any]:
     """Return a decorator that adds a function to an application as a command.
 
     Before the function runs, the paths that its parameters declare are checked (`scprism.cli.paths.check_paths`). Each
@@ -31,12 +33,15 @@ def command(app: typer.Typer, *, example: str, name: str | None = None) -> Calla
         A call of the command, for its help.
     name
         Of the command; that of the function if None.
+    called
+        Options by the names that messages of the library have for them, where these are others than the parameters'.
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(function)
         uses_of(function)  # a path that declares nothing is an error of ours, at import
         options = {parameter: _option(parameter, signature) for parameter in signature.parameters}
+        options.update(called or {})
 
         @functools.wraps(function)
         def call(*, quiet: bool = False, verbose: bool = False, **values: Any) -> None:

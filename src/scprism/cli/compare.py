@@ -17,6 +17,7 @@ __all__ = ["compare"]
 @command(
     app,
     example="scprism compare model query.h5ad --groupby condition --against control --replicate donor --out units.tsv",
+    called={"reference": "--against"},
 )
 @o.reads_cells
 def compare(
@@ -35,6 +36,7 @@ def compare(
     within: Annotated[str | None, typer.Option(help="Column of labels, to compare within each label too.")] = None,
     layer: o.QueryLayer = None,
     organism: o.OrganismName = None,
+    min_coverage: o.Coverage = None,
     threads: o.Threads = None,
 ) -> None:
     """Say which units are more or less active in each group of cells than in one of them."""
@@ -45,7 +47,7 @@ def compare(
     prism, cells = load(model), o.read(query, layer=layer)
     result = compare_units(
         prism,
-        prism.view(cells, layer=layer, organism=organism),
+        prism.view(cells, layer=layer, organism=organism, min_coverage=min_coverage),
         groupby=groupby,
         reference=against,
         replicate=replicate,

@@ -41,9 +41,11 @@ class Console:
         """Return a message of the library in the words of the command line: ``--organism`` for ```organism```.
 
         Where a message names both, as in ``min_coverage (--min-coverage 0.3)`` and ``model.index(…), on the command
-        line: scprism index …``, what the command line has stays.
+        line: scprism index …``, what the command line has stays; what is said of Python alone, as in ``(in Python:
+        …)``, goes.
         """
-        text = re.sub(r"[\w.]+\([^()]*\), on the command line: ", "", text)
+        text = re.sub(r" \(in Python: [^()]*(?:\([^()]*\)[^()]*)*\)", "", text)
+        text = re.sub(r"[\w.]+\([^()]*\)(?:\.\w+\([^()]*\))?, on the command line: ", "", text)
         text = re.sub(rf"{ARGUMENT}(?: and {ARGUMENT})? \((--[\w-]+[^()]*)\)", r"\1", text)
         for name, option in self.options.items():
             text = re.sub(rf"`{name}=\"?'?([^`\"']+)\"?'?`", rf"{option} \1", text)

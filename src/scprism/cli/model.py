@@ -76,7 +76,7 @@ def fit(
     say(f"model: {out}, test loss {model.summary['test_loss']:.6g}")
 
 
-@command(app, example="scprism tune reference.h5ad --out model --trials 40 --jobs 2")
+@command(app, example="scprism tune reference.h5ad --out model --trials 40 --jobs 2", called={"n_trials": "--trials"})
 @o.reads_cells
 def tune(
     reference: o.Reference,
@@ -179,8 +179,6 @@ def adapt(
     organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,
     force: o.Force = False,
-    units: o.UnitsName = None,
-    runs: o.Runs = None,
     device: o.Device = "auto",
     rng: o.Seed = 0,
     threads: o.Threads = None,

@@ -58,6 +58,7 @@ __all__ = [
     "if_file",
     "new_model",
     "read",
+    "reading_given",
     "reads_cells",
     "use_threads",
 ]
@@ -92,8 +93,12 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Threads to use. [defau
 Layer = Annotated[
     str | None, typer.Option(help="Layer of the raw counts, or 'raw'; of the cells named first. [default: X]")
 ]
-QueryLayer = Annotated[str | None, typer.Option(help="Layer of the query's raw counts, or 'raw'. [default: X]")]
-ReferenceLayer = Annotated[str | None, typer.Option(help="Layer of the reference's raw counts, or 'raw'. [default: X]")]
+QueryLayer = Annotated[
+    str | None, typer.Option(help="Layer of the query's raw counts, or 'raw'. [default: the model's]")
+]
+ReferenceLayer = Annotated[
+    str | None, typer.Option(help="Layer of the reference's raw counts, or 'raw'. [default: the model's]")
+]
 OrganismName = Annotated[
     Literal["human", "mouse"] | None, typer.Option(help="Organism. [default: detected from the genes' names]")
 ]
@@ -128,8 +133,8 @@ Groupby = Annotated[
     str | None, typer.Option(help="Column of the query's obs, or a table that `scprism label` wrote."), Input(if_file)
 ]
 MethodName = Annotated[
-    Literal["plain", "guided", "deeplift", "gradient_x_input", "integrated_gradients"] | None,
-    typer.Option(help="Attribution method. [default: the preset's]"),
+    Literal["plain", "guided", "deeplift", "gradient_x_input", "integrated_gradients", "expected_gradients"] | None,
+    typer.Option(help="Attribution method; expected_gradients needs --reference. [default: the preset's]"),
 ]
 BaselineName = Annotated[
     Literal["zero", "mean"] | None, typer.Option(help="What attributions are relative to. [default: the preset's]")
@@ -176,6 +181,12 @@ READING: dict[str, Any] = {
     ],
 }
 _reading: ContextVar[Reading] = ContextVar("_reading")
+
+
+def reading_given() -> dict[str, object]:
+    """Return what the running command was told of how to read cells, by option; None where nothing was told."""
+    told = asdict(_reading.get(Reading()))
+    return {f"--{name.replace('_', '-')}": value or None for name, value in told.items()}
 
 
 def reads_cells(command: Callable[..., None]) -> Callable[..., None]:

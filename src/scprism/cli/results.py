@@ -1,5 +1,6 @@
 """The commands that explain, test and report."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -28,12 +29,24 @@ def explain(
         Literal["programs", "raw"] | None,
         typer.Option(help="What is explained. [default: the model's units; raw where a method or baseline is given]"),
     ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Cells that are the baselines, for --method expected_gradients."), Input()
+    ] = None,
     layer: o.QueryLayer = None,
+    reference_layer: o.ReferenceLayer = None,
     organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,
     threads: o.Threads = None,
 ) -> None:
     """Say which genes drive each unit, in each group of cells and in all."""
+    if (method == "expected_gradients" and reference is None) or (
+        method not in (None, "expected_gradients") and reference is not None
+    ):
+        msg = "--reference and --method expected_gradients go together: its cells are what that method compares with."
+        raise InputError(msg)
+    if reference_layer is not None and reference is None:
+        msg = "--reference-layer is about the cells of --reference, which was not given."
+        raise InputError(msg)
     o.use_threads(threads)
     from scprism.estimator.load import load
     from scprism.explain.explanation import write_explanation
@@ -45,6 +58,9 @@ def explain(
         groupby=grouping,
         method=method,
         baseline=baseline,
+        reference=None
+        if reference is None
+        else prism.view(o.read(reference, layer=reference_layer), layer=reference_layer),
         units=units,
         layer=layer,
         organism=organism,
@@ -54,7 +70,12 @@ def explain(
     say(f"explanation: {out}, {len(explanation.groups)} groups × {len(explanation.units)} units")
 
 
-@command(app, example="scprism enrich explanation.h5ad --gene-sets hallmark --out enrichment.tsv")
+@command(
+    app,
+    example="scprism enrich explanation.h5ad --gene-sets hallmark --out enrichment.tsv",
+    called={"n_permutations": "--permutations", "sets": "--gene-sets"},
+)
+@o.reads_cells
 def enrich(
     explanation: Annotated[Path, typer.Argument(help="File that `scprism explain` wrote."), Input()],
     out: Annotated[
@@ -65,6 +86,10 @@ def enrich(
     gene_sets: o.GeneSetsName = "hallmark",
     organism: o.OrganismName = None,
     scores: o.Scores = "signed",
+    min_size: Annotated[int, typer.Option(min=1, help="Smallest set tested, in genes of the explanation.")] = 10,
+    max_size: Annotated[int, typer.Option(min=1, help="Largest set tested, in genes of the explanation.")] = 500,
+    permutations: Annotated[int, typer.Option(min=1, help="Random sets of each size.")] = 1000,
+    weight: Annotated[float, typer.Option(min=0, help="Power of the score by which a gene counts; 0: by rank.")] = 1.0,
     null: Annotated[
         Literal["genes", "matched", "networks"],
         typer.Option(
@@ -92,7 +117,7 @@ def enrich(
     from scprism.enrichment.enrich import enrich as test_sets
     from scprism.enrichment.gene_sets import gene_sets as load_sets
     from scprism.enrichment.network_null import enrich_against
-    from scprism.enrichment.settings import GseaSettings
+    from scprism.enrichment.settings import GseaSettings, check_settings
     from scprism.estimator.load import load
     from scprism.explain.attribution import MEAN_CELL
     from scprism.explain.explanation import read_explanation
@@ -105,6 +130,8 @@ def enrich(
         msg = "The explanation's genes do not tell their organism; give --organism human or --organism mouse."
         raise InputError(msg)
     sets = load_sets(gene_sets, organism=known)
+    settings = GseaSettings(n_permutations=permutations, weight=weight, min_size=min_size, max_size=max_size)
+    check_settings(settings)
     if null == "networks":
         prism, cells = load(cast("Path", model)), o.read(cast("Path", query), layer=layer)
         nulls = null_explanations(
@@ -120,11 +147,11 @@ def enrich(
             layer=layer,
             rng=rng,
         )
-        result = enrich_against(record, sets, nulls, scores=scores, rng=rng, threads=threads)
+        result = enrich_against(record, sets, nulls, scores=scores, settings=settings, rng=rng, threads=threads)
     else:
         recipe = None if model is None else load(model).recipe
         mean = None if recipe is None else pd.Series(recipe.mean, index=list(recipe.genes))
-        settings = GseaSettings(null=null, expression=mean)
+        settings = replace(settings, null=null, expression=mean)
         result = test_sets(record, sets, scores=scores, settings=settings, rng=rng, threads=threads)
     result.save(out)
     table = result.table
@@ -133,7 +160,7 @@ def enrich(
 
 def check_null(null: str, *, model: Path | None, query: Path | None, groupby: str | None, layer: str | None) -> None:
     """Refuse a null without what it is made of, and options that it would ignore."""
-    given = {"--model": model, "--query": query, "--groupby": groupby, "--layer": layer}
+    given = {"--model": model, "--query": query, "--groupby": groupby, "--layer": layer, **o.reading_given()}
     needed = {"genes": (), "matched": ("--model",), "networks": ("--model", "--query")}[null]
     missing = [name for name in needed if given[name] is None]
     allowed = tuple(given) if null == "networks" else needed
@@ -148,7 +175,9 @@ def check_null(null: str, *, model: Path | None, query: Path | None, groupby: st
     app,
     example="scprism report --model results/model --query query.h5ad --explanation results/explanation.h5ad "
     "--enrichment results/enrichment.tsv --labels-file results/labels.csv --out report.html",
+    called={"cells": "--query", "labels": "--labels-file", "reference_labels": "--labels"},
 )
+@o.reads_cells
 def report(
     model: Annotated[Path, typer.Option(help="Model folder."), Input()],
     query: Annotated[Path, typer.Option(help="The query's cells."), Input()],
@@ -163,6 +192,7 @@ def report(
     trust: Annotated[Path | None, typer.Option(help="File that `scprism trust` wrote."), Input()] = None,
     layer: o.QueryLayer = None,
     reference_layer: o.ReferenceLayer = None,
+    organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,
     threads: o.Threads = None,
 ) -> None:
@@ -179,7 +209,7 @@ def report(
     prism, cells = load(model), o.read(query, layer=layer)
     known = None if reference is None else o.read(reference, layer=reference_layer)
     with kept_warnings() as messages:
-        view = prism.view(cells, layer=layer, min_coverage=min_coverage)
+        view = prism.view(cells, layer=layer, organism=organism, min_coverage=min_coverage)
         embedding = view.embed()
     write_report(
         out,

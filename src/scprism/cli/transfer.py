@@ -144,7 +144,11 @@ def label(
     say(f"labels: {out}, {len(calls):,} cells, {calls['novel'].mean():.1%} novel")
 
 
-@command(app, example="scprism integrate smartseq2.h5ad 10x.h5ad --batch platform --out corrected.h5ad")
+@command(
+    app,
+    example="scprism integrate smartseq2.h5ad 10x.h5ad --batch platform --out corrected.h5ad",
+    called={"timeout_seconds": "--timeout"},
+)
 @o.reads_cells
 def integrate(
     data_sets: Annotated[list[Path], typer.Argument(help="Raw counts, one file or several."), Input()],
@@ -153,6 +157,9 @@ def integrate(
     method: Annotated[
         Literal["combat", "scanorama", "seurat"], typer.Option(help="Method; seurat needs R.")
     ] = "combat",
+    target_sum: Annotated[
+        float, typer.Option(min=1, help="Counts that each cell is scaled to before the logarithm.")
+    ] = 1e4,
     n_genes: Annotated[
         int | None, typer.Option(min=50, help="Seurat: variable genes to correct and return. [default: 2000]")
     ] = None,
@@ -178,6 +185,7 @@ def integrate(
         batch=batch,
         method=method,
         layer=layer,
+        target_sum=target_sum,
         n_genes=n_genes,
         timeout_seconds=timeout,
     )

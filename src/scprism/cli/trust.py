@@ -1,7 +1,7 @@
 """The command that says which units may be named."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,7 +14,11 @@ from scprism.cli.paths import Input, Output
 __all__ = ["trust"]
 
 
-@command(app, example="scprism trust model query.h5ad --reference ref.h5ad --groupby labels.csv --out trust.tsv")
+@command(
+    app,
+    example="scprism trust model query.h5ad --reference ref.h5ad --groupby labels.csv --out trust.tsv",
+    called={"n_refits": "--refits", "sets": "--gene-sets"},
+)
 @o.reads_cells
 def trust(
     model: o.ModelFolder,
@@ -30,8 +34,13 @@ def trust(
     gene_sets: Annotated[
         str, typer.Option(help="hallmark, a GMT file, or none."), Input(o.gene_sets_file)
     ] = "hallmark",
+    max_cells: Annotated[int, typer.Option(min=50, help="Of more query cells than this a sample is taken.")] = 1000,
     layer: o.QueryLayer = None,
     reference_layer: o.ReferenceLayer = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"] | None,
+        typer.Option(help="Where the networks are trained. [default: where the model was asked to be trained]"),
+    ] = None,
     rng: o.Seed = 0,
     threads: o.Threads = None,
 ) -> None:
@@ -54,7 +63,9 @@ def trust(
         reference=known,
         groupby=grouping,
         sets=sets,
-        settings=TrustSettings(n_refits=refits, layer=layer, reference_layer=reference_layer),
+        settings=TrustSettings(
+            n_refits=refits, max_cells=max_cells, layer=layer, reference_layer=reference_layer, device=device
+        ),
         rng=rng,
     )
     result.save(out)

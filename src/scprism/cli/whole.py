@@ -36,7 +36,11 @@ def demo(
     say(f"report: {page.resolve()}")
 
 
-@command(app, example="scprism run reference.h5ad query.h5ad --labels cell_type --out results")
+@command(
+    app,
+    example="scprism run reference.h5ad query.h5ad --labels cell_type --out results",
+    called={"sets": "--gene-sets"},
+)
 @o.reads_cells
 def run(
     reference: o.Reference,
@@ -47,8 +51,10 @@ def run(
     genes: o.Genes = None,
     organism: o.OrganismName = None,
     gene_sets: o.GeneSetsName = "hallmark",
-    layer: o.ReferenceLayer = None,
-    query_layer: o.QueryLayer = None,
+    layer: o.Layer = None,
+    query_layer: Annotated[
+        str | None, typer.Option(help="Layer of the query's raw counts, or 'raw'. [default: as --layer]")
+    ] = None,
     min_coverage: o.Coverage = None,
     config: o.ConfigFile = None,
     resume: Annotated[

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import xlogy
 
+from scprism._random import random_generator
 from scprism.errors import InputError
 from scprism.types import FloatArray, RNGLike
 
@@ -41,7 +42,7 @@ def thin_counts(
     if (counts.data < 0).any() or (counts.data != np.rint(counts.data)).any():
         msg = "Only raw counts can be thinned, but some values are negative or no whole numbers. Give the raw counts."
         raise InputError(msg)
-    generator = np.random.default_rng(rng)
+    generator = random_generator(rng)
     n_first = generator.binomial(counts.data.astype(np.int64), share)
     halves = []
     for part in (n_first, counts.data.astype(np.int64) - n_first):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scprism._check import some
+from scprism._random import random_generator, told_seed
 from scprism.enrichment.gene_sets import GeneSets, match_sets
 from scprism.enrichment.kernels import SetMembers
 from scprism.enrichment.permutation import (
@@ -106,10 +107,10 @@ def gsea_with(
     Under ``null="matched"`` p-values are counts only, so none is below 1 / (n_permutations + 1).
     """
     check_settings(settings)
+    generator = random_generator(rng)
     rankings = rank_genes(scores, weight=settings.weight)
     matched = match_sets(sets, list(rankings.genes))
     names, members = sized_sets(matched, settings, n_genes=rankings.genes.size)
-    generator = np.random.default_rng(rng)
     n_threads = threads if threads is not None else int(numba.config.NUMBA_NUM_THREADS)
     es, peaks = observed_scores(rankings, members, one_sided=settings.one_sided, threads=n_threads)
     null, p_values = _tested(rankings, es, members, settings=settings, rng=generator, threads=n_threads)
@@ -121,7 +122,7 @@ def gsea_with(
         "one_sided": settings.one_sided,
         "min_size": settings.min_size,
         "max_size": settings.max_size,
-        "seed": int(rng) if isinstance(rng, int | np.integer) else None,
+        "seed": told_seed(rng),
         "share_matched": matched.share,
         "n_sets_left_out": len(matched.members) - len(names),
     }

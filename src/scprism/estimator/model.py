@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from anndata import AnnData
 
-from scprism._warnings import kept_warnings
+from scprism._warnings import kept_warnings, note
 from scprism.errors import InputError, PrismError
 from scprism.estimator.view import View
 from scprism.explain.attribution import raw_unit_names
@@ -55,7 +55,7 @@ class Model:
     labels_known
         Labelled cells that `index` learned, by the column of their labels.
     warnings
-        What was warned of during the training.
+        What was warned of during the training, and when labels were learned or the model was adapted.
     trials
         The trials of the search for settings, one row each; None for a model of `Prism.fit`.
     named_units
@@ -257,9 +257,13 @@ class Model:
         """Return a model with labelled cells learned for `label`; `save` keeps them: latents and labels, no counts.
 
         `labels` names a column of ``reference.obs``, or several; cells without a label (NaN, "NA", empty) do not count.
-        What an earlier call learned is replaced.
+        What an earlier call learned is replaced. What was warned of is kept with the model's `warnings`.
         """
-        return replace(self, labels_known=self.view(reference, layer=layer).learn_labels(labels))
+        with kept_warnings() as messages:
+            view = self.view(reference, layer=layer)
+            note(view.warnings)
+            known = view.learn_labels(labels)
+        return replace(self, labels_known=known, warnings=tuple(dict.fromkeys([*self.warnings, *messages])))
 
     def save(self, folder: PathLike) -> None:
         """Write the model folder: ``weights.safetensors``, ``model.json``, ``log.csv``, ``units.*``, ``index.*``.

@@ -9,6 +9,7 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import check_choice
+from scprism._random import random_generator, told_seed
 from scprism._warnings import kept_warnings
 from scprism.errors import PrismError
 from scprism.estimator.model import Model
@@ -242,13 +243,14 @@ class Prism:
             settings=self._given(),
             layer=self.layer,
             organism=self.organism,
-            seed=int(self.rng) if isinstance(self.rng, int | np.integer) else None,
+            seed=told_seed(self.rng),
             device=self.device,
             units=self.units,
             runs=self.runs,
         )
 
     def _prepare(self, cells: AnnData | CheckedCells, config: Config) -> tuple[Recipe, TrainingCells]:
+        random_generator(self.rng)  # a wrong seed is said before the work
         checked = check_cells(cells, layer=self.layer, integers=config.normalise != "none")
         strata = None if config.stratify is None else pd.factorize(known_labels(checked.cells, config.stratify))[0]
         return prepare_training(

@@ -186,16 +186,17 @@ class View:
         """
         note(self.warnings)
         model = self.model
-        asks_network = any(told is not None for told in (method, baseline, reference, directions))
+        told = {"method": method, "baseline": baseline, "reference": reference, "directions": directions}
+        asked = [f"`{name}`" for name, value in told.items() if value is not None]
         if units is not None:
             check_choice("units", units, get_args(UnitKind))
-        if units == "programs" and asks_network:
-            msg = "Programs are explained exactly; `method`, `baseline`, `reference`, `directions` are for units='raw'."
+        if units == "programs" and asked:
+            msg = f"Programs are explained exactly, without {' and '.join(asked)}. For that choose units='raw'."
             raise InputError(msg)
         if units == "programs" and model.named_units is None:
-            msg = "This model has raw units alone. Leave `units` out, or train one with Prism(units='programs')."
-            raise InputError(msg)
-        if model.named_units is not None and units != "raw" and not asks_network:
+            msg = "This model has raw units alone. Leave `units` out, or train one that has programs with "
+            raise InputError(f"{msg}Prism(units='programs').fit(…), on the command line: scprism fit --units programs.")
+        if model.named_units is not None and units != "raw" and not asked:
             fingerprint = model.fingerprint
             return explain_programs(self.query, self.cells, model.named_units, groupby=groupby, fingerprint=fingerprint)
         attribution = asked_attribution(

@@ -75,7 +75,7 @@ def group_codes(cells: AnnData, groupby: "str | pd.Series[str] | None") -> tuple
         if not values.index.equals(pd.Index(cells.obs_names)):
             msg = (
                 "`groupby` must hold one group a cell, in the order of the cells: its index "
-                f"({some(values.index, limit=2)}) differs from `obs_names` ({some(cells.obs_names, limit=2)})."
+                f"({some(values.index, limit=2)}) differs from `.obs_names` ({some(cells.obs_names, limit=2)})."
             )
             raise InputError(msg)
     names = _ordered_groups(values)
@@ -201,7 +201,7 @@ def asked_attribution(
     row: FloatArray | sparse.csr_matrix | None = baseline_row(baseline or config.baseline, method=chosen, mean=mean)
     if chosen == "expected_gradients":
         if reference is None:
-            msg = "method='expected_gradients' needs the cells that it averages over: explain(cells, reference=…)."
+            msg = "method='expected_gradients' needs the cells that it averages over. Give them by `reference`."
             raise InputError(msg)
         row = _baseline_cells(reference)
     return Attribution(

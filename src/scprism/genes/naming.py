@@ -102,7 +102,7 @@ def _without_prefix(names: list[str]) -> tuple[list[str], str]:
         first = next(iter(genomes))
         msg = (
             f"The genes are of {len(genomes)} genomes: {each}. A model is of one organism: keep one genome by "
-            f"genome={first!r} when reading, or cells[:, cells.var_names.str.startswith('{first}_')]."
+            f"genome={first!r} when reading (in Python: or cells[:, cells.var_names.str.startswith('{first}_')])."
         )
         raise InputError(msg)
     if not genomes or sum(genomes.values()) <= len(names) / 2:

@@ -113,4 +113,4 @@ def describe_difference(quality: CellQuality, usual: UsualRange, *, far_share: f
         )
     if not found:
         return ""
-    return f"The query is unlike the reference: {'; '.join(found)}. Read `confidence` and `novel` beside each label."
+    return f"The query is unlike the reference: {'; '.join(found)}. Read confidence and novel beside each label."

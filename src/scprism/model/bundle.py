@@ -213,7 +213,7 @@ def _of_this_schema(record: dict[str, Any]) -> dict[str, Any]:
     checked({name: record.get(name) for name in tables}, dict.fromkeys(tables, TABLE), where="the record")
     warn(
         "This model was saved by an earlier scprism, which did not keep where its counts were: they are looked for in "
-        "X. Name the layer if they were in one (`layer`, --layer)."
+        "X. Name the layer if they were in one (`layer`)."
     )
     asked = Asked(
         preset=record.get("preset", "custom"),

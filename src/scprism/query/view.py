@@ -10,6 +10,7 @@ from scipy import sparse
 
 from scprism._warnings import warn
 from scprism.model.config import Config
+from scprism.prepare.draws import cell_keys
 from scprism.prepare.recipe import Recipe
 from scprism.prepare.stream import CHUNK_SIZE, GeneMap, PreparedChunk, fill_row, prepared_chunks
 from scprism.query.align import Alignment, align_genes, check_coverage, coverage_summary
@@ -130,13 +131,13 @@ def random_fill(
         What a missing gene is in a cell: `high` in a share of 1 − 1/e of the cells, which is how many are drawn at
         least once in as many draws with replacement, `low` in the others.
     seed
-        Draws depend on it and on the cell's place alone, not on the chunks.
+        Draws depend on it and on the cell's expression alone, not on where it stands.
     """
     columns = np.flatnonzero(missing)
     for chunk in chunks:
         inputs = chunk.inputs.tolil(copy=True)
-        for i, cell in enumerate(range(chunk.rows.start, chunk.rows.stop)):
-            raised = np.random.default_rng([seed, cell]).random(len(columns)) < 1 - np.exp(-1)
+        for i, key in enumerate(cell_keys([chunk])):
+            raised = np.random.default_rng([seed, int(key)]).random(len(columns)) < 1 - np.exp(-1)
             inputs[i, columns] = np.where(raised, high, low)
         yield PreparedChunk(chunk.rows, chunk.counts, inputs.tocsr().astype(np.float32))
 
@@ -148,6 +149,6 @@ def _released_fill_values(matrix: Matrix, gene_map: GeneMap, recipe: Recipe) -> 
     for chunk in prepared_chunks(matrix, gene_map, recipe):
         values = chunk.inputs[:, present]
         lowest = np.minimum(lowest, values.min(axis=0).toarray().ravel())
-        total += np.asarray(values.sum(axis=0), dtype=np.float64).ravel()
+        total += np.asarray(values.sum(axis=0, dtype=np.float64)).ravel()
         n_cells += values.shape[0]
     return float(lowest.mean()), float((total / n_cells).min())

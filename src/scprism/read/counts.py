@@ -128,7 +128,7 @@ def _check_names(shape: tuple[int, ...], *, genes: Sequence[str] | pd.Index, cel
     if has_genes_in_rows(cells=cells, genes=genes):
         msg = (
             f"The rows must be cells and the columns genes, but the rows are named like genes ({some(cells, limit=3)}) "
-            f"and the columns are not ({some(genes, limit=3)}). Set `transpose` when reading, or use cells.T."
+            f"and the columns are not ({some(genes, limit=3)}). Set `transpose` when reading (in Python: or cells.T)."
         )
         raise InputError(msg)
     if repeated := _repeated(genes):
@@ -140,7 +140,8 @@ def _check_names(shape: tuple[int, ...], *, genes: Sequence[str] | pd.Index, cel
     if repeated := _repeated(cells):
         msg = (
             f"Cell names must be unique, but these are used more than once: {some(repeated)}. If samples "
-            "were joined, put the sample's name before the barcode; else `cells.obs_names_make_unique()` numbers them."
+            "were joined, put the sample's name before the barcode "
+            "(in Python: cells.obs_names_make_unique() numbers them)."
         )
         raise InputError(msg)
 

@@ -8,6 +8,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from scprism._random import random_generator
 from scprism.errors import InputError
 from scprism.types import FloatArray, IntArray, RNGLike
 
@@ -147,7 +148,7 @@ def simulate_cells(simulation: Simulation, *, rng: RNGLike = 0) -> AnnData:
         If a number is out of range or the programs do not fit into the genes.
     """
     _check(simulation)
-    generator = np.random.default_rng(rng)
+    generator = random_generator(rng)
     truth = _draw_truth(simulation, generator)
     numbers = {"type": simulation.n_types, "batch": simulation.n_batches, "platform": simulation.n_platforms}
     groups = {name: generator.permutation(np.arange(simulation.n_cells) % n) for name, n in numbers.items()}

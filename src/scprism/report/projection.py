@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
+from scprism._random import random_generator
 from scprism._torch import torch
 from scprism.label.neighbours import neighbour_finder
 from scprism.types import FloatArray, RNGLike
@@ -59,7 +60,7 @@ def project(
     rng
         Same seed, same data, same machine: same coordinates.
     """
-    seed = int(np.random.default_rng(rng).integers(2**31))
+    seed = int(random_generator(rng).integers(2**31))
     components, n_directions = principal_components(latent)
     name: Literal["UMAP", "t-SNE"] = "UMAP" if method == "umap" else "t-SNE"
     if len(latent) < MIN_CELLS:

@@ -101,11 +101,18 @@ def check_subject(subject: Subject) -> None:
         msg = f"`explanation` must have the group {ALL!r}, got {some(subject.explanation.groups)}."
         msg += " Give the result of model.explain(cells); a difference of groups lacks it."
         raise InputError(msg)
-    _check_columns("enrichment", subject.enrichment, ENRICHMENT_COLUMNS, source="scprism.enrich(explanation, sets)")
+    _check_columns(
+        "enrichment",
+        subject.enrichment,
+        ENRICHMENT_COLUMNS,
+        source="scprism.enrich(explanation, sets), on the command line: scprism enrich",
+    )
     if subject.labels is not None:
-        _check_columns("labels", subject.labels, LABEL_COLUMNS, source="model.label(cells, …)")
+        _check_columns(
+            "labels", subject.labels, LABEL_COLUMNS, source="model.label(cells, …), on the command line: scprism label"
+        )
         if not subject.labels.index.equals(pd.Index(subject.cells.obs_names)):
-            msg = "`labels` must be the labels of these cells in this order: its index differs from `cells.obs_names`."
+            msg = "`labels` must be the labels of these cells in this order: its index differs from their `.obs_names`."
             raise InputError(f"{msg} Give the result of model.label(cells, …).")
     _check_reference_labels(subject)
     if subject.trust is not None:

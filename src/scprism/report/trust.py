@@ -27,7 +27,8 @@ def check_trust(trust: Trust, *, fingerprint: str) -> None:
     got = trust.settings["fingerprint"]
     if got != fingerprint:
         msg = f"`trust` must be of this model (fingerprint {fingerprint}), got verdicts on the model {got}."
-        raise InputError(f"{msg} Give the result of scprism.assess_units(model, cells, reference=…).")
+        source = "scprism.assess_units(model, cells, reference=…), on the command line: scprism trust"
+        raise InputError(f"{msg} Give the result of {source}.")
 
 
 def trust_section(trust: Trust | None) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scprism._check import require
+from scprism._random import random_generator
 from scprism.search.space import Space
 from scprism.types import FloatArray, RNGLike
 
@@ -44,7 +45,7 @@ def setting_importance(
     columns = ["setting", "importance", "control", "p_value", "flat"]
     if len(trials) < FEWEST_TRIALS:
         return pd.DataFrame(columns=columns)
-    generator = np.random.default_rng(rng)
+    generator = random_generator(rng)
     ranks = trials["validation_loss"].fillna(np.inf).rank().to_numpy()
     names = list(space)
     real, copies = np.zeros((n_shuffles, len(names))), np.zeros((n_shuffles, len(names)))

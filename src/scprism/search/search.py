@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from scprism._check import require
+from scprism._random import random_generator
 from scprism.errors import InputError, TrainingError
 from scprism.model.config import Config
 from scprism.prepare.recipe import Recipe
@@ -64,6 +65,7 @@ def tune_network(
         msg = f"A search repeats its trials and needs a whole number as seed, such as rng=0, got {seed!r}."
         raise InputError(msg)
     search = (search or Search()).resolved(config)
+    random_generator(seed)  # a wrong one is said before the trials
     task = Task(recipe, cells, config, search, seed, resolve_device(device))
     for package in ("optuna", "psutil"):
         require(package, extra="tune")

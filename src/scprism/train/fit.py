@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scprism._check import check_choice
+from scprism._random import random_generator, told_seed
 from scprism._torch import torch
 from scprism._version import __version__
 from scprism._warnings import warn
@@ -102,8 +103,8 @@ def fit_network(
 
     With a `checkpoint`, an interrupted run can go on from there (`Checkpoint.resume`).
     """
-    generator = np.random.default_rng(rng)
-    seed = int(rng) if isinstance(rng, int | np.integer) else None
+    generator = random_generator(rng)
+    seed = told_seed(rng)
     network = build_autoencoder(config, n_genes=len(recipe.genes), rng=generator)
     chosen = resolve_device(device)
     if checkpoint is not None:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from scprism._random import random_generator
 from scprism._warnings import keeps_warnings, warn
 from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import GeneSets
@@ -85,7 +86,7 @@ def assess_units(
         If the data cannot be used, or there are too few cells.
     """
     check_settings(settings)
-    streams = np.random.default_rng(rng).spawn(6)
+    streams = random_generator(rng).spawn(6)
     training = training_cells(model, reference, layer=settings.reference_layer)
     cells = seen_cells(model, query, groupby=groupby, settings=settings, rng=streams[0])
     own = view_network(model.weights, cells)

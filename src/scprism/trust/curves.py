@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from scprism._random import random_generator
 from scprism.errors import InputError
 from scprism.explain.encoder import Encoder, prepare_encoder
 from scprism.explain.softplus import softplus
@@ -132,7 +133,7 @@ def curve_gains(
         genes that are no better than a draw come out above 0 in one case of 20 at most, given 20 draws;
         ``…_random``, the mean gain over draws of any genes.
     """
-    generator = np.random.default_rng(rng)
+    generator = random_generator(rng)
     measured = (cells != baseline).any(axis=0)
     sizes = tuple(size for size in SIZES if size <= measured.sum() // 2)
     if not sizes:

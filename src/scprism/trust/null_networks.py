@@ -10,6 +10,7 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import check_choice
+from scprism._random import random_generator
 from scprism.errors import InputError
 from scprism.estimator.model import Model
 from scprism.estimator.view import View
@@ -90,7 +91,7 @@ def null_explanations(
     groups, codes = group_codes(view.cells, groupby)
     plan = _Plan(query, groups, _attribution(query, chosen, nulls, config=model.config))
     # A model's own seed must not start null networks from the weights that the model itself was trained from.
-    generator = np.random.default_rng(rng).spawn(1)[0]
+    generator = random_generator(rng).spawn(1)[0]
     if nulls.kind == "permuted_labels":
         return (_explain(plan, model.weights, _dealt(codes, generator)) for _ in range(nulls.n))
     networks = _untrained(model, generator)

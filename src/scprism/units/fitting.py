@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
+from scprism._random import random_generator
 from scprism.errors import InputError
 from scprism.types import FloatArray, RNGLike
 from scprism.units.inference import activity, activity_through
@@ -64,7 +65,7 @@ def fit_units(
     ('U01', 'U02', 'U03')
     """
     settings = settings or UnitSettings()
-    generator = np.random.default_rng(rng)
+    generator = random_generator(rng)
     _check(values, n_units, settings)
     n_drawn = min(values.shape[0], 2 * settings.max_cells)
     drawn = np.sort(generator.choice(values.shape[0], n_drawn, replace=False))

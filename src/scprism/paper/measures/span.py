@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
+from scprism._random import random_generator
 from scprism.types import FloatArray, RNGLike
 
 __all__ = ["canonical_correlation", "held_out_halves", "matched_r2", "predicted_share", "predicted_total"]
@@ -17,7 +18,7 @@ LEAST_SPREAD = 1e-6
 
 def held_out_halves(n_cells: int, *, rng: RNGLike = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of two random halves, in order: one to fit on, the other to look at."""
-    order = np.random.default_rng(rng).permutation(n_cells)
+    order = random_generator(rng).permutation(n_cells)
     return np.sort(order[: n_cells // 2]), np.sort(order[n_cells // 2 :])
 
 
