@@ -31,6 +31,7 @@ from scprism.estimator.prism import Prism
 from scprism.label.neighbours import neighbour_finder
 from scprism.label.query_shift import UsualRange
 from scprism.label.reference import calibration_sample, label_cells, learn_reference
+from scprism.label.result import Labels
 from scprism.model.config import Config
 from scprism.paper.measures.calibration import calibration_error
 from scprism.paper.measures.ontology import harmonise
@@ -76,7 +77,7 @@ def trained(cells: anndata.AnnData, models: Path | None, name: str) -> Prism:
     return model.index(cells, labels="coarse")
 
 
-def scores(calls: pd.DataFrame, types: np.ndarray, known: np.ndarray) -> dict[str, float]:
+def scores(calls: Labels, types: np.ndarray, known: np.ndarray) -> dict[str, float]:
     right = (calls["label"] == types).to_numpy()
     confidence, novel = calls["confidence"].to_numpy(), calls["novel"].to_numpy()
     new = ~known

@@ -5,6 +5,7 @@ import pytest
 
 from scprism.annotation import annotate
 from scprism.errors import InputError
+from scprism.label.result import Labels
 
 
 @pytest.fixture
@@ -39,8 +40,7 @@ def test_results_of_other_cells_are_refused_and_nothing_is_written(small_cells, 
 
 
 def test_the_warnings_of_labels_go_along(small_cells, labels, tmp_path):
-    labels.attrs["warnings"] = ["The query is unlike the reference"]
-    annotate(small_cells, labels=labels)
+    annotate(small_cells, labels=Labels(labels, {}, ("The query is unlike the reference",)))
     small_cells.write_h5ad(tmp_path / "cells.h5ad")
     assert list(anndata.read_h5ad(tmp_path / "cells.h5ad").uns["prism_warnings"]) == [
         "The query is unlike the reference"

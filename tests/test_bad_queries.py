@@ -126,7 +126,7 @@ def test_a_bad_query_is_known_before_a_model_is_trained_for_it(command_line, ref
 def test_one_cell_is_labelled_as_it_is_among_others(reference, model, query):
     prism = scprism.load(model)
     alone, among = (prism.label(cells, reference=reference, labels="cell_type") for cells in (query[3:4].copy(), query))
-    pd.testing.assert_frame_equal(alone, among.iloc[3:4])
+    pd.testing.assert_frame_equal(alone.table, among.table.iloc[3:4])
 
 
 def test_spike_ins_and_mitochondrial_genes_do_not_move_a_cell(model, query):

@@ -33,7 +33,7 @@ def test_groups_as_an_array_are_refused(model, cells):
 
 
 def test_labels_must_be_the_whole_table(cells):
-    with pytest.raises(InputError, match="must be the table that `Model.label` returns"):
+    with pytest.raises(InputError, match="must be what `Model.label` returns, or its table"):
         scprism.annotate(cells, labels=pd.Series("B", index=cells.obs_names))
 
 

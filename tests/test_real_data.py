@@ -2,12 +2,12 @@
 
 import anndata
 import numpy as np
-import pandas as pd
 import pytest
 
 from scprism.errors import InputError, PrismWarning
 from scprism.estimator.prism import Prism
 from scprism.genes.tables import read_gene_ids
+from scprism.label.result import Labels
 from scprism.model.network import build_autoencoder, to_weights
 from scprism.paper.measures.knn import knn_scores
 from scprism.prepare.recipe import Recipe
@@ -65,7 +65,7 @@ def test_labels_of_foreign_cells_are_mostly_right_and_confidence_says_where(mode
     calls = model.label(query, reference=reference, labels="cell_type")
     right = calls["label"].to_numpy() == query.obs["cell_type"].to_numpy()
     assert right.mean() > 0.9
-    assert calls.loc[right, "confidence"].mean() > calls.loc[~right, "confidence"].mean() + 0.1
+    assert calls["confidence"][right].mean() > calls["confidence"][~right].mean() + 0.1
 
 
 def test_markers_of_a_type_stand_out_in_some_unit(model, reference):
@@ -120,7 +120,7 @@ def test_a_human_model_labels_mouse_cells(shared_data, reference):
     shared = truth.isin(["B cell", "T cell", "NK cell", "Monocyte"]).to_numpy()
     majority = (truth[shared] == "T cell").mean()
     assert (calls["label"].to_numpy()[shared] == truth.to_numpy()[shared]).mean() > max(0.8, majority)
-    assert isinstance(calls, pd.DataFrame)
+    assert isinstance(calls, Labels)
 
 
 @pytest.mark.shared_data

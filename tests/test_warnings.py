@@ -2,7 +2,6 @@ import threading
 import warnings
 from dataclasses import dataclass, replace
 
-import pandas as pd
 import pytest
 
 import scprism
@@ -44,23 +43,23 @@ def test_warnings_of_another_thread_are_not_noted():
     assert messages == []
 
 
-def test_tables_and_records_keep_what_was_warned_of():
+def test_records_keep_what_was_warned_of():
     @keeps_warnings
-    def table():
-        warn("of a table")
-        return pd.DataFrame({"x": [1]})
+    def first():
+        warn("of both")
+        return Record()
 
     @keeps_warnings
-    def record():
-        warn("of a record")
-        warn("of a table")
+    def second():
+        warn("of the second")
+        warn("of both")
         return Record()
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        results = table(), record()
-    assert warnings_of(*results, None) == ["of a table", "of a record"]
-    assert results[1] == Record(("of a record", "of a table"))
+        records = first(), second()
+    assert warnings_of(*records, None) == ["of both", "of the second"]
+    assert records[1] == Record(("of the second", "of both"))
 
 
 def warned(model, cells, again):

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from scprism.estimator.model import Model
     from scprism.estimator.prism import Prism
     from scprism.estimator.view import View
-    from scprism.explain.explanation import Explanation
+    from scprism.explain.explanation import Explanation, read_explanation
     from scprism.explain.saliency import attribute
     from scprism.integration.methods import integrate
+    from scprism.label.result import Labels, read_labels
     from scprism.model.config import Config
     from scprism.model.weights import Weights
     from scprism.read.datasets import load_dataset
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from scprism.read.synthetic import make_cells
     from scprism.report.page import write_report
     from scprism.trust.assess import assess_units
+    from scprism.trust.result import Trust, read_trust
     from scprism.units.comparison import Comparison, read_comparison
 
 _HOME = {
@@ -45,11 +47,13 @@ _HOME = {
     "Enrichment": "enrichment.result",
     "Explanation": "explain.explanation",
     "InputError": "errors",
+    "Labels": "label.result",
     "Model": "estimator.model",
     "Prism": "estimator.prism",
     "PrismError": "errors",
     "PrismWarning": "errors",
     "TrainingError": "errors",
+    "Trust": "trust.result",
     "View": "estimator.view",
     "Weights": "model.weights",
     "adapt": "adaptation.adapt",
@@ -69,6 +73,9 @@ _HOME = {
     "read_cells": "read.files",
     "read_comparison": "units.comparison",
     "read_enrichment": "enrichment.result",
+    "read_explanation": "explain.explanation",
+    "read_labels": "label.result",
+    "read_trust": "trust.result",
     "write_report": "report.page",
 }
 
@@ -79,11 +86,13 @@ __all__ = [
     "Enrichment",
     "Explanation",
     "InputError",
+    "Labels",
     "Model",
     "Prism",
     "PrismError",
     "PrismWarning",
     "TrainingError",
+    "Trust",
     "View",
     "Weights",
     "__version__",
@@ -104,6 +113,9 @@ __all__ = [
     "read_cells",
     "read_comparison",
     "read_enrichment",
+    "read_explanation",
+    "read_labels",
+    "read_trust",
     "write_report",
 ]
 

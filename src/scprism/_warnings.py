@@ -56,24 +56,18 @@ def kept_warnings() -> Iterator[list[str]]:
 
 
 def keeps_warnings(function: Callable[P, Result]) -> Callable[P, Result]:
-    """Let what a function returns keep the warnings of the call: a table in its ``attrs``, a record in ``warnings``."""
+    """Let the record that a function returns keep the warnings of the call, as ``warnings``."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Result:
         with kept_warnings() as messages:
             result = function(*args, **kwargs)
-        if is_dataclass(result):
-            return cast("Result", replace(cast("Any", result), warnings=tuple(messages)))
-        cast("Any", result).attrs["warnings"] = messages
-        return result
+        return cast("Result", replace(cast("Any", result), warnings=tuple(messages)))
 
     return call
 
 
 def warnings_of(*results: object) -> list[str]:
-    """Return the messages that results keep, each once, in the order of the results."""
-    kept: list[Sequence[str]] = [
-        cast("Any", result).warnings if is_dataclass(result) else getattr(result, "attrs", {}).get("warnings", ())
-        for result in results
-    ]
+    """Return the messages that records keep, each once, in the order of the records; a table keeps none."""
+    kept: list[Sequence[str]] = [cast("Any", result).warnings for result in results if is_dataclass(result)]
     return list(dict.fromkeys(str(message) for messages in kept for message in messages))

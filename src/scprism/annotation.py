@@ -1,17 +1,18 @@
-"""The only code that writes into an AnnData, and the keys it writes."""
+"""The only code that writes into a user's AnnData, and the keys it writes."""
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 
 from scprism._check import some
+from scprism._warnings import warnings_of
 from scprism.errors import InputError
+from scprism.label.result import Labels
+from scprism.query.files import ACTIVITY_KEY, EMBEDDING_KEY
 from scprism.types import FloatArray
 
-__all__ = ["ACTIVITY_KEY", "EMBEDDING_KEY", "LABEL_COLUMNS", "UNITS_KEY", "WARNINGS_KEY", "annotate"]
+__all__ = ["LABEL_COLUMNS", "UNITS_KEY", "WARNINGS_KEY", "annotate"]
 
-EMBEDDING_KEY = "X_prism"
-ACTIVITY_KEY = "X_prism_units"
 UNITS_KEY = "prism_units"
 WARNINGS_KEY = "prism_warnings"
 LABEL_COLUMNS = {
@@ -26,7 +27,7 @@ def annotate(
     cells: AnnData,
     *,
     embedding: FloatArray | None = None,
-    labels: pd.DataFrame | None = None,
+    labels: Labels | pd.DataFrame | None = None,
     activity: pd.DataFrame | None = None,
     units: pd.DataFrame | None = None,
 ) -> None:
@@ -39,9 +40,10 @@ def annotate(
     embedding
         Latent values (cells, units), for ``cells.obsm["X_prism"]``: `scanpy.pp.neighbors(cells, use_rep="X_prism")`.
     labels
-        The result of `Model.label`, for ``obs["prism_label"]`` (categorical), ``obs["prism_confidence"]``,
-        ``obs["prism_distance"]`` and ``obs["prism_novel"]`` (categorical, so that plots colour it by value).
-        Its warnings go to ``uns["prism_warnings"]``.
+        The result of `Model.label`, or its table, for ``obs["prism_label"]`` (categorical),
+        ``obs["prism_confidence"]``, ``obs["prism_distance"]`` and ``obs["prism_novel"]`` (categorical, so that plots
+        colour it by value).
+        Its warnings, which the table alone lacks, go to ``uns["prism_warnings"]``.
     activity
         The result of `Model.activity`: each unit becomes a column of ``obs`` under its name, for
         ``scanpy.pl.umap(cells, color="U01")``, and all of them ``obsm["X_prism_units"]``.
@@ -57,10 +59,11 @@ def annotate(
     if embedding is not None and len(embedding) != cells.n_obs:
         msg = f"`embedding` must have one row a cell: {cells.n_obs:,} cells, got {len(embedding):,} rows."
         raise InputError(msg)
-    if labels is not None and not set(LABEL_COLUMNS) <= set(getattr(labels, "columns", ())):
-        msg = f"`labels` must be the table that `Model.label` returns, columns {some(LABEL_COLUMNS)}."
+    table = labels.table if isinstance(labels, Labels) else labels
+    if table is not None and not set(LABEL_COLUMNS) <= set(getattr(table, "columns", ())):
+        msg = f"`labels` must be what `Model.label` returns, or its table, columns {some(LABEL_COLUMNS)}."
         raise InputError(msg)
-    if labels is not None and not labels.index.equals(pd.Index(cells.obs_names)):
+    if table is not None and not table.index.equals(pd.Index(cells.obs_names)):
         msg = "`labels` must be the labels of these cells in this order: its index differs from their `.obs_names`."
         raise InputError(msg)
     if activity is not None and not activity.index.equals(pd.Index(cells.obs_names)):
@@ -78,9 +81,9 @@ def annotate(
         cells.uns[UNITS_KEY] = units.reset_index()
     if embedding is not None:
         cells.obsm[EMBEDDING_KEY] = np.asarray(embedding, dtype=np.float32)
-    if labels is not None:
+    if table is not None:
         for column, key in LABEL_COLUMNS.items():
             is_category = column in ("label", "novel")
-            values = labels[column].astype(str) if column == "novel" else labels[column]
+            values = table[column].astype(str) if column == "novel" else table[column]
             cells.obs[key] = pd.Categorical(values) if is_category else values.to_numpy()
-        cells.uns[WARNINGS_KEY] = np.array(labels.attrs.get("warnings", ()), dtype=object)
+        cells.uns[WARNINGS_KEY] = np.array(warnings_of(labels), dtype=object)

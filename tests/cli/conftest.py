@@ -12,7 +12,6 @@ from scprism.errors import PrismWarning
 from scprism.estimator.prism import Prism
 from scprism.explain.explanation import write_explanation
 from scprism.prepare.selection import hallmark_genes
-from scprism.query.files import write_labels
 from scprism.read.synthetic import Simulation, simulate_cells
 
 SETTINGS = "hidden_size = 16\nbottleneck_size = 5\nmax_epochs = 2\nsearch_epochs = 1\nfinal_epochs = 1\n"
@@ -36,7 +35,7 @@ def results(tmp_path_factory) -> Path:
         explanation = model.explain(query, groupby=labels["label"])
         pathways = enrich(explanation, gene_sets("hallmark", organism="mouse"), rng=0)
     model.save(folder / "model")
-    write_labels(folder / "labels.csv", labels)
+    labels.save(folder / "labels.csv")
     write_explanation(explanation, folder / "explanation.h5ad")
     pathways.save(folder / "enrichment.tsv")
     return folder

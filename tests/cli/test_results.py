@@ -13,7 +13,8 @@ from scprism.enrichment.result import read_enrichment
 from scprism.estimator.load import load
 from scprism.estimator.prism import Prism
 from scprism.explain.explanation import read_explanation
-from scprism.query.files import read_embedding, read_labels
+from scprism.label.result import read_labels
+from scprism.query.files import read_embedding
 from scprism.train import loop
 
 
@@ -74,7 +75,7 @@ def test_labels_are_the_same_in_every_format(scprism, folder, ending):
     status, _, messages = scprism("label", folder / "model", folder / "query.h5ad", "--out", out)
     assert status == 0, messages
     pd.testing.assert_frame_equal(
-        read_labels(out), read_labels(folder / "labels.csv"), check_dtype=ending != ".parquet"
+        read_labels(out).table, read_labels(folder / "labels.csv").table, check_dtype=ending != ".parquet"
     )
     status, _, messages = scprism(
         "explain", folder / "model", folder / "query.h5ad", "--groupby", out, "--out", folder / "why.zarr"
@@ -126,7 +127,7 @@ def test_the_page_shows_what_label_warned_of(scprism, folder, unlike):
     status, _, messages = scprism("label", folder / "model", unlike, "--out", folder / "l.csv")
     (told,) = warnings_in(messages)
     assert (status, told.startswith("The query is unlike the reference")) == (0, True)
-    assert read_labels(folder / "l.csv").attrs["warnings"] == [told]
+    assert read_labels(folder / "l.csv").warnings == (told,)
     assert scprism("explain", folder / "model", unlike, "--out", folder / "why.h5ad")[0] == 0
     files = ("--explanation", folder / "why.h5ad", "--enrichment", folder / "enrichment.tsv")
     call = ("report", "--model", folder / "model", "--query", unlike, *files, "--labels-file", folder / "l.csv")
@@ -139,7 +140,7 @@ def test_the_page_shows_what_label_warned_of(scprism, folder, unlike):
 
 def test_labels_without_their_record_are_no_all_clear(folder):
     (folder / "labels.csv.json").unlink()
-    (told,) = read_labels(folder / "labels.csv").attrs["warnings"]
+    (told,) = read_labels(folder / "labels.csv").warnings
     assert "lies without its record labels.csv.json" in told
 
 
@@ -154,7 +155,7 @@ def test_warnings_stay_with_every_result(scprism, folder):
         assert any(text.startswith("Low gene coverage") for text in told)
         kept = {
             "embed": lambda path: list(read_embedding(path).uns["scprism"]["warnings"]),
-            "label": lambda path: read_labels(path).attrs["warnings"],
+            "label": lambda path: list(read_labels(path).warnings),
             "explain": lambda path: list(read_explanation(path).warnings),
         }[name](folder / file)
         assert kept[0] == told[0]

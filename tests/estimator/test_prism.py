@@ -145,7 +145,7 @@ def test_labels_come_back_to_their_own_cells(cells):
     trainer = small(learning_rate=1e-2, input_dropout=0.0).set_params(max_epochs=60)
     calls = trainer.fit(cells).label(cells, reference=cells, labels="cell_type")
     assert (calls["label"].to_numpy() == cells.obs["cell_type"].to_numpy()).mean() > 0.9
-    assert list(calls.index) == list(cells.obs_names)
+    assert list(calls.table.index) == list(cells.obs_names)
 
 
 def test_explanation_has_a_map_for_each_group_and_for_all(model, cells):

@@ -10,6 +10,7 @@ import pytest
 from anndata import AnnData
 
 from scprism.errors import InputError
+from scprism.label.result import Labels
 from scprism.report.page import write_report
 from scprism.report.subject import drawn_cells, reference_values
 
@@ -51,6 +52,21 @@ def test_labels_of_other_cells_are_refused(results, written):
     results.labels = results.labels[::-1]
     with pytest.raises(InputError, match=r"its index differs from their `.obs_names`"):
         written(results)
+
+
+def test_a_column_of_labels_is_refused(results, written):
+    results.labels = results.labels["label"]
+    with pytest.raises(InputError, match=r"`labels` must have the columns .* missing, got a Series"):
+        written(results)
+
+
+def test_labels_and_their_table_make_the_same_page_but_for_the_warnings(results, written):
+    table = results.labels
+    alone = written(results).text
+    results.labels = Labels(table, {}, ("The query is unlike <it>.",))
+    page = written(results).text
+    assert "The query is unlike <it>." in page["summary"]
+    assert {k: v for k, v in page.items() if k != "summary"} == {k: v for k, v in alone.items() if k != "summary"}
 
 
 def test_a_table_that_is_no_enrichment_is_refused(results, written):

@@ -1,11 +1,13 @@
 """The section on which units may be named."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from scprism.errors import InputError
-from scprism.trust.table import TRUST_COLUMNS
+from scprism.trust.result import TRUST_COLUMNS, Trust
 from scprism.trust.verdict import MAY_BE_NAMED, MAY_NOT_BE_NAMED
 
 
@@ -20,7 +22,7 @@ def trust():
     }
     table = pd.DataFrame({**values, **words})
     table["deletion_low"] = [-0.25, 0.125, np.nan]
-    table.attrs = {
+    settings = {
         "fingerprint": "f00d",
         "n_refits": 1,
         "n_draws": 20,
@@ -33,7 +35,7 @@ def trust():
         "sets_per_unit": 3.25,
         "units_per_set": 7.5,
     }
-    return table
+    return Trust(table, settings, ("Said of <trust>.",))
 
 
 def test_verdicts_stand_in_a_table_of_their_own(results, written, trust):
@@ -71,13 +73,20 @@ def test_a_page_without_verdicts_has_no_such_section(page):
 
 
 def test_verdicts_on_another_model_are_refused(results, written, trust):
-    trust.attrs["fingerprint"] = "cafe"
-    results.trust = trust
+    results.trust = replace(trust, settings={**trust.settings, "fingerprint": "cafe"})
     with pytest.raises(InputError, match="`trust` must be of this model"):
         written(results)
 
 
 def test_another_table_is_refused(results, written, trust):
-    results.trust = trust.drop(columns="verdict")
-    with pytest.raises(InputError, match="it lacks 'verdict'"):
+    results.trust = replace(trust, table=trust.table.drop(columns="verdict"), settings={})
+    with pytest.raises(InputError, match="it lacks 'verdict', 'settings'"):
         written(results)
+    results.trust = trust.table
+    with pytest.raises(InputError, match=r"result of scprism.assess_units or scprism.read_trust, got DataFrame"):
+        written(results)
+
+
+def test_warnings_of_the_verdicts_are_shown(results, written, trust):
+    results.trust = trust
+    assert "Said of <trust>." in written(results).text["summary"]

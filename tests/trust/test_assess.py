@@ -1,6 +1,8 @@
 """Which units may be named: sharing of sets, rules, the composed table, its file and its command."""
 
+import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,8 +18,8 @@ from scprism.model.config import Config
 from scprism.read.synthetic import Simulation, gene_names, simulate_cells
 from scprism.trust.gene_sets import decomposition_stability, set_jaccard
 from scprism.trust.inputs import TrustSettings
+from scprism.trust.result import read_trust
 from scprism.trust.sharing import mean_absolute_cosine, participation_ratio, set_sharing
-from scprism.trust.table import read_trust, write_trust
 from scprism.trust.verdict import MAY_BE_NAMED, MAY_NOT_BE_NAMED, Limits, judge_units, rule_texts
 
 GOOD = {
@@ -145,17 +147,17 @@ def assessed():
         "trained": small_model(max_epochs=80, learning_rate=5e-3).fit(reference),
         "untrained": small_model(max_epochs=1, learning_rate=1e-12).fit(reference),
     }
-    tables = {
+    verdicts = {
         name: assess_units(
             model, query, reference=reference, groupby="cell_type", sets=program_sets(query), settings=settings, rng=0
         )
         for name, model in models.items()
     }
-    return reference, query, models, tables
+    return reference, query, models, verdicts
 
 
 def test_a_trained_model_has_more_stable_units_than_an_untrained_one(assessed):
-    tables = assessed[3]
+    tables = {name: trust.table for name, trust in assessed[3].items()}
     found = {name: (table["matched_correlation"] >= 0.7).sum() for name, table in tables.items()}
     assert found["trained"] > found["untrained"]
     assert tables["trained"]["map_correlation"].median() > tables["untrained"]["map_correlation"].median()
@@ -164,33 +166,44 @@ def test_a_trained_model_has_more_stable_units_than_an_untrained_one(assessed):
 
 
 def test_spread_is_that_of_the_activations(assessed):
-    _, query, models, tables = assessed
+    _, query, models, verdicts = assessed
     spread = models["trained"].embed(query).std(axis=0)
-    assert tables["trained"]["spread"].to_numpy() == pytest.approx(spread, rel=1e-4)
+    assert verdicts["trained"].table["spread"].to_numpy() == pytest.approx(spread, rel=1e-4)
 
 
 def test_significant_sets_are_those_of_the_models_own_enrichment(assessed):
-    _, query, models, tables = assessed
+    _, query, models, verdicts = assessed
     explanation = models["trained"].explain(query, groupby="cell_type", units="raw")
     counts = count_significant(enrich(explanation, program_sets(query), rng=0))
-    assert tables["trained"]["n_sets"].tolist() == (counts > 0).sum(axis=1).tolist()
+    assert verdicts["trained"].table["n_sets"].tolist() == (counts > 0).sum(axis=1).tolist()
 
 
 def test_verdicts_survive_their_file(assessed, tmp_path):
-    table = assessed[3]["trained"]
-    write_trust(table, tmp_path / "trust.tsv")
+    trust = replace(assessed[3]["trained"], warnings=("Only 2 refits.",))
+    trust.save(tmp_path / "trust.tsv")
     read = read_trust(tmp_path / "trust.tsv")
-    pd.testing.assert_frame_equal(read, table)
-    assert read.attrs == table.attrs
+    pd.testing.assert_frame_equal(read.table, trust.table)
+    assert (read.settings, read.warnings) == (trust.settings, trust.warnings)
+    assert json.loads((tmp_path / "trust.tsv.json").read_text()) == {**trust.settings, "warnings": ["Only 2 refits."]}
+
+
+def test_verdicts_are_summed_up_where_they_are_printed(assessed):
+    trust = replace(assessed[3]["trained"], warnings=("Fewer than 3 < 4 refits.",))
+    n_may = trust.table["verdict"].tolist().count(MAY_BE_NAMED)
+    assert repr(trust) == f"Trust({n_may} of {len(trust.table)} units may be named, after 2 refits)"
+    page = trust._repr_html_()
+    assert "Fewer than 3 &lt; 4 refits." in page
+    assert page.count("<tr") == len(trust.table) + 1
 
 
 def test_a_table_without_its_facts_is_refused(assessed, tmp_path):
-    write_trust(assessed[3]["trained"], tmp_path / "trust.tsv")
+    trust = assessed[3]["trained"]
+    trust.save(tmp_path / "trust.tsv")
     (tmp_path / "trust.tsv.json").unlink()
     with pytest.raises(BundleError, match="lie without their record"):
         read_trust(tmp_path / "trust.tsv")
     with pytest.raises(InputError, match="it lacks 'verdict'"):
-        write_trust(assessed[3]["trained"].drop(columns="verdict"), tmp_path / "trust.tsv")
+        replace(trust, table=trust.table.drop(columns="verdict")).save(tmp_path / "trust.tsv")
 
 
 def test_another_reference_is_told(assessed):
@@ -198,7 +211,8 @@ def test_another_reference_is_told(assessed):
     model = small_model(max_epochs=1).fit(reference)
     settings = TrustSettings(n_refits=1, n_draws=1)
     with pytest.warns(PrismWarning, match="not the data that the model was trained on"):
-        assess_units(model, query, reference=reference[:300].copy(), settings=settings, rng=0)
+        trust = assess_units(model, query, reference=reference[:300].copy(), settings=settings, rng=0)
+    assert any("not the data that the model was trained on" in text for text in trust.warnings)
 
 
 def test_an_adapted_model_is_told_from_its_refits(assessed):
@@ -238,6 +252,6 @@ def test_the_command_writes_what_the_function_returns(assessed, tmp_path, monkey
     assert stop.value.code == 0, said
     table = assess_units(
         model, query, reference=reference, groupby="cell_type", settings=TrustSettings(n_refits=1), rng=4
-    )
-    pd.testing.assert_frame_equal(read_trust(tmp_path / "trust.tsv"), table)
+    ).table
+    pd.testing.assert_frame_equal(read_trust(tmp_path / "trust.tsv").table, table)
     assert f"{(table['verdict'] == MAY_BE_NAMED).sum()} of 4 units may be named" in said

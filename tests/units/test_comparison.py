@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,3 +120,11 @@ def test_cells_without_a_replicate_are_left_out_and_counted(trial):
     expected = compare_activity(activity[known], groups[known], reference="rest", replicates=donors[known])
     pd.testing.assert_frame_equal(result.table, expected.table)
     assert result.warnings == ("40 cells have no replicate and were left out.",)
+
+
+def test_a_notebook_shows_warnings_as_text(trial):
+    activity, groups, donors, _ = trial
+    result = replace(compare_activity(activity, groups, reference="rest", replicates=donors), warnings=("n < 3 & few",))
+    page = result._repr_html_()
+    assert "n &lt; 3 &amp; few" in page
+    assert page.count("<tr") == len(result.table) + 1

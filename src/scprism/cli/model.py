@@ -73,7 +73,8 @@ def fit(
             say(f"interrupted; the same command with --resume goes on from {checkpoint.path}")
         raise
     checkpoint.path.unlink(missing_ok=True)
-    say(f"model: {out}, test loss {model.summary['test_loss']:.6g}")
+    found = "raw units" if model.named_units is None else f"{len(model.units)} units"
+    say(f"model: {out}, {found}, test loss {model.summary['test_loss']:.6g}")
 
 
 @command(app, example="scprism tune reference.h5ad --out model --trials 40 --jobs 2", called={"n_trials": "--trials"})

@@ -253,7 +253,7 @@ def groups(key: str | None) -> "str | pd.Series[str] | None":
     """Return a column's name as it is, or the labels in a file of them."""
     if key is None or not Path(key).is_file():
         return key
-    from scprism.query.files import read_labels
+    from scprism.label.result import read_labels
 
     return read_labels(Path(key))["label"]
 

@@ -202,9 +202,9 @@ def report(
     from scprism.enrichment.result import read_enrichment
     from scprism.estimator.load import load
     from scprism.explain.explanation import read_explanation
-    from scprism.query.files import read_labels
+    from scprism.label.result import read_labels
     from scprism.report.page import write_report
-    from scprism.trust.table import read_trust
+    from scprism.trust.result import read_trust
 
     prism, cells = load(model), o.read(query, layer=layer)
     known = None if reference is None else o.read(reference, layer=reference_layer)

@@ -18,7 +18,7 @@ from scprism.explain.explanation import write_explanation
 from scprism.label.labels import known_labels
 from scprism.prepare.recipe import Recipe
 from scprism.query.align import align_genes, check_coverage, coverage_summary
-from scprism.query.files import write_embedding, write_labels
+from scprism.query.files import write_embedding
 from scprism.read.checked import check_cells
 from scprism.report.page import write_report
 from scprism.train.checkpoint import Checkpoint
@@ -107,7 +107,7 @@ def run_path(
     folder, fingerprint = Path(out), trained.fingerprint
     trained.save(folder / "model")
     _write_embeddings(folder, {"reference": reference_view, "embedding": view}, fingerprint, messages)
-    write_labels(folder / "labels.csv", calls)
+    calls.save(folder / "labels.csv")
     write_table(trained.units.reset_index(), folder / "units.tsv")
     write_explanation(explanation, folder / "explanation.h5ad")
     pathways.save(folder / "enrichment.tsv")

@@ -107,7 +107,7 @@ def label(
     query: o.QueryFile,
     out: Annotated[
         Path,
-        typer.Option(help="Result: .csv, .tsv or .parquet; its warnings go to OUT.json."),
+        typer.Option(help="Result: .csv, .tsv or .parquet; settings and warnings go to OUT.json."),
         Output(suffixes=o.TABLE, beside=(".json",)),
     ],
     reference: Annotated[
@@ -130,7 +130,6 @@ def label(
         raise InputError(msg)
     o.use_threads(threads)
     from scprism.estimator.load import load
-    from scprism.query.files import write_labels
 
     calls = load(model).label(
         o.read(query, layer=layer),
@@ -141,7 +140,7 @@ def label(
         organism=organism,
         min_coverage=min_coverage,
     )
-    write_labels(out, calls)
+    calls.save(out)
     say(f"labels: {out}, {len(calls):,} cells, {calls['novel'].mean():.1%} novel")
 
 

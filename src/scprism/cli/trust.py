@@ -50,7 +50,6 @@ def trust(
     from scprism.estimator.load import load
     from scprism.trust.assess import assess_units
     from scprism.trust.inputs import TrustSettings
-    from scprism.trust.table import write_trust
     from scprism.trust.verdict import MAY_BE_NAMED
 
     prism, grouping = load(model), o.groups(groupby)
@@ -58,7 +57,7 @@ def trust(
     cells = o.read(query, layer=layer)
     known = o.read(reference, layer=reference_layer)
     say(f"training {refits + 1} networks; the model itself took {prism.summary['seconds']:.0f} s")
-    table = assess_units(
+    result = assess_units(
         prism,
         cells,
         reference=known,
@@ -69,5 +68,6 @@ def trust(
         ),
         rng=rng,
     )
-    write_trust(table, out)
+    result.save(out)
+    table = result.table
     say(f"verdicts: {out}, {(table['verdict'] == MAY_BE_NAMED).sum()} of {len(table)} units may be named")

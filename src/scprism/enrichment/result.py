@@ -12,6 +12,7 @@ import pandas as pd
 
 from scprism._check import some
 from scprism._files import replacing
+from scprism._html import record_html
 from scprism.errors import BundleError, InputError
 from scprism.types import PathLike
 
@@ -88,12 +89,8 @@ class Enrichment:
 
     def _repr_html_(self) -> str:
         """Return the summary, the warnings and the tests with the smallest q-values, for notebooks."""
-        from html import escape
-
         first = self.table.sort_values(["q_value", "p_value"], kind="stable").head(10)
-        told = "".join(f"<li>{escape(message)}</li>" for message in self.warnings)
-        warned = f"<p>Warnings:</p><ul>{told}</ul>" if told else ""
-        return f"<p>Enrichment: {escape(self._summary())}</p>{warned}{first.to_html(index=False, max_rows=10)}"
+        return record_html(f"Enrichment: {self._summary()}", self.warnings, first.to_html(index=False, max_rows=10))
 
     def _summary(self) -> str:
         n_found = int((self.table["q_value"] < SIGNIFICANT).sum())

@@ -15,6 +15,7 @@ from scprism.explain.attribution import raw_unit_names
 from scprism.explain.explanation import Explanation
 from scprism.label.index import write_index
 from scprism.label.reference import LabelReference
+from scprism.label.result import Labels
 from scprism.model.asked import Asked
 from scprism.model.bundle import Bundle, save_bundle
 from scprism.model.config import Config
@@ -218,8 +219,8 @@ class Model:
         reference_layer: str | None = None,
         organism: Organism | None = None,
         min_coverage: float | None = None,
-    ) -> pd.DataFrame:
-        """Return each cell's label, with its confidence, distance and novelty; index: cell (`View.label`).
+    ) -> Labels:
+        """Return each cell's label, with its confidence, distance and novelty (`View.label`).
 
         Labelled cells are those of `reference`, their counts in `reference_layer`, with the labels in the column
         `labels` of its ``.obs``; without it those of `index`.

@@ -14,6 +14,7 @@ from scprism.errors import InputError
 from scprism.estimator.programs import explain_programs, program_activity
 from scprism.explain.explanation import Explanation
 from scprism.explain.grouping import asked_attribution, explain_query
+from scprism.label.result import Labels
 from scprism.label.transfer import Seen, embed_query, indexed, label_query, learn_labels
 from scprism.query.align import coverage_summary
 from scprism.query.view import Query
@@ -54,7 +55,7 @@ class View:
     >>> view = model.view(cells)
     >>> view.embed().shape
     (300, 50)
-    >>> view.label(reference=reference, labels="cell_type").index.equals(cells.obs_names)
+    >>> view.label(reference=reference, labels="cell_type").table.index.equals(cells.obs_names)
     True
     """
 
@@ -113,8 +114,8 @@ class View:
         reference: "AnnData | View | None" = None,
         labels: str | None = None,
         reference_layer: str | None = None,
-    ) -> pd.DataFrame:
-        """Return each cell's label by its nearest reference cells and the centres of the labels; index: cell.
+    ) -> Labels:
+        """Return each cell's label by its nearest reference cells and the centres of the labels.
 
         ``confidence`` is the estimated probability that ``label`` is right, ``distance`` the mean distance to the
         neighbours; ``novel`` are cells that lie farther out than 95 % of the reference's own kind.
@@ -140,7 +141,14 @@ class View:
         else:
             known = model.view(reference, layer=reference_layer)
             chosen = indexed(known.learn_labels(labels, seen_as=self), labels)
-        return label_query(self._seen, chosen, names=self.cells.obs_names, config=model.config)
+        table = label_query(self._seen, chosen, names=self.cells.obs_names, config=model.config)
+        settings = {
+            "labels": next(iter(model.labels_known)) if labels is None else labels,
+            "labelled_cells": "index" if reference is None else "reference",
+            "n_labelled_cells": len(chosen.latent),
+            "fingerprint": model.fingerprint,
+        }
+        return Labels(table, settings)
 
     @keeps_warnings
     def explain(

@@ -1,4 +1,4 @@
-"""Embeddings and labels on disk: `embedding.h5ad` and `labels.csv`."""
+"""Embeddings on disk, `embedding.h5ad`, and the keys under which an AnnData has them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,17 +9,16 @@ import pandas as pd
 from anndata import AnnData, read_h5ad
 from anndata.io import read_zarr
 
-from scprism._check import some
-from scprism._files import STORE_SUFFIXES, TABLE_SUFFIXES, check_suffix, read_record, read_table, write_table
+from scprism._files import STORE_SUFFIXES, TABLE_SUFFIXES, check_suffix, write_table
 from scprism._stores import write_anndata
-from scprism.annotation import ACTIVITY_KEY, EMBEDDING_KEY
-from scprism.errors import BundleError, InputError
+from scprism.errors import BundleError
 from scprism.types import FloatArray, PathLike
 
-__all__ = ["EMBEDDING_SUFFIXES", "read_embedding", "read_labels", "write_embedding", "write_labels"]
+__all__ = ["ACTIVITY_KEY", "EMBEDDING_KEY", "EMBEDDING_SUFFIXES", "read_embedding", "write_embedding"]
 
+EMBEDDING_KEY = "X_prism"
+ACTIVITY_KEY = "X_prism_units"
 EMBEDDING_SUFFIXES = (*STORE_SUFFIXES, *TABLE_SUFFIXES)
-LABEL_FILE_COLUMNS = ["cell", "label", "confidence", "distance", "novel"]
 
 
 def write_embedding(
@@ -99,38 +98,3 @@ def read_embedding(path: PathLike) -> AnnData:
         msg = f"{str(path)!r} has no `.obsm[{EMBEDDING_KEY!r}]`. Give a file that `scprism embed --out` wrote."
         raise BundleError(msg)
     return result
-
-
-def write_labels(path: PathLike, labels: pd.DataFrame) -> None:
-    """Write the result of `Model.label` as a table ``cell label confidence distance novel``, and its record beside it.
-
-    The name ends in ``.csv``, ``.tsv`` or ``.parquet``. The record, ``PATH.json``, holds the warnings that came up, so
-    that a report made of the file shows them.
-    """
-    table = labels.reset_index(names="cell")[LABEL_FILE_COLUMNS]
-    write_table(table, path, record={"warnings": list(labels.attrs.get("warnings", ()))})
-
-
-def read_labels(path: PathLike) -> pd.DataFrame:
-    """Return what `write_labels` wrote, index ``cell``; its ``attrs["warnings"]`` are those of the labelling.
-
-    Raises
-    ------
-    InputError
-        If the file or its record cannot be read, or the file has other columns.
-    """
-    try:
-        table = read_table(path, dtypes={"cell": str, "label": str})
-        record = read_record(path)
-    except (OSError, ValueError) as error:
-        msg = f"The labels in {str(path)!r} cannot be read: {error}. Give a file that `scprism label --out` wrote."
-        raise InputError(msg) from error
-    if list(table.columns) != LABEL_FILE_COLUMNS:
-        msg = f"{str(path)!r} must have the columns {some(LABEL_FILE_COLUMNS)}, got {some(table.columns)}."
-        raise InputError(f"{msg} Give a file that `scprism label --out` wrote.")
-    unknown = f"{Path(path).name} lies without its record {Path(path).name}.json, so it is not known what was warned of"
-    labels = table.set_index("cell")
-    labels.attrs["warnings"] = (
-        list(record.get("warnings", ())) if record is not None else [f"{unknown} when labelling."]
-    )
-    return labels

@@ -17,6 +17,7 @@ from scprism.enrichment.result import Enrichment, table_of
 from scprism.estimator.model import Model
 from scprism.estimator.view import View
 from scprism.explain.explanation import Explanation
+from scprism.label.result import Labels
 from scprism.query.align import Alignment
 from scprism.report import findings, sections
 from scprism.report.embedding import embedding_data
@@ -38,6 +39,7 @@ from scprism.report.subject import (
 )
 from scprism.report.tables import sets_per_unit
 from scprism.report.trust import trust_section
+from scprism.trust.result import Trust
 from scprism.types import FloatArray, PathLike
 
 __all__ = ["PAGE_SUFFIXES", "write_report"]
@@ -54,11 +56,11 @@ def write_report(
     enrichment: Enrichment | pd.DataFrame,
     embedding: FloatArray,
     cells: AnnData | View,
-    labels: pd.DataFrame | None = None,
+    labels: Labels | pd.DataFrame | None = None,
     reference: AnnData | View | None = None,
     reference_labels: str | None = None,
     messages: Collection[str] = (),
-    trust: pd.DataFrame | None = None,
+    trust: Trust | None = None,
     layer: str | None = None,
 ) -> None:
     """Write a self-contained HTML page about one query: embedding, labels, units, pathways, coverage, provenance.
@@ -80,7 +82,7 @@ def write_report(
     cells
         The query, or the model's view of it.
     labels
-        The result of `Model.label`; without it the page has no section on labels.
+        The result of `Model.label`, or its table, which has no warnings; without it the page has no section on labels.
     reference
         The reference, drawn beside the query: its counts, or what `scprism embed` wrote for it with this model.
     reference_labels
@@ -104,10 +106,10 @@ def write_report(
         table_of(enrichment),
         np.asarray(embedding),
         cells.cells if isinstance(cells, View) else cells,
-        labels,
+        labels.table if isinstance(labels, Labels) else labels,
         reference.cells if isinstance(reference, View) else reference,
         reference_labels,
-        (*messages, *warnings_of(enrichment)),
+        (*messages, *warnings_of(enrichment, labels, explanation, trust)),
         trust,
         layer,
         cells if isinstance(cells, View) else None,
@@ -168,8 +170,7 @@ def _warnings(subject: Subject, alignment: Alignment, values: FloatArray, units:
         *findings.explanation_finding(subject.explanation),
         *findings.pathway_finding(subject.enrichment),
     ]
-    kept = warnings_of(subject.labels, subject.explanation, subject.enrichment, subject.trust)
-    told = dict.fromkeys([*subject.model.warnings, *subject.messages, *kept])
+    told = dict.fromkeys([*subject.model.warnings, *subject.messages])
     # a message that a computed warning repeats with more words is said once
     return [*(m for m in told if not any(text.startswith(m) for text in computed)), *computed]
 

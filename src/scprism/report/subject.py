@@ -7,15 +7,16 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import closest, some
-from scprism.annotation import ACTIVITY_KEY, EMBEDDING_KEY
 from scprism.errors import InputError
 from scprism.estimator.model import Model
 from scprism.estimator.view import View
 from scprism.explain.explanation import ALL, Explanation
 from scprism.label.labels import labels_as_text
 from scprism.label.neighbours import scaling_of
+from scprism.query.files import ACTIVITY_KEY, EMBEDDING_KEY
 from scprism.report.projection import Projection, project
 from scprism.report.trust import check_trust
+from scprism.trust.result import Trust
 from scprism.types import FloatArray
 
 __all__ = [
@@ -51,7 +52,7 @@ class Subject:
     reference: AnnData | None
     reference_labels: str | None
     messages: tuple[str, ...]
-    trust: pd.DataFrame | None = None
+    trust: Trust | None = None
     layer: str | None = None
     view: View | None = None
     reference_view: View | None = None
@@ -217,9 +218,11 @@ def _check_enriched_units(subject: Subject) -> None:
 
 
 def _check_columns(name: str, table: pd.DataFrame, needed: tuple[str, ...], *, source: str) -> None:
-    lacking = [column for column in needed if column not in table.columns]
+    found = list(getattr(table, "columns", ()))
+    lacking = [column for column in needed if column not in found]
     if lacking:
-        msg = f"`{name}` must have the columns {some(needed)}; {some(lacking)} missing, got {some(table.columns)}."
+        got = some(found) if found else f"a {type(table).__name__}"
+        msg = f"`{name}` must have the columns {some(needed)}; {some(lacking)} missing, got {got}."
         raise InputError(f"{msg} Give the result of {source}.")
 
 

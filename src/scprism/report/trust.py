@@ -3,35 +3,39 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from scprism._check import some
 from scprism.errors import InputError
 from scprism.report.interactive import unit_name
-from scprism.trust.table import TRUST_COLUMNS
+from scprism.trust.result import TRUST_COLUMNS, Trust
 from scprism.trust.verdict import MAY_BE_NAMED
 
 __all__ = ["check_trust", "trust_section"]
 
 
-def check_trust(trust: pd.DataFrame, *, fingerprint: str) -> None:
-    """Raise `InputError` unless the table is one of verdicts on this model."""
-    lacking = [column for column in TRUST_COLUMNS if column not in trust.columns]
-    if lacking or "fingerprint" not in trust.attrs:
-        msg = f"`trust` must be the result of scprism.assess_units; it lacks {some([*lacking, *_lost(trust)])}."
+def check_trust(trust: Trust, *, fingerprint: str) -> None:
+    """Raise `InputError` unless these are verdicts on this model."""
+    given: object = trust  # users pass tables too
+    if not isinstance(given, Trust):
+        msg = f"`trust` must be the result of scprism.assess_units or scprism.read_trust, got {type(given).__name__}."
         raise InputError(msg)
-    if trust.attrs["fingerprint"] != fingerprint:
-        got = trust.attrs["fingerprint"]
+    lacking = [column for column in TRUST_COLUMNS if column not in trust.table.columns]
+    lacking += [] if "fingerprint" in trust.settings else ["settings"]
+    if lacking:
+        msg = f"`trust` must be the result of scprism.assess_units; it lacks {some(lacking)}."
+        raise InputError(msg)
+    got = trust.settings["fingerprint"]
+    if got != fingerprint:
         msg = f"`trust` must be of this model (fingerprint {fingerprint}), got verdicts on the model {got}."
         source = "scprism.assess_units(model, cells, reference=…), on the command line: scprism trust"
         raise InputError(f"{msg} Give the result of {source}.")
 
 
-def trust_section(trust: pd.DataFrame | None) -> dict[str, Any] | None:
+def trust_section(trust: Trust | None) -> dict[str, Any] | None:
     """Return the verdicts in words and numbers, None without them."""
     if trust is None:
         return None
-    facts = trust.attrs
+    facts = trust.settings
     shown = ("matched_correlation", "map_correlation", "jaccard_top50", "randomisation_correlation", "deletion_gain")
     rows = [
         {
@@ -41,7 +45,7 @@ def trust_section(trust: pd.DataFrame | None) -> dict[str, Any] | None:
             **{name: _number(row[name]) for name in shown},
             "interval": f"{_number(row['deletion_low'])} to {_number(row['deletion_high'])}",
         }
-        for row in trust.to_dict("records")
+        for row in trust.table.to_dict("records")
     ]
     medians = ("median_matched_correlation", "median_pca_correlation", "median_nmf_correlation")
     sharing = ("map_cosine", "sets_per_unit", "units_per_set")
@@ -52,10 +56,6 @@ def trust_section(trust: pd.DataFrame | None) -> dict[str, Any] | None:
         **{name: facts[name] for name in ("n_refits", "n_draws", "n_cells")},
         **{name: _number(facts[name]) for name in (*medians, *sharing)},
     }
-
-
-def _lost(trust: pd.DataFrame) -> list[str]:
-    return [] if "fingerprint" in trust.attrs else ["its attrs"]
 
 
 def _number(value: float | None) -> str:

@@ -31,8 +31,8 @@ from scprism.trust.networks import (
     unit_maps,
     view_network,
 )
+from scprism.trust.result import TRUST_COLUMNS, Trust
 from scprism.trust.sharing import mean_absolute_cosine, set_sharing
-from scprism.trust.table import TRUST_COLUMNS
 from scprism.trust.verdict import Limits, judge_units, rule_texts
 from scprism.types import RNGLike
 
@@ -56,10 +56,10 @@ def assess_units(
     sets: GeneSets | None = None,
     settings: TrustSettings = TrustSettings(),  # noqa: B008  frozen
     rng: RNGLike = None,
-) -> pd.DataFrame:
+) -> Trust:
     """Return a verdict for each unit, whether it may be named, with the numbers that it rests on.
 
-    A unit may be named if it keeps the rules in ``attrs["rules"]`` (`scprism.trust.verdict`).
+    A unit may be named if it keeps the rules in ``settings["rules"]`` (`scprism.trust.verdict`).
 
     Parameters
     ----------
@@ -77,15 +77,8 @@ def assess_units(
 
     Returns
     -------
-    DataFrame
-        A row a unit. ``spread`` of the activation over the cells. ``matched_correlation`` with the unit's partner in a
-        refit, ``map_correlation`` of their maps (medians over refits), ``jaccard_top50`` of their leading genes and
-        ``jaccard_sets`` of their significant sets (means); ``n_sets`` significant in the model; NaN where not tested.
-        ``shuffled_correlation`` with the partner in a network trained on shuffled genes. |Spearman| between the unit's
-        map and that after weights are drawn anew: ``randomisation_correlation`` and ``randomisation_highest``, mean and
-        highest over draws of the bottleneck's, ``encoder_correlation``, mean over those of the whole encoder.
-        ``deletion_…`` and ``insertion_…`` as `curve_gains` has them. ``verdict`` and ``reason``. The ``attrs`` hold the
-        limits, the rules, how units share gene sets, and the stability of PCA and NMF.
+    Trust
+        The verdicts, a row a unit, and what they rest on.
 
     Raises
     ------
@@ -141,8 +134,7 @@ def assess_units(
         ),
         **_sharing(own, tested),
     }
-    table.attrs = dict(facts.items())
-    return table
+    return Trust(table, facts)
 
 
 def _fit(

@@ -10,6 +10,7 @@ from scipy import stats
 
 from scprism._check import closest, some
 from scprism._files import read_record, read_table, write_table
+from scprism._html import record_html
 from scprism.errors import BundleError, InputError
 from scprism.types import PathLike
 
@@ -78,8 +79,10 @@ class Comparison:
         write_table(self.table, path, record={"settings": dict(self.settings), "warnings": list(self.warnings)})
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<p>{note}</p>" for note in self.warnings)
-        return notes + str(self.table.to_html(index=False, float_format="{:.3g}".format, max_rows=20))
+        n_groups = self.table["group"].nunique()
+        summary = f"Comparison: {n_groups} groups with {self.settings.get('reference', 'unknown')}"
+        shown = self.table.to_html(index=False, float_format="{:.3g}".format, max_rows=20)
+        return record_html(summary, self.warnings, shown)
 
 
 def read_comparison(path: PathLike) -> Comparison:
