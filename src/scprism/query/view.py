@@ -149,6 +149,6 @@ def _released_fill_values(matrix: Matrix, gene_map: GeneMap, recipe: Recipe) -> 
     for chunk in prepared_chunks(matrix, gene_map, recipe):
         values = chunk.inputs[:, present]
         lowest = np.minimum(lowest, values.min(axis=0).toarray().ravel())
-        total += np.asarray(values.sum(axis=0, dtype=np.float64)).ravel()
+        total += np.asarray(values.astype(np.float64).sum(axis=0)).ravel()
         n_cells += values.shape[0]
     return float(lowest.mean()), float((total / n_cells).min())
