@@ -107,12 +107,13 @@ def _listed(article: int, folder: Path) -> list[RemoteFile]:
     url = f"{FIGSHARE}/articles/{article}"
     by_hand = (
         f"Or download the files of https://doi.org/10.6084/m9.figshare.{article} on another machine and put them into "
-        f"'{folder}' as they are; `scprism.paper.tabula_muris.cells` reads them from any folder."
+        f"'{folder}' as they are; scprism reproduce --data reads them from any folder."
     )
     try:
         response = requests.get(url, timeout=60)
     except requests.RequestException as error:
-        msg = f"figshare cannot be reached at {url}: {error}. Is this machine online, or is a proxy needed? {by_hand}"
+        reason = type(error).__name__
+        msg = f"figshare cannot be reached at {url} ({reason}). Is this machine online, or is a proxy needed? {by_hand}"
         raise PrismError(msg) from error
     if response.status_code != 200:
         msg = f"figshare does not list the files: {url} says {response.status_code} {response.reason}. {by_hand}"
