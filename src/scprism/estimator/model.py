@@ -194,7 +194,7 @@ class Model:
         organism: Organism | None = None,
         min_coverage: float | None = None,
     ) -> FloatArray:
-        """Return the latent, float32 (cells, units), in the order of `cells`; arguments as in `view`."""
+        """Return the latent, float32 (cells, latent values), in the order of `cells`; arguments as in `view`."""
         return self.view(cells, layer=layer, organism=organism, min_coverage=min_coverage).embed()
 
     def denoise(

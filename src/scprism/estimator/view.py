@@ -79,7 +79,7 @@ class View:
         return self.query.alignment.coverage.copy()
 
     def embed(self) -> FloatArray:
-        """Return the latent, float32 (cells, units), in the order of the cells."""
+        """Return the latent, float32 (cells, latent values), in the order of the cells."""
         return self._seen.latent.copy()
 
     def denoise(self, *, adjust: bool | None = None) -> FloatArray:

@@ -78,7 +78,7 @@ def write_report(
     enrichment
         The result of `scprism.enrich` on it, whose warnings are shown too.
     embedding
-        Latent of the query, (cells, units).
+        Latent of the query, (cells, latent values).
     cells
         The query, or the model's view of it.
     labels
