@@ -38,7 +38,8 @@ def annotate(
     cells
         The cells that the results belong to, in the same order.
     embedding
-        Latent, (cells, latent values), for ``cells.obsm["X_prism"]``: `scanpy.pp.neighbors(cells, use_rep="X_prism")`.
+        Latent, (cells, latent values), for ``cells.obsm["X_prism"]``; then
+        `scanpy.pp.neighbors(cells, use_rep="X_prism")`.
     labels
         The result of `Model.label`, or its table, for ``obs["prism_label"]`` (categorical),
         ``obs["prism_confidence"]``, ``obs["prism_distance"]`` and ``obs["prism_novel"]`` (categorical, so that plots
