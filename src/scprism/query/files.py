@@ -36,7 +36,8 @@ def write_embedding(
     """Write a latent: with the cells' ``obs`` as h5ad or zarr, or alone as a table, as the name says.
 
     An AnnData has the latent in ``obsm["X_prism"]`` and denoised expression in ``X``; a table has the columns ``cell``,
-    ``unit_0``, ``unit_1``, … of the latent, a column for each unit of `activity`, and ``PATH.json`` beside it with what an AnnData has in ``uns["scprism"]``.
+    ``unit_0``, ``unit_1``, … of the latent, a column for each unit of `activity`, and ``PATH.json`` beside it with what
+    an AnnData has in ``uns["scprism"]``.
 
     Parameters
     ----------
