@@ -17,7 +17,7 @@ from scprism.errors import BundleError
 from scprism.genes.sets import set_name
 from scprism.types import PathLike
 from scprism.units.card import top_genes
-from scprism.units.record import Units, UnitSettings
+from scprism.units.record import ACTIVITY_QUANTILES, Units, UnitSettings
 
 __all__ = ["UNITS_VERSION", "FoundSet", "NamedUnits", "read_units", "write_units"]
 
@@ -164,9 +164,14 @@ def read_units(folder: PathLike, *, genes: Sequence[str], fingerprint: str) -> N
 def _named(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray], genes: tuple[str, ...]) -> NamedUnits:
     names, n_genes = tuple(map(str, record["names"])), len(genes)
     n_units = len(names)
-    shapes = {"gene_weights": (n_genes,), "replication": (n_units,), "n_runs_found": (n_units,)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "gene_weights": (n_genes,),
+        "replication": (n_units,),
+        "n_runs_found": (n_units,),
+        "quantiles": (n_units, len(ACTIVITY_QUANTILES)),
+    }
     for name in ARRAYS:
-        expected = shapes.get(name, (n_units, n_genes) if name != "quantiles" else (n_units, arrays[name].shape[1]))
+        expected = shapes.get(name, (n_units, n_genes))
         if arrays[name].shape != expected or not np.isfinite(arrays[name]).all():
             msg = f"{name} must be finite and of shape {expected}, got {arrays[name].shape}"
             raise ValueError(msg)
