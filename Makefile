@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: audit demo test lint format clean
+.PHONY: audit demo docs picture test lint format clean
 
 # The network is used by pip alone; everything else comes with the repository.
 $(VENV)/.installed: pyproject.toml
@@ -20,8 +20,20 @@ $(VENV)/.linted: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --group lint
 	touch $@
 
+$(VENV)/.documented: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@
+
 demo: $(VENV)/.installed
 	$(BIN)/scprism demo --out demo --force
+
+# The picture of the README and of the site's first page.
+picture: demo
+	$(BIN)/python scripts/picture.py demo docs/images/demo.png
+
+# The site, into site/; its tutorials are run, which takes some minutes. EXECUTE_TUTORIALS=false leaves that out.
+docs: $(VENV)/.documented
+	$(BIN)/python -m mkdocs build --strict
 
 # What docs/audit.md says, from the data of DATA, by two processes; it goes on where it was interrupted.
 DATA ?= ../shared/data
@@ -46,4 +58,4 @@ format: $(VENV)/.linted
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) demo dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) demo dist build site .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

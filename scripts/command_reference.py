@@ -12,8 +12,8 @@ from scprism.cli import app
 
 INTRODUCTION = """# Command line
 
-Every command checks all that it was given before it begins, and writes a file beside its place and renames it, so that nothing is left half-written.
-It ends with status 0, or with status 2 and one message that says what to do. `scprism COMMAND --help` prints what stands here.
+Every command checks all that it was given before it begins, and leaves nothing half-written. It ends with status 0, or
+with status 2 and one message that says what to do. `scprism COMMAND --help` prints what stands here.
 """
 COLUMNS = "110"
 

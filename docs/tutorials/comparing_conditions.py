@@ -20,7 +20,18 @@ model = scprism.Prism(max_epochs=40, rng=0).fit(reference)
 result = scprism.compare(
     model, lung, groupby="Tissue", reference="healthy", replicate="Animal", within="Major_cell_type"
 )
-columns = ["within", "unit", "n_samples", "n_reference_samples", "difference", "low", "high", "auroc", "p_value", "q_value"]
+columns = [
+    "within",
+    "unit",
+    "n_samples",
+    "n_reference_samples",
+    "difference",
+    "low",
+    "high",
+    "auroc",
+    "p_value",
+    "q_value",
+]
 result.table.sort_values("p_value")[columns].head(8).round(3)
 
 # %% [markdown]

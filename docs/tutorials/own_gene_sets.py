@@ -25,7 +25,18 @@ from scprism.enrichment.settings import GseaSettings
 
 mine = {
     "cytotoxic granules": ["Gzma", "Gzmb", "Prf1", "Nkg7", "Ccl5", "Klrd1", "Ncr1", "Fcer1g", "Ctsw", "Gzmk"],
-    "antigen presentation": ["H2-Aa", "H2-Ab1", "H2-Eb1", "Cd74", "H2-DMa", "H2-DMb1", "Ciita", "Cd86", "Cd83", "H2-Oa"],
+    "antigen presentation": [
+        "H2-Aa",
+        "H2-Ab1",
+        "H2-Eb1",
+        "Cd74",
+        "H2-DMa",
+        "H2-DMb1",
+        "Ciita",
+        "Cd86",
+        "Cd83",
+        "H2-Oa",
+    ],
 }
 found = scprism.enrich(why, mine, settings=GseaSettings(min_size=5), rng=0)
 found.table.query("nes > 0").sort_values("p_value")[["group", "unit", "gene_set", "size", "nes", "q_value"]].head(6)
@@ -59,7 +70,10 @@ scprism.ora(leading, scprism.gene_sets("hallmark", organism="mouse"), background
 # `genes=` takes a list, a file with one gene a line, `"variable:2000"` or `"all"`:
 
 # %%
-markers = [*scprism.gene_sets("hallmark", organism="mouse")["HALLMARK_INTERFERON_GAMMA_RESPONSE"], *mine["cytotoxic granules"]]
+markers = [
+    *scprism.gene_sets("hallmark", organism="mouse")["HALLMARK_INTERFERON_GAMMA_RESPONSE"],
+    *mine["cytotoxic granules"],
+]
 focused = scprism.Prism(genes=sorted(set(markers) & set(cells.var_names)), max_epochs=40, rng=0).fit(cells)
 focused
 

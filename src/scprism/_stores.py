@@ -2,6 +2,7 @@
 
 import uuid
 import warnings
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,7 +15,7 @@ from scprism._files import STORE_SUFFIXES, check_suffix, replacing
 from scprism.errors import PrismWarning
 from scprism.types import PathLike
 
-__all__ = ["writable_obs", "write_anndata"]
+__all__ = ["named_layers", "writable_obs", "write_anndata"]
 
 FORBIDDEN = ("", ".", "..", "_index")
 """Names that a column cannot have in a file."""
@@ -49,7 +50,7 @@ def write_anndata(cells: AnnData, path: PathLike, *, compression: str | None = N
         obs=writable_obs(cells.obs),
         var=writable_obs(cells.var, name="var"),
         obsm=dict(cells.obsm),
-        layers=dict(cells.layers),
+        layers=named_layers(cells),
         varm=dict(cells.varm),
         obsp=dict(cells.obsp),
         uns=dict(cells.uns),
@@ -59,6 +60,11 @@ def write_anndata(cells: AnnData, path: PathLike, *, compression: str | None = N
             written.write_zarr(scratch)
         else:
             written.write_h5ad(scratch, compression=compression)
+
+
+def named_layers(cells: AnnData) -> dict[str, Any]:
+    """Return the layers of cells by their names, without ``X``, which anndata has among them since 0.13."""
+    return {name: cells.layers[name] for name in cells.layers if name is not None}
 
 
 def writable_obs(obs: pd.DataFrame, *, name: str = "obs") -> pd.DataFrame:

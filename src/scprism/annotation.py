@@ -56,6 +56,17 @@ def annotate(
     InputError
         If a result is not of these cells, or ``obs`` has columns of the units' names that are not from here; nothing is
         written then.
+
+    Examples
+    --------
+    >>> from scprism import Prism, make_cells
+    >>> cells = make_cells(rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, device="cpu", rng=0).fit(cells)
+    >>> annotate(cells, embedding=model.embed(cells), activity=model.activity(cells))
+    >>> cells.obsm["X_prism"].shape
+    (300, 50)
+    >>> set(model.units.index) <= set(cells.obs)
+    True
     """
     if embedding is not None and len(embedding) != cells.n_obs:
         msg = f"`embedding` must have one row a cell: {cells.n_obs:,} cells, got {len(embedding):,} rows."

@@ -19,9 +19,10 @@ from scprism.read.problems import unreadable
 
 
 def write_zarr(cells, path, *, version):
-    with warnings.catch_warnings(), anndata.settings.override(zarr_write_format=version):
-        warnings.simplefilter("ignore")  # anndata and zarr disagree on string types; no matter here
-        cells.write_zarr(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # anndata and zarr disagree on string types and settings; no matter here
+        with anndata.settings.override(zarr_write_format=version):
+            cells.write_zarr(path)
 
 
 def test_h5ad_is_read_into_memory(table, assert_read, cells, tmp_path):

@@ -55,6 +55,7 @@ def enrich(
 
     Examples
     --------
+    >>> import scprism
     >>> cells = scprism.make_cells(rng=0)
     >>> model = scprism.Prism(genes="all", max_epochs=2, rng=0).fit(cells)
     >>> programs = {name: list(cells.var_names[cells.var[name]]) for name in cells.var if name.startswith("program")}

@@ -77,6 +77,18 @@ def gsea(
     ------
     InputError
         If scores are missing or infinite, names are not distinct, or no set matches within the limits.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> genes = [f"g{i}" for i in range(200)]
+    >>> scores = pd.DataFrame(rng.normal(size=(1, 200)), index=["contrast"], columns=genes)
+    >>> scores[genes[:20]] += 2  # the first twenty stand high
+    >>> table = gsea(scores, {"high": genes[:20], "any": genes[100:120]}, rng=0)
+    >>> table["gene_set"].tolist()
+    ['high', 'any']
+    >>> bool(table["p_value"].iloc[0] < 1e-6)
+    True
     """
     settings = GseaSettings(n_permutations, weight, one_sided, min_size, max_size)
     tests = gsea_with(scores, sets, settings=settings, rng=rng, threads=threads)

@@ -77,6 +77,18 @@ class Enrichment:
         ``fingerprint``, the share of set symbols among the genes, and others.
     warnings
         What was warned of when the sets were tested.
+
+    Examples
+    --------
+    >>> from scprism import Prism, enrich, make_cells
+    >>> cells = make_cells(rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, units="raw", device="cpu", rng=0).fit(cells)
+    >>> sets = {name: cells.var_names[cells.var[name]] for name in ("program_0", "program_1")}
+    >>> paths = enrich(model.explain(cells), sets, rng=0)
+    >>> len(paths.table)  # one group, 50 units, two sets
+    100
+    >>> paths.settings["n_permutations"]
+    1000
     """
 
     table: pd.DataFrame
@@ -152,6 +164,19 @@ def read_enrichment(path: PathLike) -> Enrichment:
     ------
     BundleError
         If the file is missing, cut off or no enrichment.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from scprism import Prism, enrich, make_cells
+    >>> cells = make_cells(rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, units="raw", device="cpu", rng=0).fit(cells)
+    >>> sets = {name: cells.var_names[cells.var[name]] for name in ("program_0", "program_1")}
+    >>> paths = enrich(model.explain(cells), sets, rng=0)
+    >>> path = Path(tempfile.mkdtemp()) / "enrichment.tsv"
+    >>> paths.save(path)
+    >>> read_enrichment(path).table.equals(paths.table)
+    True
     """
     source = Path(path)
     try:
@@ -207,6 +232,16 @@ def count_significant(enrichment: Enrichment | pd.DataFrame, *, alpha: float = 0
     """Return in how many groups each set has a q-value under `alpha` for each unit, units × sets, all of both.
 
     The map of Walbech et al.'s (2022) Figure 5. The group ``"all"`` counts only where it is alone.
+
+    Examples
+    --------
+    >>> from scprism import Prism, enrich, make_cells
+    >>> cells = make_cells(rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, units="raw", device="cpu", rng=0).fit(cells)
+    >>> sets = {name: cells.var_names[cells.var[name]] for name in ("program_0", "program_1")}
+    >>> paths = enrich(model.explain(cells), sets, rng=0)
+    >>> count_significant(paths).shape  # units by sets
+    (50, 2)
     """
     tests = table_of(enrichment)
     groups = tests["group"].astype(str)

@@ -49,6 +49,17 @@ class Explanation:
         group; empty where nothing was.
     warnings
         What was warned of when it was computed.
+
+    Examples
+    --------
+    >>> from scprism import Prism, make_cells
+    >>> cells = make_cells(rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, units="raw", device="cpu", rng=0).fit(cells)
+    >>> why = model.explain(cells, groupby="cell_type")
+    >>> why.signed.shape  # groups by units by genes
+    (4, 50, 200)
+    >>> why.groups[-1], why.method, bool(why.completeness_error < 1e-5)
+    ('all', 'deeplift', True)
     """
 
     signed: FloatArray
@@ -198,6 +209,18 @@ def read_explanation(path: PathLike) -> Explanation:
         If there is no such file.
     BundleError
         If the file is truncated, is not an explanation, or is from a newer scprism.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from scprism import Prism, make_cells
+    >>> cells = make_cells(rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, units="raw", device="cpu", rng=0).fit(cells)
+    >>> why = model.explain(cells, groupby="cell_type")
+    >>> path = Path(tempfile.mkdtemp()) / "explanation.h5ad"
+    >>> write_explanation(why, path)
+    >>> bool((read_explanation(path).signed == why.signed).all())
+    True
     """
     is_store = Path(path).suffix.lower() == ".zarr"
     if not (Path(path).is_dir() if is_store else Path(path).is_file()):

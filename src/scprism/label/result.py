@@ -120,6 +120,18 @@ def read_labels(path: PathLike) -> Labels:
     ------
     InputError
         If the file or its record cannot be read, or the file has other columns.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from scprism import Prism, make_cells
+    >>> reference, cells = make_cells(rng=0), make_cells(rng=1)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, device="cpu", rng=0).fit(reference)
+    >>> labels = model.label(cells, reference=reference, labels="cell_type")
+    >>> path = Path(tempfile.mkdtemp()) / "labels.csv"
+    >>> labels.save(path)
+    >>> read_labels(path)["label"].equals(labels["label"])
+    True
     """
     try:
         table = read_table(path, dtypes={"cell": str, "label": str})

@@ -33,6 +33,15 @@ class Weights:
     log_dispersion
         Logarithm of each gene's dispersion, (genes,), of models with a negative binomial likelihood; no function of the
         network needs it but its loss.
+
+    Examples
+    --------
+    >>> from scprism import Prism, make_cells
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, device="cpu", rng=0).fit(make_cells(rng=0))
+    >>> model.weights.n_genes, model.weights.n_units
+    (200, 50)
+    >>> model.weights.hidden_weight.shape
+    (256, 200)
     """
 
     hidden_weight: FloatArray

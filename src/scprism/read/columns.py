@@ -9,6 +9,7 @@ from anndata.utils import make_index_unique
 from scipy import sparse
 
 from scprism._check import closest, some
+from scprism._stores import named_layers
 from scprism._warnings import warn
 from scprism.errors import InputError
 from scprism.genes.naming import genomes_of, without_genome
@@ -169,7 +170,7 @@ def _summed(cells: AnnData, names: pd.Index) -> AnnData:
     selection = sparse.csr_matrix((np.ones(len(names)), places), shape=(len(names), int(first.sum())))
     var = cells.var[first].copy()
     var.index = names[first]
-    layers = {name: _product(cells.layers[name], selection) for name in cells.layers}
+    layers = {name: _product(layer, selection) for name, layer in named_layers(cells).items()}
     summed = AnnData(None if cells.X is None else _product(cells.X, selection), obs=cells.obs, var=var, layers=layers)
     for name in cells.obsm:
         summed.obsm[name] = cells.obsm[name]

@@ -7,6 +7,7 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import some
+from scprism._stores import named_layers
 from scprism._warnings import warn
 from scprism.errors import InputError
 from scprism.genes.identifiers import has_genes_in_rows
@@ -48,16 +49,17 @@ def _stored_counts(cells: AnnData, layer: str | None) -> tuple[Matrix, pd.Index]
     if not isinstance(cells, AnnData):
         msg = f"Cells must come as an AnnData, got {type(cells).__name__}. Read a file with scprism.read_cells(path)."
         raise InputError(msg)
-    if layer in cells.layers:
-        return cells.layers[layer], cells.var_names
+    layers = named_layers(cells)
+    if layer in layers:
+        return layers[layer], cells.var_names
     if layer in (None, "X") and cells.X is not None:
         return cells.X, cells.var_names
     if layer == "raw" and cells.raw is not None:
         return cells.raw.X, cells.raw.var_names
     wanted = "The counts were looked for in .X, which is empty" if layer is None else f"There is no layer {layer!r}"
-    others = [name for name in _layers(cells) if name not in cells.layers]
+    others = [name for name in _layers(cells) if name not in layers]
     with_others = "".join({None: ", 'X' for .X", "raw": ", 'raw' for .raw"}[name] for name in others)
-    msg = f"{wanted}. `layer` may be: {some(cells.layers, limit=20)} (the layers){with_others}."
+    msg = f"{wanted}. `layer` may be: {some(layers, limit=20)} (the layers){with_others}."
     raise InputError(msg)
 
 
@@ -193,9 +195,10 @@ def _likely_scale(survey: Survey) -> str:
 
 def _layers(cells: AnnData) -> list[str | None]:
     """Return every `layer` that `find_counts` takes."""
+    layers = named_layers(cells)
     with_x = [None] if cells.X is not None else []
-    with_raw = ["raw"] if cells.raw is not None and "raw" not in cells.layers else []
-    return [*cells.layers, *with_raw, *with_x]
+    with_raw = ["raw"] if cells.raw is not None and "raw" not in layers else []
+    return [*layers, *with_raw, *with_x]
 
 
 def _suggest_layer(cells: AnnData, layer: str | None) -> str:

@@ -65,6 +65,14 @@ def load_dataset(name: str) -> AnnData:
     ------
     InputError
         If there is no such data set.
+
+    Examples
+    --------
+    >>> cells = load_dataset("tm_droplet_immune")
+    >>> cells.shape
+    (1000, 19371)
+    >>> sorted(cells.obs["cell_type"].unique())
+    ['B cell', 'Granulocyte', 'Monocyte', 'NK cell', 'T cell']
     """
     check_choice("name", name, [data_set.name for data_set in _DATA_SETS])
     return read_h5ad(bundled_path(f"{name}.h5ad"))

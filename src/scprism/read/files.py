@@ -87,6 +87,15 @@ def read_cells(
     -----
     PrismWarning
         If cells have no counts, the genes are named by Ensembl ids, or counts of several columns were added.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from scprism import make_cells
+    >>> path = Path(tempfile.mkdtemp()) / "cells.h5ad"
+    >>> make_cells(n_cells=30, rng=0).write_h5ad(path)
+    >>> read_cells(path).shape
+    (30, 200)
     """
     place = Path(path)
     kind = kind_of(place)

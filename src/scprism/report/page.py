@@ -98,6 +98,20 @@ def write_report(
     ------
     InputError
         If the results do not belong together, or the name does not end in ``.html``; nothing is written then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from scprism import Prism, enrich, make_cells
+    >>> cells = make_cells(rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, units="raw", device="cpu", rng=0).fit(cells)
+    >>> why = model.explain(cells, groupby="cell_type")
+    >>> paths = enrich(why, {"program_0": cells.var_names[cells.var["program_0"]]}, rng=0)
+    >>> page = Path(tempfile.mkdtemp()) / "report.html"
+    >>> write_report(page, model=model, explanation=why, enrichment=paths, embedding=model.embed(cells), cells=cells)
+    >>> page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    True
     """
     check_suffix(path, PAGE_SUFFIXES)
     subject = Subject(

@@ -84,6 +84,17 @@ def assess_units(
     ------
     InputError
         If the data cannot be used, or there are too few cells.
+
+    Examples
+    --------
+    >>> from scprism import Prism, make_cells
+    >>> from scprism.trust.inputs import TrustSettings
+    >>> cells = make_cells(n_cells=120, rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, units="raw", device="cpu", rng=0).fit(cells)
+    >>> quick = TrustSettings(n_refits=1, n_draws=2)  # too few for more than an example
+    >>> trust = assess_units(model, cells, reference=cells, settings=quick, rng=0)
+    >>> len(trust.table), {"verdict", "reason"} <= set(trust.table)
+    (50, True)
     """
     check_settings(settings)
     streams = random_generator(rng).spawn(6)

@@ -63,6 +63,17 @@ class Trust:
         refits and draws, the limits, the ``rules`` in words, the stability of PCA and NMF, how units share gene sets.
     warnings
         What was warned of on the way.
+
+    Examples
+    --------
+    >>> from scprism import Prism, assess_units, make_cells
+    >>> from scprism.trust.inputs import TrustSettings
+    >>> cells = make_cells(n_cells=120, rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, units="raw", device="cpu", rng=0).fit(cells)
+    >>> quick = TrustSettings(n_refits=1, n_draws=2)  # too few for more than an example
+    >>> trust = assess_units(model, cells, reference=cells, settings=quick, rng=0)
+    >>> trust.table["unit"].iloc[0], trust.settings["n_refits"]
+    ('unit_0', 1)
     """
 
     table: pd.DataFrame
@@ -107,6 +118,21 @@ def read_trust(path: PathLike) -> Trust:
     ------
     BundleError
         If the table or the JSON beside it is missing, or is something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from scprism import Prism, assess_units, make_cells
+    >>> from scprism.trust.inputs import TrustSettings
+    >>> cells = make_cells(n_cells=120, rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, units="raw", device="cpu", rng=0).fit(cells)
+    >>> quick = TrustSettings(n_refits=1, n_draws=2)  # too few for more than an example
+    >>> trust = assess_units(model, cells, reference=cells, settings=quick, rng=0)
+    >>> path = Path(tempfile.mkdtemp()) / "trust.tsv"
+    >>> trust.save(path)
+    >>> read_trust(path).table["verdict"].equals(trust.table["verdict"])
+    True
     """
     kinds = {name: str if name in WORDS else np.float64 for name in TRUST_COLUMNS}
     try:

@@ -62,6 +62,16 @@ class Comparison:
         What was compared and by which test.
     warnings
         What a reader should know before trusting the table.
+
+    Examples
+    --------
+    >>> activity = pd.DataFrame({"U01": [0.0, 0.1, 0.5, 2.0, 2.2, 2.4]})
+    >>> groups = pd.Series(["rest", "rest", "rest", "stimulated", "stimulated", "stimulated"])
+    >>> donors = pd.Series(["a", "b", "c", "a", "b", "c"])
+    >>> result = compare_activity(activity, groups, reference="rest", replicates=donors)
+    >>> result.table[["unit", "group", "n_samples", "difference"]]
+      unit       group  n_samples  difference
+    0  U01  stimulated          3         2.0
     """
 
     table: pd.DataFrame
@@ -92,6 +102,18 @@ def read_comparison(path: PathLike) -> Comparison:
     ------
     BundleError
         If the file is no such table, or the record beside it is missing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> activity = pd.DataFrame({"U01": [0.0, 0.1, 0.5, 2.0, 2.2, 2.4]})
+    >>> groups = pd.Series(["rest", "rest", "rest", "stimulated", "stimulated", "stimulated"])
+    >>> donors = pd.Series(["a", "b", "c", "a", "b", "c"])
+    >>> path = Path(tempfile.mkdtemp()) / "units.tsv"
+    >>> compare_activity(activity, groups, reference="rest", replicates=donors).save(path)
+    >>> read_comparison(path).table["n_samples"].tolist()
+    [3]
     """
     try:
         table = read_table(path, dtypes=dict.fromkeys(TEXTS, str), missing=("",))
