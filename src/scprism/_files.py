@@ -24,6 +24,7 @@ __all__ = [
     "TABLE_SUFFIXES",
     "check_suffix",
     "check_target",
+    "exact_numbers",
     "foreign_names",
     "is_zarr",
     "read_record",
@@ -208,9 +209,17 @@ def read_table(path: "PathLike", *, dtypes: Mapping[str, Any], missing: Sequence
         dtype=dict(dtypes),
         keep_default_na=False,
         na_values=list(missing),
-        float_precision="round_trip",
+        **exact_numbers(),
     )
     return table
+
+
+def exact_numbers() -> dict[str, Any]:
+    """Return what `pandas.read_csv` needs to give numbers back to the last bit; since pandas 3.1 it does so unasked."""
+    import pandas as pd
+
+    version = tuple(int(part) for part in pd.__version__.split(".")[:2])
+    return {} if version >= (3, 1) else {"float_precision": "round_trip"}
 
 
 def read_record(path: "PathLike") -> dict[Any, Any] | None:

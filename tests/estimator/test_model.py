@@ -126,7 +126,7 @@ def test_warnings_point_at_the_line_that_called_scprism(cells, query):
     for call in (lambda: model.embed(query[:, :150]), lambda: model.view(query[:, :150])):
         with pytest.warns(PrismWarning, match="Low gene coverage") as seen:
             call()
-        assert [w.filename for w in seen] == [__file__]
+        assert [w.filename for w in seen if issubclass(w.category, PrismWarning)] == [__file__]
 
 
 def test_a_view_gives_what_the_model_gives(model, query):
@@ -147,7 +147,8 @@ def test_a_view_gives_what_the_model_gives(model, query):
 def test_a_changed_result_of_a_view_does_not_change_the_view(model, query):
     view = model.view(in_a_layer(query))
     view.embed()[:] = 0
-    view.coverage["found"] = "missing"
+    coverage = view.coverage
+    coverage["found"] = "missing"
     np.testing.assert_array_equal(view.embed(), model.embed(in_a_layer(query)))
     assert (view.coverage["found"] == "name").all()
 

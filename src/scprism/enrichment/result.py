@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scprism._check import some
-from scprism._files import replacing
+from scprism._files import exact_numbers, replacing
 from scprism._html import record_html
 from scprism.errors import BundleError, InputError
 from scprism.types import PathLike
@@ -184,7 +184,7 @@ def read_enrichment(path: PathLike) -> Enrichment:
             table = pd.read_parquet(source)
         else:
             separator = SEPARATORS.get(source.suffix, "\t")
-            table = pd.read_csv(source, sep=separator, dtype=KINDS, keep_default_na=False, float_precision="round_trip")
+            table = pd.read_csv(source, sep=separator, dtype=KINDS, keep_default_na=False, **exact_numbers())
     except (OSError, ValueError, ImportError) as error:
         msg = f"The enrichment in {str(path)!r} cannot be read: {error}. `scprism enrich` writes such files."
         raise BundleError(msg) from error

@@ -18,7 +18,7 @@ import safetensors
 import safetensors.numpy
 
 from scprism._check import some
-from scprism._files import MODEL_NAMES, foreign_names
+from scprism._files import MODEL_NAMES, exact_numbers, foreign_names
 from scprism._warnings import warn
 from scprism.errors import BundleError, InputError
 from scprism.model.asked import Asked
@@ -169,7 +169,7 @@ def load_bundle(folder: PathLike) -> Bundle:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, float_precision="round_trip")
+    return pd.read_csv(path, **exact_numbers())
 
 
 def _read_record(source: Path) -> dict[str, Any]:

@@ -103,6 +103,8 @@ def _is_damage(store: Any, name: str) -> bool:
         if last != "indices":
             return bool(n_values)
         return _repeats_zero(store[name], store[f"{folder}/indptr"][:])
+    if kind.startswith("nullable-"):  # names of anndata 0.13 and pandas 3 are values and a mask
+        return last == "values" and _is_damage(store, folder)
     return kind == "dataframe" and last == store[folder].attrs.get("_index", "_index")
 
 

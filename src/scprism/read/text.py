@@ -40,7 +40,7 @@ def read_text(path: Path) -> AnnData:
     try:
         for frame in _frames(path, separator, len(columns)):
             blocks.append(sparse.csr_matrix(frame.iloc[:, 1:].to_numpy(dtype=np.float32)))
-            rows.extend(frame[0])
+            rows.extend(name for (name,) in frame[0])
     except UnicodeError as error:
         raise not_text(path, what="table", error=error) from error
     except ValueError as error:  # pandas' parser errors are among them
@@ -59,12 +59,17 @@ def _frames(path: Path, separator: str, n_columns: int) -> Iterator[pd.DataFrame
         encoding=encoding_of(path),
         index_col=False,
         names=range(n_columns + 1),
-        converters={0: str},  # or a gene called "NA" would be missing
+        converters={0: _as_it_stands},
         dtype=dict.fromkeys(range(1, n_columns + 1), np.float32),
         chunksize=max(1, VALUES_AT_ONCE // n_columns),
         low_memory=False,  # its own blocks hold a few rows only where tables are wide, at twice the time
     ) as frames:
         yield from frames
+
+
+def _as_it_stands(name: str) -> tuple[str]:
+    """Return a name in a tuple: of plain text pandas takes "NA" for missing, since version 3 after a converter too."""
+    return (name,)
 
 
 def _column_names(path: Path, separator: str) -> list[str]:
