@@ -33,7 +33,7 @@ def draw_cells(ax: Axes, model: scprism.Model, labels: pd.Series) -> None:
         chosen = (labels == name).to_numpy()
         ax.scatter(*front[chosen].T, s=9, c=style.colour, linewidths=0, label=f"{name} ({chosen.sum()})")
     ax.legend(frameon=False, fontsize=8, markerscale=2.5, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2)
-    ax.set(xticks=[], yticks=[], title=f"{query.n_obs:,} cells of another laboratory, labelled by the unchanged model")
+    ax.set(xticks=[], yticks=[], title="Lung cells (coloured) among those of the reference")
     ax.spines[:].set_visible(False)
 
 
@@ -46,7 +46,7 @@ def draw_units(ax: Axes, model: scprism.Model, labels: pd.Series) -> None:
     genes = trusted["top_genes"].str.split(";").str[:N_GENES].str.join(", ")
     ax.set_xticks(range(means.shape[1]), [str(name) for name in means.columns], rotation=30, ha="right", fontsize=8)
     ax.set_yticks(range(len(means)), [f"{unit}  {text}" for unit, text in genes.items()], fontsize=8)
-    ax.set_title("Units: how active in which label, and their leading genes")
+    ax.set_title("Units: how active, and their leading genes")
     ax.figure.colorbar(image, ax=ax, label="mean activity", shrink=0.6)
 
 

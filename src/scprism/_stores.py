@@ -1,5 +1,6 @@
 """AnnData written to disk: the user's `obs` is made writable, so that it never stops a result from being written."""
 
+import contextlib
 import uuid
 import warnings
 from typing import Any
@@ -139,7 +140,8 @@ def _writable_names(columns: pd.Index) -> list[str]:
 
 def _plain(values: "pd.Series") -> "pd.Series":
     """Return text, and categories of text, as any version of anndata can write them; all else as it is."""
-    values = values.infer_objects()
+    with contextlib.suppress(UnicodeEncodeError):  # half of a character, which pandas 3's type of text cannot hold
+        values = values.infer_objects()
     kind = values.cat.categories.dtype if isinstance(values.dtype, pd.CategoricalDtype) else values.dtype
     is_text = pd.api.types.is_object_dtype(kind) and all(isinstance(v, str) for v in values[values.notna()])
     return _text(values) if is_text or isinstance(kind, pd.StringDtype) else values
