@@ -58,4 +58,4 @@ format: $(VENV)/.linted
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) demo dist build site .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) demo dist build site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
