@@ -203,7 +203,7 @@ def read_table(path: "PathLike", *, dtypes: Mapping[str, Any], missing: Sequence
         require("pyarrow", extra="parquet")
         table = pd.read_parquet(path)
         return table.astype({name: kind for name, kind in dtypes.items() if name in table.columns})
-    table = pd.read_csv(
+    table: pd.DataFrame = pd.read_csv(
         path,
         sep=SEPARATORS.get(suffix, "\t"),
         dtype=dict(dtypes),

@@ -169,7 +169,8 @@ def load_bundle(folder: PathLike) -> Bundle:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, **exact_numbers())
+    log: pd.DataFrame = pd.read_csv(path, **exact_numbers())
+    return log
 
 
 def _read_record(source: Path) -> dict[str, Any]:
