@@ -201,8 +201,8 @@ def read_table(path: "PathLike", *, dtypes: Mapping[str, Any], missing: Sequence
     suffix = Path(path).suffix.lower()
     if suffix == ".parquet":
         require("pyarrow", extra="parquet")
-        table = pd.read_parquet(path)
-        return table.astype({name: kind for name, kind in dtypes.items() if name in table.columns})
+        stored = pd.read_parquet(path)
+        return stored.astype({name: kind for name, kind in dtypes.items() if name in stored.columns})
     table: pd.DataFrame = pd.read_csv(
         path,
         sep=SEPARATORS.get(suffix, "\t"),
