@@ -46,8 +46,8 @@ activity = model.activity(query)
 activity.groupby(query.obs["Major_cell_type"], observed=True).mean().round(2)
 
 # %% [markdown]
-# The query's own labels (`Major_cell_type`) were never shown to the model. The units of granules belong to the neutrophils, those of
-# antigen presentation to the B cells: that is what one hopes to see.
+# The query's own labels (`Major_cell_type`) were never shown to the model. The unit led by S100a9 belongs to the neutrophils, that of
+# Ccl5 and granzymes to the NK cells, that of Cd74 and Cd79a to the B cells: what one hopes to see.
 #
 # ## Label the query
 
@@ -55,10 +55,9 @@ activity.groupby(query.obs["Major_cell_type"], observed=True).mean().round(2)
 calls = model.label(query, reference=reference, labels="cell_type")
 calls
 
-# %%
-calls.table.head()
-
 # %% [markdown]
+# If there is a warning, read it: it tells in what the query as a whole differs from the reference, and it stays with the result.
+#
 # `confidence` is the estimated probability that the label is right; `novel` are cells that lie farther out than
 # almost all cells of the reference's own kind. Read [Labels](../labels.md) before you publish any of them.
 #
