@@ -317,7 +317,7 @@ def test_what_a_user_has_in_obs_never_stops_a_result(scprism, folder):
     query.obs["batch/lane"] = "a"
     query.obs.index = query.obs.index.astype("string")
     query.obs["note"] = query.obs["cell_type"].astype("string")
-    with anndata.settings.override(allow_write_nullable_strings=True):
+    with anndata.settings.override(allow_write_nullable_strings=True, disallow_forward_slash_in_h5ad=False):
         query.write_h5ad(folder / "strings.h5ad")
     for command, name in (("embed", "e.h5ad"), ("embed", "e.zarr")):
         status, _, messages = scprism(command, folder / "model", folder / "strings.h5ad", "--out", folder / name)
