@@ -54,7 +54,7 @@ def test_an_embedding_is_written_in_the_format_of_its_name(scprism, folder, endi
         assert found.uns["scprism"]["fingerprint"] == model.fingerprint
         return
     table = pd.read_csv(out, sep={".csv": ",", ".tsv": "\t"}[ending], index_col="cell")
-    assert list(table.columns) == [f"unit_{i}" for i in range(5)]
+    assert list(table.columns) == [f"latent_{i}" for i in range(5)]
     assert list(table.index) == list(cells.obs_names)
     np.testing.assert_allclose(table.to_numpy(), expected, rtol=1e-6)
     assert json.loads((folder / f"embedding{ending}.json").read_text())["fingerprint"] == model.fingerprint

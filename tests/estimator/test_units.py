@@ -75,8 +75,8 @@ def test_parts_of_genes_sum_to_the_mean_activity_of_each_group(model, query):
 
 
 def test_network_methods_explain_raw_units_and_programs_refuse_them(model, query):
-    assert model.explain(query, method="guided").units[0] == "unit_0"
-    assert model.explain(query, units="raw").units[0] == "unit_0"
+    assert model.explain(query, method="guided").units[0] == "latent_0"
+    assert model.explain(query, units="raw").units[0] == "latent_0"
     with pytest.raises(InputError, match="Programs are explained exactly"):
         model.explain(query, units="programs", method="guided")
 
@@ -86,7 +86,7 @@ def test_the_network_is_the_same_with_and_without_units(model, cells):
     assert raw.fingerprint == model.fingerprint
     assert raw.named_units is None
     assert raw.units["trusted"].any() == False  # noqa: E712
-    assert raw.activity(cells).columns[0] == "unit_0"
+    assert raw.activity(cells).columns[0] == "latent_0"
     np.testing.assert_array_equal(raw.activity(cells).to_numpy(), raw.embed(cells))
     with pytest.raises(PrismError, match="raw units"):
         _ = raw.programs

@@ -36,7 +36,7 @@ def write_embedding(
     """Write a latent: with the cells' ``obs`` as h5ad or zarr, or alone as a table, as the name says.
 
     An AnnData has the latent in ``obsm["X_prism"]`` and denoised expression in ``X``; a table has the columns ``cell``,
-    ``unit_0``, ``unit_1``, … of the latent, a column for each unit of `activity`, and ``PATH.json`` beside it with what
+    ``latent_0``, ``latent_1``, … of the latent, a column for each unit of `activity`, and ``PATH.json`` beside it with what
     an AnnData has in ``uns["scprism"]``.
 
     Parameters
@@ -65,7 +65,7 @@ def write_embedding(
     """
     record: dict[str, Any] = {"fingerprint": fingerprint, "scale": "log1p counts per million", "adjusted": adjusted}
     if check_suffix(path, EMBEDDING_SUFFIXES if denoised is None else STORE_SUFFIXES) in TABLE_SUFFIXES:
-        columns = [f"unit_{unit}" for unit in range(embedding.shape[1])]
+        columns = [f"latent_{number}" for number in range(embedding.shape[1])]
         table = pd.DataFrame(embedding, columns=columns)
         if activity is not None:
             table[activity.columns] = activity.to_numpy()
