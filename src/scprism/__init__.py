@@ -14,7 +14,7 @@ from scprism._version import __version__
 
 if TYPE_CHECKING:
     from scprism.adaptation.adapt import adapt
-    from scprism.annotation import annotate
+    from scprism.annotation import annotate, read_annotated, write_annotated
     from scprism.enrichment.enrich import enrich
     from scprism.enrichment.gene_sets import gene_sets
     from scprism.enrichment.gsea import gsea
@@ -70,12 +70,14 @@ _HOME = {
     "load_dataset": "read.datasets",
     "make_cells": "read.synthetic",
     "ora": "enrichment.over_representation",
+    "read_annotated": "annotation",
     "read_cells": "read.files",
     "read_comparison": "units.comparison",
     "read_enrichment": "enrichment.result",
     "read_explanation": "explain.explanation",
     "read_labels": "label.result",
     "read_trust": "trust.result",
+    "write_annotated": "annotation",
     "write_report": "report.page",
 }
 
@@ -110,12 +112,14 @@ __all__ = [
     "load_dataset",
     "make_cells",
     "ora",
+    "read_annotated",
     "read_cells",
     "read_comparison",
     "read_enrichment",
     "read_explanation",
     "read_labels",
     "read_trust",
+    "write_annotated",
     "write_report",
 ]
 

@@ -2,6 +2,8 @@
 
 import uuid
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import h5py
 import numpy as np
@@ -52,13 +54,34 @@ def write_anndata(cells: AnnData, path: PathLike, *, compression: str | None = N
         layers=dict(cells.layers),
         varm=dict(cells.varm),
         obsp=dict(cells.obsp),
-        uns=dict(cells.uns),
+        varp=dict(cells.varp),
+        uns=_writable_uns(cells.uns),
+        raw=_writable_raw(cells),
     )
     with replacing(path) as scratch:
         if suffix == ".zarr":
-            written.write_zarr(scratch)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Writing zarr v2 data", UserWarning)  # readers know both formats
+                written.write_zarr(scratch)
         else:
             written.write_h5ad(scratch, compression=compression)
+
+
+def _writable_raw(cells: AnnData) -> dict[str, Any] | None:
+    raw = cells.raw
+    if raw is None:
+        return None
+    return {"X": raw.X, "var": writable_obs(raw.var, name="raw.var"), "varm": dict(raw.varm)}
+
+
+def _writable_uns(uns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a file can hold of the unstructured rest, and warn of what it cannot."""
+    kept = {str(name): value for name, value in uns.items() if _can_write({str(name): value})}
+    left_out = [str(name) for name in uns if str(name) not in kept]
+    if left_out:
+        msg = f"Parts of uns that a file cannot hold were left out: {some(left_out)}."
+        warnings.warn(msg, PrismWarning, stacklevel=4)
+    return kept
 
 
 def writable_obs(obs: pd.DataFrame, *, name: str = "obs") -> pd.DataFrame:
@@ -168,10 +191,14 @@ def _holds_containers(values: "pd.Series") -> bool:
 
 
 def _is_writable(values: "pd.Series") -> bool:
-    """Return whether anndata can write a column: it is tried, in memory."""
+    return _can_write(values.to_frame("column"))
+
+
+def _can_write(value: object) -> bool:
+    """Return whether anndata can write a value: it is tried, in memory."""
     with h5py.File(f"{uuid.uuid4()}.h5", mode="w", driver="core", backing_store=False) as file:
         try:
-            write_elem(file, "obs", values.to_frame("column"))
+            write_elem(file, "value", value)
         except Exception:  # whatever keeps it from being written: it is dealt with, and told
             return False
     return True

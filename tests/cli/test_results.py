@@ -14,7 +14,7 @@ from scprism.estimator.load import load
 from scprism.estimator.prism import Prism
 from scprism.explain.explanation import read_explanation
 from scprism.label.result import read_labels
-from scprism.query.files import read_embedding
+from scprism.annotation import read_annotated
 from scprism.train import loop
 
 
@@ -49,7 +49,11 @@ def test_an_embedding_is_written_in_the_format_of_its_name(scprism, folder, endi
     model, cells = load(folder / "model"), anndata.read_h5ad(folder / "query.h5ad")
     expected = model.embed(cells)
     if ending in (".h5ad", ".zarr"):
-        found = read_embedding(out)
+        found = read_annotated(out)
+        assert (found.X != cells.X).sum() == 0
+        assert list(found.var_names) == list(cells.var_names)
+        assert found.obsm["X_umap"].shape == (cells.n_obs, 2)
+        assert found.uns["scprism"]["command"].startswith("scprism embed ")
         np.testing.assert_array_equal(found.obsm["X_prism"], expected)
         assert found.uns["scprism"]["fingerprint"] == model.fingerprint
         return
@@ -154,7 +158,7 @@ def test_warnings_stay_with_every_result(scprism, folder):
         told = warnings_in(messages)
         assert any(text.startswith("Low gene coverage") for text in told)
         kept = {
-            "embed": lambda path: list(read_embedding(path).uns["scprism"]["warnings"]),
+            "embed": lambda path: list(read_annotated(path).uns["prism_warnings"]),
             "label": lambda path: list(read_labels(path).warnings),
             "explain": lambda path: list(read_explanation(path).warnings),
         }[name](folder / file)
@@ -322,7 +326,38 @@ def test_what_a_user_has_in_obs_never_stops_a_result(scprism, folder):
     for command, name in (("embed", "e.h5ad"), ("embed", "e.zarr")):
         status, _, messages = scprism(command, folder / "model", folder / "strings.h5ad", "--out", folder / name)
         assert (status, "batch/lane to batch_lane" in messages) == (0, True), messages
-        found = read_embedding(folder / name)
+        found = read_annotated(folder / name)
         assert found.obs["batch_lane"].tolist() == ["a"] * 60
         assert found.obs["note"].tolist() == query.obs["note"].tolist()
         assert list(found.obs_names) == list(query.obs_names)
+
+
+@pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
+def test_labels_come_in_one_file_with_the_cells(scprism, folder, ending):
+    out = folder / f"labelled{ending}"
+    status, _, messages = scprism("label", folder / "model", folder / "query.h5ad", "--no-umap", "--out", out)
+    assert status == 0, messages
+    cells, expected = read_annotated(out), read_labels(folder / "labels.csv").table
+    assert cells.obs["prism_label"].tolist() == expected["label"].tolist()
+    assert cells.obs["prism_novel"].tolist() == expected["novel"].tolist()
+    np.testing.assert_allclose(cells.obs["prism_confidence"], expected["confidence"], rtol=1e-6)
+    assert "X_umap" not in cells.obsm
+    assert cells.shape == anndata.read_h5ad(folder / "query.h5ad").shape
+    assert not (folder / f"labelled{ending}.json").exists()
+
+
+@pytest.mark.parametrize("name", ["embed", "label"])
+def test_coordinates_need_a_file_of_cells(scprism, folder, name):
+    status, _, messages = scprism(
+        name, folder / "model", folder / "query.h5ad", "--no-umap", "--out", folder / "t.csv"
+    )
+    assert (status, "--umap and --no-umap are about files of cells" in messages) == (2, True)
+    assert not (folder / "t.csv").exists()
+
+
+def test_many_cells_are_drawn_when_asked_alone(capsys):
+    from scprism.cli.annotated import wants_umap
+
+    assert [wants_umap(100_000, None), wants_umap(100_001, True), wants_umap(5, False)] == [True, True, False]
+    assert not wants_umap(100_001, None)
+    assert "--umap adds it" in capsys.readouterr().err

@@ -52,6 +52,7 @@ __all__ = [
     "Scores",
     "Seed",
     "Threads",
+    "Umap",
     "UnitsName",
     "gene_sets_file",
     "groups",
@@ -127,6 +128,12 @@ Runs = Annotated[
 ]
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to train; auto: cuda if there is one, else cpu.")
+]
+Umap = Annotated[
+    bool | None,
+    typer.Option(
+        "--umap/--no-umap", help="Coordinates of the cells in obsm['X_umap']. [default: for up to 100,000 cells]"
+    ),
 ]
 Labels = Annotated[str, typer.Option(help="Column of the reference's obs that holds the labels.")]
 Groupby = Annotated[
