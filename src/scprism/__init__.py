@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scprism.enrichment.result import Enrichment, count_significant, read_enrichment
     from scprism.errors import BundleError, InputError, PrismError, PrismWarning, TrainingError
     from scprism.estimator.compare import compare
+    from scprism.estimator.denoised import read_denoised, write_denoised
     from scprism.estimator.load import load
     from scprism.estimator.model import Model
     from scprism.estimator.prism import Prism
@@ -73,11 +74,13 @@ _HOME = {
     "read_annotated": "annotation",
     "read_cells": "read.files",
     "read_comparison": "units.comparison",
+    "read_denoised": "estimator.denoised",
     "read_enrichment": "enrichment.result",
     "read_explanation": "explain.explanation",
     "read_labels": "label.result",
     "read_trust": "trust.result",
     "write_annotated": "annotation",
+    "write_denoised": "estimator.denoised",
     "write_report": "report.page",
 }
 
@@ -115,11 +118,13 @@ __all__ = [
     "read_annotated",
     "read_cells",
     "read_comparison",
+    "read_denoised",
     "read_enrichment",
     "read_explanation",
     "read_labels",
     "read_trust",
     "write_annotated",
+    "write_denoised",
     "write_report",
 ]
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from scprism.enrichment.result import read_enrichment
+from scprism.estimator.denoised import read_denoised
 from scprism.estimator.load import load
 from scprism.estimator.prism import Prism
 from scprism.explain.explanation import read_explanation
@@ -361,3 +362,16 @@ def test_many_cells_are_drawn_when_asked_alone(capsys):
     assert [wants_umap(100_000, None), wants_umap(100_001, True), wants_umap(5, False)] == [True, True, False]
     assert not wants_umap(100_001, None)
     assert "--umap adds it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
+def test_denoise_writes_what_embed_does_with_denoise(scprism, folder, ending):
+    call = (folder / "model", folder / "query.h5ad", "--no-adjust", "--out")
+    for name, out in (("denoise", f"d{ending}"), ("embed", f"e{ending}")):
+        more = ("--denoise",) if name == "embed" else ()
+        status, _, messages = scprism(name, *call, folder / out, *more)
+        assert status == 0, messages
+    one, other = (read_denoised(folder / f"{name}{ending}") for name in "de")
+    np.testing.assert_array_equal(one.X, other.X)
+    cells = anndata.read_h5ad(folder / "query.h5ad")
+    np.testing.assert_allclose(one.X, load(folder / "model").denoise(cells, adjust=False), rtol=1e-5)

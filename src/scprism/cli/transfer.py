@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 import typer
 
 from scprism.cli import options as o
-from scprism.cli.annotated import check_umap, write_cells
+from scprism.cli.annotated import check_umap, made_by, write_cells
 from scprism.cli.app import app
 from scprism.cli.command import command
 from scprism.cli.console import say
 from scprism.cli.paths import Input, Output
 from scprism.errors import InputError
 
-__all__ = ["embed", "index", "integrate", "label"]
+__all__ = ["denoise", "embed", "index", "integrate", "label"]
 
 
 @command(app, example="scprism embed model query.h5ad --out embedding.h5ad --denoise")
@@ -55,7 +55,7 @@ def embed(
         raise InputError(f"{msg} Leave one of them out.")
     o.use_threads(threads)
     from scprism._warnings import kept_warnings
-    from scprism.denoise.adjust import is_adjusted
+    from scprism.estimator.denoised import write_denoised
     from scprism.estimator.load import load
     from scprism.query.files import write_embedding
 
@@ -63,24 +63,48 @@ def embed(
     with kept_warnings() as messages:
         view = prism.view(cells, layer=layer, organism=organism, min_coverage=min_coverage)
         latent = view.embed()
-        values = view.denoise(adjust=adjust) if denoise else None
         activity = None if prism.named_units is None else view.activity()
-    if out.suffix.lower() in o.CELLS and not denoise:
+    if denoise:
+        write_denoised(out, view, adjust=adjust, made_by=made_by())
+    elif out.suffix.lower() in o.CELLS:
         write_cells(out, view, umap=umap)
     else:
         write_embedding(
-            out,
-            latent,
-            cells=cells,
-            fingerprint=prism.fingerprint,
-            denoised=values,
-            genes=prism.genes,
-            adjusted=denoise and is_adjusted(prism.recipe, prism.config, adjust=adjust),
-            activity=activity,
-            messages=messages,
+            out, latent, cells=cells, fingerprint=prism.fingerprint, activity=activity, messages=messages
         )
     found = "" if activity is None else f", activities of {activity.shape[1]} units"
     say(f"embedding: {out}, {latent.shape[0]:,} cells × {latent.shape[1]} latent values{found}")
+
+
+@command(app, example="scprism denoise model query.h5ad --out denoised.h5ad")
+@o.reads_cells
+def denoise(
+    model: o.ModelFolder,
+    query: o.QueryFile,
+    out: Annotated[
+        Path, typer.Option(help="Result: .h5ad or .zarr, cells × genes of the model."), Output(suffixes=o.CELLS)
+    ],
+    adjust: Annotated[
+        bool | None,
+        typer.Option(
+            "--adjust/--no-adjust",
+            help="Fit the values to the totals and molecules of these cells. [default: the preset's]",
+        ),
+    ] = None,
+    layer: o.QueryLayer = None,
+    organism: o.OrganismName = None,
+    min_coverage: o.Coverage = None,
+    threads: o.Threads = None,
+) -> None:
+    """Write the expression that a model decodes from each cell, log1p counts per million, block by block."""
+    o.use_threads(threads)
+    from scprism.estimator.denoised import write_denoised
+    from scprism.estimator.load import load
+
+    prism, cells = load(model), o.read(query, layer=layer)
+    view = prism.view(cells, layer=layer, organism=organism, min_coverage=min_coverage)
+    write_denoised(out, view, adjust=adjust, made_by=made_by())
+    say(f"denoised expression: {out}, {cells.n_obs:,} cells × {len(prism.genes):,} genes")
 
 
 @command(app, example="scprism index model reference.h5ad --labels cell_type")
