@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scprism.estimator.load import load
     from scprism.estimator.model import Model
     from scprism.estimator.prism import Prism
+    from scprism.estimator.score import Scores, read_scores, score
     from scprism.estimator.view import View
     from scprism.explain.explanation import Explanation, read_explanation
     from scprism.explain.saliency import attribute
@@ -53,6 +54,7 @@ _HOME = {
     "Prism": "estimator.prism",
     "PrismError": "errors",
     "PrismWarning": "errors",
+    "Scores": "estimator.score",
     "TrainingError": "errors",
     "Trust": "trust.result",
     "View": "estimator.view",
@@ -78,7 +80,9 @@ _HOME = {
     "read_enrichment": "enrichment.result",
     "read_explanation": "explain.explanation",
     "read_labels": "label.result",
+    "read_scores": "estimator.score",
     "read_trust": "trust.result",
+    "score": "estimator.score",
     "write_annotated": "annotation",
     "write_denoised": "estimator.denoised",
     "write_report": "report.page",
@@ -96,6 +100,7 @@ __all__ = [
     "Prism",
     "PrismError",
     "PrismWarning",
+    "Scores",
     "TrainingError",
     "Trust",
     "View",
@@ -122,7 +127,9 @@ __all__ = [
     "read_enrichment",
     "read_explanation",
     "read_labels",
+    "read_scores",
     "read_trust",
+    "score",
     "write_annotated",
     "write_denoised",
     "write_report",

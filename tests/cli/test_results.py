@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scprism.annotation import read_annotated
 from scprism.enrichment.result import read_enrichment
 from scprism.estimator.denoised import read_denoised
 from scprism.estimator.load import load
 from scprism.estimator.prism import Prism
 from scprism.explain.explanation import read_explanation
 from scprism.label.result import read_labels
-from scprism.annotation import read_annotated
 from scprism.train import loop
 
 
@@ -349,9 +349,7 @@ def test_labels_come_in_one_file_with_the_cells(scprism, folder, ending):
 
 @pytest.mark.parametrize("name", ["embed", "label"])
 def test_coordinates_need_a_file_of_cells(scprism, folder, name):
-    status, _, messages = scprism(
-        name, folder / "model", folder / "query.h5ad", "--no-umap", "--out", folder / "t.csv"
-    )
+    status, _, messages = scprism(name, folder / "model", folder / "query.h5ad", "--no-umap", "--out", folder / "t.csv")
     assert (status, "--umap and --no-umap are about files of cells" in messages) == (2, True)
     assert not (folder / "t.csv").exists()
 
@@ -359,8 +357,12 @@ def test_coordinates_need_a_file_of_cells(scprism, folder, name):
 def test_many_cells_are_drawn_when_asked_alone(capsys):
     from scprism.cli.annotated import wants_umap
 
-    assert [wants_umap(100_000, None), wants_umap(100_001, True), wants_umap(5, False)] == [True, True, False]
-    assert not wants_umap(100_001, None)
+    assert [wants_umap(n, umap=told) for n, told in ((100_000, None), (100_001, True), (5, False))] == [
+        True,
+        True,
+        False,
+    ]
+    assert not wants_umap(100_001, umap=None)
     assert "--umap adds it" in capsys.readouterr().err
 
 

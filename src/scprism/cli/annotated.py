@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["check_umap", "made_by", "wants_umap", "write_cells"]
 
 
-def check_umap(out: Path, umap: bool | None) -> None:
+def check_umap(out: Path, *, umap: bool | None) -> None:
     """Refuse --umap and --no-umap beside a result that has no room for coordinates."""
     if umap is not None and out.suffix.lower() not in CELLS:
         msg = f"--umap and --no-umap are about files of cells, and --out {str(out)!r} is a table."
         raise InputError(f"{msg} Choose a name that ends in .h5ad or .zarr, or leave the option out.")
 
 
-def wants_umap(n_cells: int, umap: bool | None) -> bool:
+def wants_umap(n_cells: int, *, umap: bool | None) -> bool:
     """Return whether to draw the cells, and say so where they are too many to be drawn unasked."""
     from scprism.annotation import MOST_CELLS_OF_UMAP
 
@@ -38,7 +38,7 @@ def write_cells(out: Path, view: "View", *, labels: "Labels | None" = None, umap
     """Write the annotated cells of a query."""
     from scprism.annotation import write_annotated
 
-    write_annotated(out, view, labels=labels, umap=wants_umap(view.cells.n_obs, umap), made_by=made_by())
+    write_annotated(out, view, labels=labels, umap=wants_umap(view.cells.n_obs, umap=umap), made_by=made_by())
 
 
 def made_by() -> dict[str, str]:

@@ -43,7 +43,7 @@ def embed(
     threads: o.Threads = None,
 ) -> None:
     """Embed cells with a trained model, and denoise them if asked to."""
-    check_umap(out, umap)
+    check_umap(out, umap=umap)
     if adjust is not None and not denoise:
         msg = "--adjust and --no-adjust are about denoised expression, which was not asked for. Add --denoise."
         raise InputError(msg)
@@ -69,9 +69,7 @@ def embed(
     elif out.suffix.lower() in o.CELLS:
         write_cells(out, view, umap=umap)
     else:
-        write_embedding(
-            out, latent, cells=cells, fingerprint=prism.fingerprint, activity=activity, messages=messages
-        )
+        write_embedding(out, latent, cells=cells, fingerprint=prism.fingerprint, activity=activity, messages=messages)
     found = "" if activity is None else f", activities of {activity.shape[1]} units"
     say(f"embedding: {out}, {latent.shape[0]:,} cells × {latent.shape[1]} latent values{found}")
 
@@ -167,7 +165,7 @@ def label(
     if reference is not None and labels is None:
         msg = "--labels is needed beside --reference: the column of its obs that holds the labels."
         raise InputError(msg)
-    check_umap(out, umap)
+    check_umap(out, umap=umap)
     o.use_threads(threads)
     from scprism.estimator.load import load
 

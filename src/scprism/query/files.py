@@ -30,8 +30,8 @@ def write_embedding(
     """Write a latent: with the cells' ``obs`` as h5ad or zarr, or alone as a table, as the name says.
 
     An AnnData has the latent in ``obsm["X_prism"]`` and no expression; a table has the columns ``cell``,
-    ``latent_0``, ``latent_1``, … of the latent, a column for each unit of `activity`, and ``PATH.json`` beside it with what
-    an AnnData has in ``uns["scprism"]``.
+    ``latent_0``, ``latent_1``, … of the latent, a column for each unit of `activity`, and ``PATH.json`` beside it with
+    what an AnnData has in ``uns["scprism"]``.
 
     Parameters
     ----------
