@@ -88,6 +88,9 @@ _HOME = {
     "write_report": "report.page",
 }
 
+_MODULES = ("figures",)
+"""Public modules."""
+
 __all__ = [
     "BundleError",
     "Comparison",
@@ -137,6 +140,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"scprism.{name}")
     if name not in _HOME:
         msg = f"module 'scprism' has no attribute {name!r}"
         raise AttributeError(msg)
@@ -144,4 +149,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_MODULES])
