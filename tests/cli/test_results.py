@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 
 import anndata
 import numpy as np
@@ -377,3 +378,19 @@ def test_denoise_writes_what_embed_does_with_denoise(scprism, folder, ending):
     np.testing.assert_array_equal(one.X, other.X)
     cells = anndata.read_h5ad(folder / "query.h5ad")
     np.testing.assert_allclose(one.X, load(folder / "model").denoise(cells, adjust=False), rtol=1e-5)
+
+
+def test_a_command_takes_a_model_in_a_zip_file_or_by_its_name(scprism, folder, monkeypatch):
+    archive = shutil.make_archive(str(folder / "packed"), "zip", folder, "model")
+    (folder / "models").mkdir()
+    shutil.copy(archive, folder / "models" / "tiny.zip")
+    monkeypatch.setattr("scprism._bundled._data", lambda: folder)
+    for model in (archive, "tiny"):
+        status, _, messages = scprism("label", model, folder / "query.h5ad", "--out", folder / "again.csv")
+        assert status == 0, messages
+        assert (folder / "again.csv").read_bytes() == (folder / "labels.csv").read_bytes()
+        assert "labels:        cell_type (100 cells)" in scprism("info", model)[1]
+    status, _, messages = scprism("info", "https://127.0.0.1:1/model.zip")
+    assert (status, "SHA-256" in messages, "There is no file" in messages) == (2, True, False), messages
+    status, _, messages = scprism("label", archive, folder / "query.h5ad", "--out", archive)
+    assert (status, "is one of the inputs" in messages) == (2, True)

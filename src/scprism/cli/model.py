@@ -1,7 +1,7 @@
 """The commands that make models and describe them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -218,15 +218,14 @@ def info(
     settings: Annotated[bool, typer.Option("--settings", help="Also list every setting.")] = False,
 ) -> None:
     """Say what a model was trained on, and how well."""
-    from scprism.label.index import read_index
-    from scprism.model.bundle import load_bundle
+    from scprism.estimator.load import load
+    from scprism.model.bundle import Bundle
     from scprism.model.describe import describe_model
-    from scprism.units.named import read_units
 
-    bundle = load_bundle(model)
-    fingerprint = bundle.weights.fingerprint()
-    index = read_index(model, fingerprint=fingerprint)
-    named = read_units(model, genes=bundle.recipe.genes, fingerprint=fingerprint)
-    labels = {column: len(cast("Any", known).latent) for column, known in index.items()}
-    units = None if named is None else named.proposed_names
+    prism = load(model)
+    bundle = Bundle(
+        prism.config, prism.recipe, prism.weights, prism.log, prism.summary, prism.asked, prism.warnings, prism.trials
+    )
+    labels = {column: len(known.latent) for column, known in prism.labels_known.items()}
+    units = None if prism.named_units is None else prism.named_units.proposed_names
     typer.echo(describe_model(bundle, labels=labels, units=units, settings=settings))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from scprism._bundled import bundled_models
 from scprism.cli.console import say
 from scprism.cli.paths import Input, Output
 from scprism.errors import InputError, PrismWarning
@@ -57,6 +58,7 @@ __all__ = [
     "gene_sets_file",
     "groups",
     "if_file",
+    "model_path",
     "new_model",
     "read",
     "reading_given",
@@ -82,11 +84,25 @@ def gene_sets_file(value: str) -> Path | None:
     return None if value in ("hallmark", "none") else Path(value)
 
 
+def model_path(value: str) -> Path | None:
+    """Return the path of a model, None for an address or the name of a model that comes with scprism."""
+    if value.lower().startswith(("http://", "https://")):
+        return None
+    return None if value in bundled_models() and not Path(value).exists() else Path(value)
+
+
 Reference = Annotated[
     Path, typer.Argument(help="Reference: h5ad, zarr, loom, 10x h5 or mtx folder, csv or tsv (.gz)."), Input()
 ]
 QueryFile = Annotated[Path, typer.Argument(help="Query, in any format that a reference may have."), Input()]
-ModelFolder = Annotated[Path, typer.Argument(help="Model folder that `scprism fit` wrote."), Input()]
+ModelFolder = Annotated[
+    str,
+    typer.Argument(
+        help="Model folder that `scprism fit` wrote, a zip file of one, its address (…#sha256=…), or the name of one "
+        "that comes with scprism."
+    ),
+    Input(model_path),
+]
 ModelOut = Annotated[Path, typer.Option(help="Model folder to write."), Output("model", beside=(".checkpoint",))]
 Force = Annotated[bool, typer.Option("--force", help="Replace results of that name; other files are never touched.")]
 Seed = Annotated[int, typer.Option("--rng", metavar="SEED", min=0, help="Seed of all randomness.")]

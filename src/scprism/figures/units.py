@@ -123,7 +123,8 @@ def plot_enrichment(
     Parameters
     ----------
     enrichment
-        ``Enrichment.table``: ``group unit gene_set nes q_value``. Sets and units without a significant score do not show.
+        ``Enrichment.table``: ``group unit gene_set nes q_value``. Sets and units without a significant score are left
+        out.
     ax
         Where to draw; a new figure if not given.
     group
