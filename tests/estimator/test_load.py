@@ -129,9 +129,9 @@ def test_files_that_are_no_zip_file_of_a_model_are_refused(zipped, tmp_path):
     content[len(content) // 2] ^= 255
     (tmp_path / "flipped.zip").write_bytes(bytes(content))
     for name, reason in {
-        "text.zip": "cannot be read as a zip file of a model",
+        "text.zip": "nor a zip file of one that can be read",
         "other.zip": "where model.json and the files beside it should be",
-        "flipped.zip": "cannot be read as a zip file|is no zip file|truncated or was edited",
+        "flipped.zip": "nor a zip file of one that can be read|is no zip file|truncated or was edited",
         "nothing.zip": "is not a model folder",
     }.items():
         with pytest.raises(BundleError, match=reason):

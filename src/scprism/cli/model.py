@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from scprism._progress import bar
 from scprism.cli import options as o
 from scprism.cli.app import app
 from scprism.cli.command import command
-from scprism.cli.console import say, training_progress
+from scprism.cli.console import console, say, training_progress
 from scprism.cli.paths import Input, Output
 from scprism.cli.search import storage_file, write_search
 
@@ -151,7 +152,14 @@ def tune(
         jobs=jobs,
     ).resolved(model.config)
     cells = o.read(reference, layer=layer)
-    trained = model.tune(cells, search=search, on_trial=lambda number, loss: say(f"  trial {number}: loss {loss:.6g}"))
+    n_trials = search.n_trials or 0
+    with bar("trials", n_trials, shown=not console.quiet) as advance:
+
+        def on_trial(number: int, loss: float) -> None:
+            advance(number + 1, f"loss {loss:.5g}")
+            say(f"  trial {number + 1} of {n_trials}: loss {loss:.6g}")
+
+        trained = model.tune(cells, search=search, on_trial=on_trial)
     table = cast("pd.DataFrame", trained.trials)
     trained.save(out)
     write_search(out, table, search=search, rng=rng)

@@ -85,9 +85,7 @@ def _unpack(path: Path, folder: Path) -> None:
             for name, member in members.items():
                 (folder / name).write_bytes(archive.read(member))  # of no more bytes than the member's size
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        msg = (
-            f"{str(path)!r} cannot be read as a zip file of a model ({error}). Give the folder that `scprism fit --out`"
-        )
+        msg = f"{str(path)!r} is not a model folder, nor a zip file of one that can be read ({error}). Give the folder that `scprism fit --out`"
         raise BundleError(f"{msg} wrote, or a zip file of it.") from error
 
 
@@ -128,8 +126,8 @@ def _digits(checksum: str | None, *, source: str) -> str:
     """Return a checksum as 64 digits."""
     if checksum is None:
         msg = (
-            f"The address {source!r} needs a checksum, the SHA-256 of the file, so that one that was changed on the way is "
-            f"noticed. Put it at the end: {source}#sha256=… (in Python: or give `checksum`)"
+            f"The address {source!r} needs a checksum, the SHA-256 of the file, so that one that was changed on the "
+            f"way is noticed. Put it at the end: {source}#sha256=… (in Python: or give `checksum`)"
         )
         raise InputError(msg)
     digits = checksum.lower().removeprefix("sha256:").removeprefix("sha256=")
