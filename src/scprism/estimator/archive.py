@@ -85,8 +85,8 @@ def _unpack(path: Path, folder: Path) -> None:
             for name, member in members.items():
                 (folder / name).write_bytes(archive.read(member))  # of no more bytes than the member's size
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        msg = f"{str(path)!r} is not a model folder, nor a zip file of one that can be read ({error}). Give the folder that `scprism fit --out`"
-        raise BundleError(f"{msg} wrote, or a zip file of it.") from error
+        msg = f"{str(path)!r} is not a model folder, nor a zip file of one that can be read ({error})."
+        raise BundleError(f"{msg} Give the folder that `scprism fit --out` wrote, or a zip file of it.") from error
 
 
 def _members(archive: zipfile.ZipFile, *, name: str) -> dict[str, zipfile.ZipInfo]:
