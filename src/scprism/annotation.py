@@ -30,6 +30,7 @@ __all__ = [
     "UNITS_KEY",
     "WARNINGS_KEY",
     "annotate",
+    "labels_of",
     "read_annotated",
     "write_annotated",
 ]
@@ -198,9 +199,29 @@ def read_annotated(path: PathLike) -> AnnData:
         msg = f"{str(path)!r} cannot be read as annotated cells ({error}). Write it again with `scprism label --out`."
         raise BundleError(msg) from error
     if EMBEDDING_KEY not in result.obsm or RECORD_KEY not in result.uns:
-        msg = f"{str(path)!r} holds cells that scprism has not annotated: it lacks `.obsm[{EMBEDDING_KEY!r}]` or "
-        raise BundleError(f"{msg}`.uns[{RECORD_KEY!r}]`. `scprism label MODEL QUERY --out FILE.h5ad` writes them.")
+        msg = f"{str(path)!r} holds cells that scprism has not annotated. `scprism label MODEL QUERY --out FILE.h5ad` "
+        raise BundleError(f"{msg}writes such files (in Python: scprism.write_annotated).")
     return result
+
+
+def labels_of(cells: AnnData) -> Labels:
+    """Return the labels that `annotate` wrote into cells: their table, where they are from, and their warnings.
+
+    Raises
+    ------
+    InputError
+        If the cells have none.
+    """
+    columns = [f"{PREFIX}{name}" for name in LABEL_COLUMNS]
+    if not set(columns) <= set(cells.obs):
+        msg = "These cells carry no labels of scprism. `scprism label MODEL QUERY --out FILE.h5ad` writes them "
+        raise InputError(f"{msg}(in Python: scprism.annotate).")
+    more = [name for name in cells.obs if str(name).startswith(PREFIX) and name not in columns]
+    table = cells.obs[[*columns, *more]].rename(columns=lambda name: str(name).removeprefix(PREFIX))
+    table["label"] = table["label"].astype(object)
+    record = cells.uns.get(RECORD_KEY, {}).get("labels", {})
+    told = tuple(str(message) for message in cells.uns.get(WARNINGS_KEY, ()))
+    return Labels(table.rename_axis("cell"), dict(record), told)
 
 
 def provenance(model: Model) -> dict[str, Any]:

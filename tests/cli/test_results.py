@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scprism.annotation import read_annotated
+from scprism.annotation import labels_of, read_annotated
 from scprism.enrichment.result import read_enrichment
 from scprism.estimator.denoised import read_denoised
 from scprism.estimator.load import load
@@ -394,3 +394,27 @@ def test_a_command_takes_a_model_in_a_zip_file_or_by_its_name(scprism, folder, m
     assert (status, "SHA-256" in messages, "There is no file" in messages) == (2, True, False), messages
     status, _, messages = scprism("label", archive, folder / "query.h5ad", "--out", archive)
     assert (status, "is one of the inputs" in messages) == (2, True)
+
+
+@pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
+def test_labels_in_annotated_cells_are_groups_and_labels_like_those_in_a_table(scprism, folder, ending):
+    labelled = folder / f"labelled{ending}"
+    status, _, messages = scprism("label", folder / "model", folder / "query.h5ad", "--no-umap", "--out", labelled)
+    assert status == 0, messages
+    found, expected = labels_of(read_annotated(labelled)), read_labels(folder / "labels.csv")
+    pd.testing.assert_frame_equal(
+        found.table, expected.table, check_dtype=False, check_column_type=False, check_index_type=False
+    )
+    assert (dict(found.settings), found.warnings) == (dict(expected.settings), expected.warnings)
+    call = ("explain", folder / "model", folder / "query.h5ad", "--groupby", labelled, "--out", folder / "why.h5ad")
+    assert scprism(*call)[0] == 0
+    np.testing.assert_array_equal(
+        read_explanation(folder / "why.h5ad").signed, read_explanation(folder / "explanation.h5ad").signed
+    )
+    call = ("explain", folder / "model", folder / "query.h5ad", "--groupby", folder / "query.h5ad")
+    status, _, messages = scprism(*call, "--out", folder / "why.h5ad")
+    assert (status, "that scprism has not annotated" in messages) == (2, True), messages
+    status, _, messages = scprism("embed", folder / "model", folder / "query.h5ad", "--no-umap", "--out", labelled)
+    assert status == 0, messages
+    status, _, messages = scprism(*call[:-1], labelled, "--out", folder / "why.h5ad")
+    assert (status, "These cells carry no labels of scprism" in messages) == (2, True), messages

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scprism.estimator.prism import Prism
+    from scprism.label.result import Labels as LabelRecord
     from scprism.read.columns import RepeatedGenes
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "gene_sets_file",
     "groups",
     "if_file",
+    "labels_in",
     "model_path",
     "new_model",
     "read",
@@ -71,8 +73,10 @@ TABLE, CELLS, PAGE = (".csv", ".tsv", ".parquet"), (".h5ad", ".zarr"), (".html",
 
 
 def if_file(value: str) -> Path | None:
-    """Return the path of a file that is there; other values are names of columns."""
-    return Path(value) if Path(value).is_file() else None
+    """Return the path of labels that are there, a file or a zarr store; other values are names of columns."""
+    path = Path(value)
+    is_store = path.suffix.lower() == ".zarr" and path.is_dir()
+    return path if path.is_file() or is_store else None
 
 
 def _gene_list(value: str) -> Path | None:
@@ -153,7 +157,9 @@ Umap = Annotated[
 ]
 Labels = Annotated[str, typer.Option(help="Column of the reference's obs that holds the labels.")]
 Groupby = Annotated[
-    str | None, typer.Option(help="Column of the query's obs, or a table that `scprism label` wrote."), Input(if_file)
+    str | None,
+    typer.Option(help="Column of the query's obs, or a file that `scprism label` wrote."),
+    Input(if_file),
 ]
 MethodName = Annotated[
     Literal["plain", "guided", "deeplift", "gradient_x_input", "integrated_gradients", "expected_gradients"] | None,
@@ -274,11 +280,19 @@ def read(path: Path, *, layer: str | None) -> "AnnData":
 
 def groups(key: str | None) -> "str | pd.Series[str] | None":
     """Return a column's name as it is, or the labels in a file of them."""
-    if key is None or not Path(key).is_file():
-        return key
+    path = None if key is None else if_file(key)
+    return key if path is None else labels_in(path)["label"]
+
+
+def labels_in(path: Path) -> "LabelRecord":
+    """Return the labels in a file that `scprism label` wrote, a table or annotated cells."""
+    if path.suffix.lower() in CELLS:
+        from scprism.annotation import labels_of, read_annotated
+
+        return labels_of(read_annotated(path))
     from scprism.label.result import read_labels
 
-    return read_labels(Path(key))["label"]
+    return read_labels(path)
 
 
 def new_model(

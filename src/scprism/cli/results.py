@@ -204,7 +204,6 @@ def report(
     from scprism.enrichment.result import read_enrichment
     from scprism.estimator.load import load
     from scprism.explain.explanation import read_explanation
-    from scprism.label.result import read_labels
     from scprism.report.page import write_report
     from scprism.trust.result import read_trust
 
@@ -220,7 +219,7 @@ def report(
         enrichment=read_enrichment(enrichment),
         embedding=embedding,
         cells=view,
-        labels=None if labels_file is None else read_labels(labels_file),
+        labels=None if labels_file is None else o.labels_in(labels_file),
         reference=None if known is None else prism.view(known, layer=reference_layer),
         reference_labels=labels,
         messages=messages,
