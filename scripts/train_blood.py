@@ -5,7 +5,7 @@
 It is trained on pbmc3k (2,700 blood cells of one healthy donor, 10x v1), without labels, and then learns the nine
 labels of the Seurat tutorial from 2,638 of them. How right its labels are is measured before it is written, and stands
 in its card: on a fifth of the cells by a model trained on the other four fifths; and on control cells of ifnb_2800
-(another laboratory; resting cells alone), by coarse types, as the two data sets name their types differently.
+(another laboratory; resting cells alone), by the types that both data sets have (`SAME`).
 """
 
 import argparse
@@ -21,12 +21,25 @@ from anndata import AnnData
 from scprism.estimator.model import Model
 from scprism.estimator.prism import Prism
 from scprism.label.labels import known_labels
-from scprism.paper.measures.ontology import harmonise
 
 LABELS = "cell_type"
 SEED = 0
 MOST_BYTES = 5 * 10**6
 """The package stays small."""
+TOGETHER = {"Naive CD4 T": "CD4 T", "Memory CD4 T": "CD4 T"}
+SAME = {
+    "B": "B",
+    "B Activated": "B",
+    "CD14 Mono": "CD14+ Mono",
+    "CD16 Mono": "FCGR3A+ Mono",
+    "CD4 Memory T": "CD4 T",
+    "CD4 Naive T": "CD4 T",
+    "CD8 T": "CD8 T",
+    "DC": "DC",
+    "Mk": "Platelet",
+    "NK": "NK",
+}
+"""Types of ifnb_2800 by the names of pbmc3k; "T activated", "pDC" and "Eryth" are none of them."""
 ABOUT = {
     "title": "Resting human blood",
     "licence": "cc-by-4.0",
@@ -49,7 +62,7 @@ ABOUT = {
 
 def trainer() -> Prism:
     """Return the settings; 128 hidden units keep the file small."""
-    return Prism(genes="variable:2000", organism="human", hidden_size=128, device="cpu", rng=SEED)
+    return Prism(genes="variable:3000", organism="human", hidden_size=128, device="cpu", rng=SEED)
 
 
 def held_out_share(cells: AnnData) -> tuple[float, int]:
@@ -63,14 +76,12 @@ def held_out_share(cells: AnnData) -> tuple[float, int]:
 
 
 def foreign_share(model: Model, cells: AnnData) -> tuple[float, int]:
-    """Return how many coarse labels of another laboratory's resting cells are right, of those whose type is known."""
+    """Return how many labels of another laboratory's resting cells are right, of those whose type the model knows."""
     resting = cells[(cells.obs["condition"] == "CTRL").to_numpy()].copy()
-    truth = harmonise(resting.obs[LABELS])
-    named = harmonise(model.label(resting).table["label"])
-    told = set(harmonise(list(model.labels_known[LABELS].names)))
-    counted = truth.isin(told).to_numpy()
-    right = (truth.to_numpy() == named.to_numpy())[counted]
-    return float(right.mean()), int(counted.sum())
+    truth = resting.obs[LABELS].astype(str).map(SAME)
+    named = model.label(resting)["label"].astype(str).replace(TOGETHER)
+    counted = truth.notna().to_numpy()
+    return float((truth.to_numpy() == named.to_numpy())[counted].mean()), int(counted.sum())
 
 
 def write_zip(model: Model, path: Path) -> None:
@@ -106,7 +117,7 @@ def main() -> None:
     held_out = (
         f"Of {n_test} cells of the same donor that a model had not seen, {share:.1%} got the right of nine labels; of "
         f"{n_foreign} resting cells of other donors and another laboratory (Kang et al. 2018), {foreign:.1%} the right "
-        "coarse type (B, T, NK, monocyte, dendritic cell, platelet)"
+        "of eight (B, CD4 T, CD8 T, NK, CD14+ and FCGR3A+ monocytes, dendritic cells, platelets)"
     )
     print(held_out)
     write_zip(replace(model, summary={**model.summary, "about": {**ABOUT, "held_out": held_out}}), given.out)

@@ -105,7 +105,7 @@ def annotate(
     if activity is not None:
         _write_activity(cells, activity)
     if units is not None:
-        cells.uns[UNITS_KEY] = units.reset_index()
+        cells.uns[UNITS_KEY] = _plain_text(units.reset_index())
     for key, values in ((EMBEDDING_KEY, embedding), (UMAP_KEY, umap)):
         if values is not None:
             cells.obsm[key] = np.asarray(values, dtype=np.float32)
@@ -318,6 +318,13 @@ def _categories(values: "pd.Series[Any]") -> pd.Categorical:
 def _plain(value: object) -> str | int | float | bool:
     """Return a value as every file can hold it."""
     return value if isinstance(value, str | int | float | bool) else str(value)
+
+
+def _plain_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose text every version of anndata can write, that of pandas 3 too."""
+    is_number = [pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind) for kind in table.dtypes]
+    text = [name for name, number in zip(table.columns, is_number, strict=True) if not number]
+    return table.astype(dict.fromkeys(text, object)).set_axis(pd.Index(list(table.columns), dtype=object), axis=1)
 
 
 def _record(cells: AnnData, facts: Mapping[str, Any]) -> None:

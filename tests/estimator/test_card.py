@@ -36,7 +36,7 @@ def test_every_model_folder_carries_a_card(model, tmp_path):
         line = next(text for text in card.splitlines() if text.startswith(f"| {unit} "))
         assert row["top_genes"].split(";")[0].replace("_", "\\_") in line
         assert f"{row['replication']:.2f}" in line
-    assert "`cell\\_type`, 300 cells" in card
+    assert "`cell_type`, 300 cells" in card
     assert f"{model.summary['test_loss']:.6g}" in card
     assert "was not measured" in card
     assert scprism.load(tmp_path / "m").fingerprint == model.fingerprint

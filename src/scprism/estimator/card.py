@@ -84,7 +84,7 @@ def _data(model: "Model", about: dict[str, str]) -> str:
     lines = [
         *_own(about, "data"),
         f"{summary['n_cells']:,} cells ({split}), {model.organism or 'organism unknown'}",
-        f"{len(model.genes):,} genes (`{_text(genes)}`), such as {', '.join(map(_text, model.genes[:5]))}",
+        f"{len(model.genes):,} genes ({_code(genes)}), such as {', '.join(map(_text, model.genes[:5]))}",
         *(f"Citation: {text}" for text in _own(about, "citation")),
         *(f"Licence: {text}" for text in _own(about, "licence")),
     ]
@@ -109,7 +109,7 @@ def _labels(model: "Model") -> str:
     for column, known in model.labels_known.items():
         names = [_text(name) for name in known.names]
         told = ", ".join(names) if len(names) <= SHOWN_LABELS else f"{len(names):,} labels"
-        lines.append(f"* `{_text(column)}`, {len(known.latent):,} cells: {told}")
+        lines.append(f"* {_code(column)}, {len(known.latent):,} cells: {told}")
     return "\n".join(lines)
 
 
@@ -134,7 +134,7 @@ def _provenance(model: "Model") -> str:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(summary["versions"].items()))
     lines = (
         f"Weights: `{model.fingerprint}`; training data: `{summary['data_fingerprint']}`",
-        f"Preset `{_text(model.asked.preset)}`, seed {summary['seed']}, best epoch {summary['best_epoch']} of "
+        f"Preset {_code(model.asked.preset)}, seed {summary['seed']}, best epoch {summary['best_epoch']} of "
         f"{summary['n_epochs']}",
         f"Written by {versions}",
     )
@@ -164,3 +164,8 @@ def _text(value: Any) -> str:
     for mark in "\\`*_[]|":
         text = text.replace(mark, f"\\{mark}")
     return text
+
+
+def _code(value: Any) -> str:
+    """Return a name as code, whatever it holds."""
+    return f"`{_line(str(value)).replace('`', chr(39))}`"

@@ -47,7 +47,7 @@ def plot_embedding(table: pd.DataFrame | AnnData, ax: Axes | None = None, *, col
         lacks = values.isna().to_numpy()
         ax.scatter(table["x"][lacks], table["y"][lacks], s=6, c=GREY, linewidths=0)
         drawn = ax.scatter(table["x"][~lacks], table["y"][~lacks], s=6, c=values[~lacks], cmap="viridis", linewidths=0)
-        ax.figure.colorbar(drawn, ax=ax, label=colour)
+        ax.figure.colorbar(drawn, ax=ax, label=colour, shrink=0.5)
     else:
         names = values.astype(object).where(values.notna(), UNLABELLED).astype(str)
         for name, style in label_styles(names.value_counts().index).items():

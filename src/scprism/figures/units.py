@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
+from matplotlib.ticker import MaxNLocator
 
 from scprism._check import check_choice, closest
 from scprism.errors import InputError
@@ -175,6 +176,9 @@ def plot_sets_per_unit(enrichment: pd.DataFrame, ax: Axes | None = None, *, thre
     counts = np.bincount(sets_per_unit(enrichment, threshold=threshold).to_numpy(), minlength=1)
     bars = ax.bar(np.arange(len(counts)), counts, color=VALIDATION)
     ax.bar_label(bars)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlim(-0.6, max(len(counts) - 0.4, 3.6))
     ax.set(xlabel=f"gene sets with q < {threshold:g} in at least one group", ylabel="units")
     return ax
 
