@@ -68,6 +68,16 @@ def test_every_column_of_the_labels_and_their_probabilities_go_along(small_cells
     assert again.uns["scprism"]["labels"]["labels"] == "type"
     annotate(again, labels=labels.set_axis(again.obs_names))  # labels without probabilities leave none behind
     assert "prism_label_probabilities" not in again.obsm
+    assert not {"probabilities_of", "labels"} & set(again.uns["scprism"])
+
+
+def test_a_part_of_the_cells_is_annotated_without_a_warning(small_cells, labels):
+    part = small_cells[:100]
+    annotate(part, labels=labels.iloc[:100])
+    annotate(part, activity=pd.DataFrame({"U01": 1.0}, index=part.obs_names))
+    assert part.obs["prism_label"].tolist() == labels["label"].tolist()[:100]
+    assert part.obs["U01"].tolist() == [1.0] * 100
+    assert not {"U01", "prism_label"} & set(small_cells.obs)
 
 
 def test_labels_have_the_colours_of_the_report_as_long_as_they_differ(small_cells, labels):

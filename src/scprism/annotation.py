@@ -1,12 +1,13 @@
 """The only code that writes into a user's AnnData, the keys it writes, and the annotated file."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData, read_h5ad
+from anndata import AnnData, ImplicitModificationWarning, read_h5ad
 from anndata.io import read_zarr
 
 from scprism._check import some
@@ -102,17 +103,20 @@ def annotate(
     table = labels.table if isinstance(labels, Labels) else labels
     _check_rows(cells, embedding=embedding, umap=umap)
     _check_tables(cells, table, activity)
-    if activity is not None:
-        _write_activity(cells, activity)
-    if units is not None:
-        cells.uns[UNITS_KEY] = _plain_text(units.reset_index())
-    for key, values in ((EMBEDDING_KEY, embedding), (UMAP_KEY, umap)):
-        if values is not None:
-            cells.obsm[key] = np.asarray(values, dtype=np.float32)
-    if table is not None:
-        _write_labels(cells, table, labels)
-    if model is not None:
-        _record(cells, provenance(model))
+    with warnings.catch_warnings():
+        # of a part of other cells, which becomes cells of its own when it is written to
+        warnings.simplefilter("ignore", ImplicitModificationWarning)
+        if activity is not None:
+            _write_activity(cells, activity)
+        if units is not None:
+            cells.uns[UNITS_KEY] = _plain_text(units.reset_index())
+        for key, values in ((EMBEDDING_KEY, embedding), (UMAP_KEY, umap)):
+            if values is not None:
+                cells.obsm[key] = np.asarray(values, dtype=np.float32)
+        if table is not None:
+            _write_labels(cells, table, labels)
+        if model is not None:
+            _record(cells, provenance(model))
 
 
 def write_annotated(
@@ -301,6 +305,9 @@ def _write_labels(cells: AnnData, table: pd.DataFrame, labels: Labels | pd.DataF
         cells.uns[f"{PREFIX}label_colors"] = [styles[name].colour for name in names]
     probabilities = getattr(labels, "probabilities", None)
     cells.obsm.pop(PROBABILITIES_KEY, None)
+    cells.uns[RECORD_KEY] = {
+        k: v for k, v in cells.uns.get(RECORD_KEY, {}).items() if k not in ("probabilities_of", "labels")
+    }
     if isinstance(probabilities, pd.DataFrame):
         cells.obsm[PROBABILITIES_KEY] = probabilities.to_numpy(dtype=np.float32)
         _record(cells, {"probabilities_of": np.array(probabilities.columns.astype(str), dtype=object)})
