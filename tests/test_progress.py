@@ -78,3 +78,19 @@ def test_messages_are_heard_in_the_block_alone():
         logging.getLogger("scprism").info("inside %s", "it")
     logging.getLogger("scprism").warning("outside")
     assert heard == ["inside it"]
+
+
+def test_tune_draws_its_trials_when_asked(terminal, capsys):
+    pytest.importorskip("optuna")
+    from scprism.search.task import Search
+
+    config = scprism.Config(hidden_size=8, bottleneck_size=3, search_epochs=1, final_epochs=1, max_epochs=1)
+    trainer = scprism.Prism(config, units="raw", genes="all", organism="human", device="cpu", rng=0)
+    told = []
+    trainer.tune(
+        make_cells(rng=0), search=Search(n_trials=2), on_trial=lambda number, _: told.append(number), progress=True
+    )
+    err = capsys.readouterr().err
+    assert "trials" in err
+    assert "2/2" in err
+    assert told == [0, 1]

@@ -81,7 +81,7 @@ def write_by_rows(cells: AnnData, path: PathLike, rows: Iterable[tuple[slice, Fl
             store = zarr.open_group(scratch, mode="r+")
             _fill(store, store.create_array, cells.shape, rows)
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", category=zarr.errors.ZarrUserWarning)
+                warnings.filterwarnings("ignore", ".*onsolidated metadata", UserWarning)  # readers do without it too
                 zarr.consolidate_metadata(scratch)
         else:
             with h5py.File(scratch, "r+") as file:

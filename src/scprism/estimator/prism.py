@@ -191,17 +191,26 @@ class Prism:
         *,
         search: Search | None = None,
         on_trial: Callable[[int, float], None] = lambda *_: None,
+        progress: bool = False,
     ) -> Model:
         """Return the model trained with the best settings of a search; its `trials` are the search's table.
 
         Arguments, table and errors: `scprism.search.search.tune_network`; what `search` leaves open is the preset's.
+        `progress` draws a bar of the trials, in a terminal or a notebook.
         """
-        given, chosen = self.config, search or Search()
+        given = self.config
+        chosen = (search or Search()).resolved(given)
         with kept_warnings() as messages:
             recipe, training = self._prepare(cells, given)
-            fitted, config, trials = tune_network(
-                recipe, training, config=given, search=chosen, seed=self.rng, device=self.device, on_trial=on_trial
-            )
+            with bar("trials", chosen.n_trials or 0, shown=progress) as advance:
+
+                def watch(number: int, loss: float) -> None:
+                    advance(number + 1, f"loss {loss:.5g}")
+                    on_trial(number, loss)
+
+                fitted, config, trials = tune_network(
+                    recipe, training, config=given, search=chosen, seed=self.rng, device=self.device, on_trial=watch
+                )
             named = self._find_units(recipe, training)
         return self._model(fitted, config, named, messages, trials=trials)
 
