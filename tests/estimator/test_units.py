@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from scprism import Prism, compare, load
 from scprism.errors import BundleError, InputError, PrismError, PrismWarning
 from scprism.read.synthetic import Simulation, simulate_cells
+from scprism.units.named import write_units
 
 SIMULATION = Simulation(n_cells=600, n_programs=4)
 
@@ -107,7 +108,8 @@ def test_the_papers_preset_has_raw_units(cells):
 def test_units_of_a_wrong_shape_are_refused(model, tmp_path, name):
     units = model.named_units.units
     object.__setattr__(changed := dataclasses.replace(units), name, getattr(units, name)[..., :-1])
-    dataclasses.replace(model, named_units=dataclasses.replace(model.named_units, units=changed)).save(tmp_path / "m")
+    model.save(tmp_path / "m")
+    write_units(dataclasses.replace(model.named_units, units=changed), tmp_path / "m", fingerprint=model.fingerprint)
     with pytest.raises(BundleError, match=rf"{name} must be finite and of shape"):
         load(tmp_path / "m")
 
