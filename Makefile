@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: audit demo docs picture test lint format clean
+.PHONY: audit blood demo docs picture test lint format clean
 
 # The network is used by pip alone; everything else comes with the repository.
 $(VENV)/.installed: pyproject.toml
@@ -43,6 +43,10 @@ audit: $(VENV)/.installed
 	mkdir -p docs/audit
 	cp build/audit/audit.md docs/audit.md
 	cp build/audit/audit/*.png docs/audit/
+
+# The model of resting human blood that comes with the package; some minutes.
+blood: $(VENV)/.installed
+	$(BIN)/python scripts/train_blood.py --data $(DATA) --out src/scprism/data/models/blood.zip
 
 test: $(VENV)/.tested
 	$(BIN)/python -m pytest -q -n 2

@@ -18,7 +18,6 @@ MANY_ARGUMENTS = {
     "draw_tilted",
     "gsea",
     "read_cells",
-    "write_embedding",
     "write_report",
 }
 

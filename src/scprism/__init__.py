@@ -14,7 +14,7 @@ from scprism._version import __version__
 
 if TYPE_CHECKING:
     from scprism.adaptation.adapt import adapt
-    from scprism.annotation import annotate
+    from scprism.annotation import annotate, read_annotated, write_annotated
     from scprism.enrichment.enrich import enrich
     from scprism.enrichment.gene_sets import gene_sets
     from scprism.enrichment.gsea import gsea
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from scprism.enrichment.result import Enrichment, count_significant, read_enrichment
     from scprism.errors import BundleError, InputError, PrismError, PrismWarning, TrainingError
     from scprism.estimator.compare import compare
+    from scprism.estimator.denoised import read_denoised, write_denoised
     from scprism.estimator.load import load
     from scprism.estimator.model import Model
     from scprism.estimator.prism import Prism
+    from scprism.estimator.score import Scores, read_scores, score
     from scprism.estimator.view import View
     from scprism.explain.explanation import Explanation, read_explanation
     from scprism.explain.saliency import attribute
@@ -52,6 +54,7 @@ _HOME = {
     "Prism": "estimator.prism",
     "PrismError": "errors",
     "PrismWarning": "errors",
+    "Scores": "estimator.score",
     "TrainingError": "errors",
     "Trust": "trust.result",
     "View": "estimator.view",
@@ -70,14 +73,23 @@ _HOME = {
     "load_dataset": "read.datasets",
     "make_cells": "read.synthetic",
     "ora": "enrichment.over_representation",
+    "read_annotated": "annotation",
     "read_cells": "read.files",
     "read_comparison": "units.comparison",
+    "read_denoised": "estimator.denoised",
     "read_enrichment": "enrichment.result",
     "read_explanation": "explain.explanation",
     "read_labels": "label.result",
+    "read_scores": "estimator.score",
     "read_trust": "trust.result",
+    "score": "estimator.score",
+    "write_annotated": "annotation",
+    "write_denoised": "estimator.denoised",
     "write_report": "report.page",
 }
+
+_MODULES = ("figures",)
+"""Public modules."""
 
 __all__ = [
     "BundleError",
@@ -91,6 +103,7 @@ __all__ = [
     "Prism",
     "PrismError",
     "PrismWarning",
+    "Scores",
     "TrainingError",
     "Trust",
     "View",
@@ -110,17 +123,25 @@ __all__ = [
     "load_dataset",
     "make_cells",
     "ora",
+    "read_annotated",
     "read_cells",
     "read_comparison",
+    "read_denoised",
     "read_enrichment",
     "read_explanation",
     "read_labels",
+    "read_scores",
     "read_trust",
+    "score",
+    "write_annotated",
+    "write_denoised",
     "write_report",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"scprism.{name}")
     if name not in _HOME:
         msg = f"module 'scprism' has no attribute {name!r}"
         raise AttributeError(msg)
@@ -128,4 +149,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_MODULES])

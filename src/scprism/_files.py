@@ -45,6 +45,7 @@ MODEL_NAMES = (
     "units.json",
     "index.safetensors",
     "index.json",
+    "README.md",
 )
 """All that a model folder holds."""
 SEPARATORS = {".csv": ",", ".tsv": "\t"}

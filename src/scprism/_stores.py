@@ -3,21 +3,28 @@
 import contextlib
 import uuid
 import warnings
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
+import zarr
 from anndata import AnnData
 from anndata.io import write_elem
 
 from scprism._check import some
 from scprism._files import STORE_SUFFIXES, check_suffix, replacing
 from scprism.errors import PrismWarning
-from scprism.types import PathLike
+from scprism.types import FloatArray, PathLike
 
-__all__ = ["named_layers", "writable_obs", "write_anndata"]
+__all__ = ["named_layers", "writable_obs", "write_anndata", "write_by_rows"]
 
+VALUES_A_BLOCK = 2**20
+"""Of expression that is written in blocks; 4 MB."""
+ARRAY_ENCODING = {"encoding-type": "array", "encoding-version": "0.2.0"}
+"""How anndata marks a dense array."""
 FORBIDDEN = ("", ".", "..", "_index")
 """Names that a column cannot have in a file."""
 
@@ -45,8 +52,67 @@ def write_anndata(cells: AnnData, path: PathLike, *, compression: str | None = N
         If columns were renamed, turned into text or left out.
     """
     suffix = check_suffix(path, STORE_SUFFIXES)
-    # a new object: the caller's stays as it is, and its arrays are not copied
-    written = AnnData(
+    written = _writable(cells)
+    with replacing(path) as scratch:
+        _write(written, scratch, suffix, compression=compression)
+
+
+def write_by_rows(cells: AnnData, path: PathLike, rows: Iterable[tuple[slice, FloatArray]]) -> None:
+    """Write an AnnData whose expression comes in blocks of cells, so that it is never held whole.
+
+    Parameters
+    ----------
+    cells
+        All but the expression, which it has none of (``X`` is None); the rest is as in `write_anndata`.
+    path
+        A name that ends in ``.h5ad`` or ``.zarr``.
+    rows
+        Blocks of the expression, float32 (some cells, genes), with the cells that they are of; each cell once.
+
+    Raises
+    ------
+    InputError
+        As in `write_anndata`.
+    """
+    suffix = check_suffix(path, STORE_SUFFIXES)
+    written = _writable(cells)
+    with replacing(path) as scratch:
+        _write(written, scratch, suffix)
+        if suffix == ".zarr":
+            store = zarr.open_group(scratch, mode="r+")
+            _fill(store, store.create_array, cells.shape, rows)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*onsolidated metadata", UserWarning)  # readers do without it too
+                zarr.consolidate_metadata(scratch)
+        else:
+            with h5py.File(scratch, "r+") as file:
+                _fill(file, file.create_dataset, cells.shape, rows)
+
+
+def _fill(
+    store: Any, create: Callable[..., Any], shape: tuple[int, int], rows: Iterable[tuple[slice, FloatArray]]
+) -> None:
+    if "X" in store:
+        del store["X"]
+    block = (max(1, min(shape[0], VALUES_A_BLOCK // max(shape[1], 1))), max(shape[1], 1))
+    array = create("X", shape=shape, dtype="float32", chunks=block)
+    array.attrs.update(ARRAY_ENCODING)
+    for which, values in rows:
+        array[which] = values
+
+
+def _write(cells: AnnData, path: Path, suffix: str, *, compression: str | None = None) -> None:
+    if suffix == ".zarr":
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Writing zarr v2 data", UserWarning)  # readers know both formats
+            cells.write_zarr(path)
+    else:
+        cells.write_h5ad(path, compression=compression)
+
+
+def _writable(cells: AnnData) -> AnnData:
+    """Return a new object that can be written: the caller's stays as it is, and its arrays are not copied."""
+    return AnnData(
         X=cells.X,
         obs=writable_obs(cells.obs),
         var=writable_obs(cells.var, name="var"),
@@ -54,13 +120,27 @@ def write_anndata(cells: AnnData, path: PathLike, *, compression: str | None = N
         layers=named_layers(cells),
         varm=dict(cells.varm),
         obsp=dict(cells.obsp),
-        uns=dict(cells.uns),
+        varp=dict(cells.varp),
+        uns=_writable_uns(cells.uns),
+        raw=_writable_raw(cells),
     )
-    with replacing(path) as scratch:
-        if suffix == ".zarr":
-            written.write_zarr(scratch)
-        else:
-            written.write_h5ad(scratch, compression=compression)
+
+
+def _writable_raw(cells: AnnData) -> dict[str, Any] | None:
+    raw = cells.raw
+    if raw is None:
+        return None
+    return {"X": raw.X, "var": writable_obs(raw.var, name="raw.var"), "varm": dict(raw.varm)}
+
+
+def _writable_uns(uns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a file can hold of the unstructured rest, and warn of what it cannot."""
+    kept = {str(name): value for name, value in uns.items() if _can_write({str(name): value})}
+    left_out = [str(name) for name in uns if str(name) not in kept]
+    if left_out:
+        msg = f"Parts of uns that a file cannot hold were left out: {some(left_out)}."
+        warnings.warn(msg, PrismWarning, stacklevel=4)
+    return kept
 
 
 def named_layers(cells: AnnData) -> dict[str, Any]:
@@ -176,10 +256,14 @@ def _holds_containers(values: "pd.Series") -> bool:
 
 
 def _is_writable(values: "pd.Series") -> bool:
-    """Return whether anndata can write a column: it is tried, in memory."""
+    return _can_write(values.to_frame("column"))
+
+
+def _can_write(value: object) -> bool:
+    """Return whether anndata can write a value: it is tried, in memory."""
     with h5py.File(f"{uuid.uuid4()}.h5", mode="w", driver="core", backing_store=False) as file:
         try:
-            write_elem(file, "obs", values.to_frame("column"))
+            write_elem(file, "value", value)
         except Exception:  # whatever keeps it from being written: it is dealt with, and told
             return False
     return True

@@ -38,7 +38,7 @@ def compared(before, after, cells):
 
 def test_nothing_changed_is_one_everywhere(weights, cells):
     table = compared(weights, weights, cells)
-    assert list(table.index) == [f"unit_{i}" for i in range(N_UNITS)]
+    assert list(table.index) == [f"latent_{i}" for i in range(N_UNITS)]
     np.testing.assert_allclose(table.drop(columns="same").to_numpy(), 1, rtol=1e-6)
     assert table["same"].all()
 

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from cli.test_paths import COMMANDS
+from scprism.annotation import read_annotated
 from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import gene_sets
 from scprism.enrichment.network_null import enrich_against
@@ -25,7 +26,7 @@ def test_single_steps_give_what_the_whole_path_gives(scprism, folder):
     assert status == 0, messages
     steps = [
         ("fit", ref, "--out", one / "model", *options),
-        ("embed", one / "model", query, "--out", one / "embedding.h5ad"),
+        ("label", one / "model", query, "--reference", ref, "--labels", "cell_type", "--out", one / "annotated.h5ad"),
         ("label", one / "model", query, "--reference", ref, "--labels", "cell_type", "--out", one / "labels.csv"),
         ("explain", one / "model", query, "--groupby", one / "labels.csv", "--out", one / "explanation.h5ad"),
         ("enrich", one / "explanation.h5ad", "--rng", 3, "--out", one / "enrichment.tsv"),
@@ -44,10 +45,15 @@ def test_single_steps_give_what_the_whole_path_gives(scprism, folder):
         assert (one / name).read_bytes() == (whole / name).read_bytes(), name
     pages = [(place / "report.html").read_text() for place in (one, whole)]
     assert pages[0] == pages[1]
-    for name in ("embedding.h5ad", "explanation.h5ad"):
+    for name in ("annotated.h5ad", "explanation.h5ad"):
         first, second = anndata.read_h5ad(one / name), anndata.read_h5ad(whole / name)
-        np.testing.assert_array_equal(first.X, second.X)
+        assert (first.X != second.X).sum() == 0
+        pd.testing.assert_frame_equal(first.obs, second.obs)
+        for key in first.obsm:
+            np.testing.assert_array_equal(first.obsm[key], second.obsm[key])
+    assert {"X_prism", "X_umap"} <= set(read_annotated(whole / "annotated.h5ad").obsm)
     assert sorted(p.name for p in whole.iterdir()) == [
+        "annotated.h5ad",
         "embedding.h5ad",
         "enrichment.tsv",
         "enrichment.tsv.json",

@@ -3,18 +3,20 @@
 import contextlib
 import json
 import os
+import shutil
 
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
 
+from scprism.annotation import labels_of, read_annotated
 from scprism.enrichment.result import read_enrichment
+from scprism.estimator.denoised import read_denoised
 from scprism.estimator.load import load
 from scprism.estimator.prism import Prism
 from scprism.explain.explanation import read_explanation
 from scprism.label.result import read_labels
-from scprism.query.files import read_embedding
 from scprism.train import loop
 
 
@@ -49,12 +51,16 @@ def test_an_embedding_is_written_in_the_format_of_its_name(scprism, folder, endi
     model, cells = load(folder / "model"), anndata.read_h5ad(folder / "query.h5ad")
     expected = model.embed(cells)
     if ending in (".h5ad", ".zarr"):
-        found = read_embedding(out)
+        found = read_annotated(out)
+        assert (found.X != cells.X).sum() == 0
+        assert list(found.var_names) == list(cells.var_names)
+        assert found.obsm["X_umap"].shape == (cells.n_obs, 2)
+        assert found.uns["scprism"]["command"].startswith("scprism embed ")
         np.testing.assert_array_equal(found.obsm["X_prism"], expected)
         assert found.uns["scprism"]["fingerprint"] == model.fingerprint
         return
     table = pd.read_csv(out, sep={".csv": ",", ".tsv": "\t"}[ending], index_col="cell")
-    assert list(table.columns) == [f"unit_{i}" for i in range(5)]
+    assert list(table.columns) == [f"latent_{i}" for i in range(5)]
     assert list(table.index) == list(cells.obs_names)
     np.testing.assert_allclose(table.to_numpy(), expected, rtol=1e-6)
     assert json.loads((folder / f"embedding{ending}.json").read_text())["fingerprint"] == model.fingerprint
@@ -154,7 +160,7 @@ def test_warnings_stay_with_every_result(scprism, folder):
         told = warnings_in(messages)
         assert any(text.startswith("Low gene coverage") for text in told)
         kept = {
-            "embed": lambda path: list(read_embedding(path).uns["scprism"]["warnings"]),
+            "embed": lambda path: list(read_annotated(path).uns["prism_warnings"]),
             "label": lambda path: list(read_labels(path).warnings),
             "explain": lambda path: list(read_explanation(path).warnings),
         }[name](folder / file)
@@ -322,7 +328,93 @@ def test_what_a_user_has_in_obs_never_stops_a_result(scprism, folder):
     for command, name in (("embed", "e.h5ad"), ("embed", "e.zarr")):
         status, _, messages = scprism(command, folder / "model", folder / "strings.h5ad", "--out", folder / name)
         assert (status, "batch/lane to batch_lane" in messages) == (0, True), messages
-        found = read_embedding(folder / name)
+        found = read_annotated(folder / name)
         assert found.obs["batch_lane"].tolist() == ["a"] * 60
         assert found.obs["note"].tolist() == query.obs["note"].tolist()
         assert list(found.obs_names) == list(query.obs_names)
+
+
+@pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
+def test_labels_come_in_one_file_with_the_cells(scprism, folder, ending):
+    out = folder / f"labelled{ending}"
+    status, _, messages = scprism("label", folder / "model", folder / "query.h5ad", "--no-umap", "--out", out)
+    assert status == 0, messages
+    cells, expected = read_annotated(out), read_labels(folder / "labels.csv").table
+    assert cells.obs["prism_label"].tolist() == expected["label"].tolist()
+    assert cells.obs["prism_novel"].tolist() == expected["novel"].tolist()
+    np.testing.assert_allclose(cells.obs["prism_confidence"], expected["confidence"], rtol=1e-6)
+    assert "X_umap" not in cells.obsm
+    assert cells.shape == anndata.read_h5ad(folder / "query.h5ad").shape
+    assert not (folder / f"labelled{ending}.json").exists()
+
+
+@pytest.mark.parametrize("name", ["embed", "label"])
+def test_coordinates_need_a_file_of_cells(scprism, folder, name):
+    status, _, messages = scprism(name, folder / "model", folder / "query.h5ad", "--no-umap", "--out", folder / "t.csv")
+    assert (status, "--umap and --no-umap are about files of cells" in messages) == (2, True)
+    assert not (folder / "t.csv").exists()
+
+
+def test_many_cells_are_drawn_when_asked_alone(capsys):
+    from scprism.cli.annotated import wants_umap
+
+    assert [wants_umap(n, umap=told) for n, told in ((100_000, None), (100_001, True), (5, False))] == [
+        True,
+        True,
+        False,
+    ]
+    assert not wants_umap(100_001, umap=None)
+    assert "--umap adds it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
+def test_denoise_writes_what_embed_does_with_denoise(scprism, folder, ending):
+    call = (folder / "model", folder / "query.h5ad", "--no-adjust", "--out")
+    for name, out in (("denoise", f"d{ending}"), ("embed", f"e{ending}")):
+        more = ("--denoise",) if name == "embed" else ()
+        status, _, messages = scprism(name, *call, folder / out, *more)
+        assert status == 0, messages
+    one, other = (read_denoised(folder / f"{name}{ending}") for name in "de")
+    np.testing.assert_array_equal(one.X, other.X)
+    cells = anndata.read_h5ad(folder / "query.h5ad")
+    np.testing.assert_allclose(one.X, load(folder / "model").denoise(cells, adjust=False), rtol=1e-5)
+
+
+def test_a_command_takes_a_model_in_a_zip_file_or_by_its_name(scprism, folder, monkeypatch):
+    archive = shutil.make_archive(str(folder / "packed"), "zip", folder, "model")
+    (folder / "models").mkdir()
+    shutil.copy(archive, folder / "models" / "tiny.zip")
+    monkeypatch.setattr("scprism._bundled._data", lambda: folder)
+    for model in (archive, "tiny"):
+        status, _, messages = scprism("label", model, folder / "query.h5ad", "--out", folder / "again.csv")
+        assert status == 0, messages
+        assert (folder / "again.csv").read_bytes() == (folder / "labels.csv").read_bytes()
+        assert "labels:        cell_type (100 cells)" in scprism("info", model)[1]
+    status, _, messages = scprism("info", "https://127.0.0.1:1/model.zip")
+    assert (status, "SHA-256" in messages, "There is no file" in messages) == (2, True, False), messages
+    status, _, messages = scprism("label", archive, folder / "query.h5ad", "--out", archive)
+    assert (status, "is one of the inputs" in messages) == (2, True)
+
+
+@pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
+def test_labels_in_annotated_cells_are_groups_and_labels_like_those_in_a_table(scprism, folder, ending):
+    labelled = folder / f"labelled{ending}"
+    status, _, messages = scprism("label", folder / "model", folder / "query.h5ad", "--no-umap", "--out", labelled)
+    assert status == 0, messages
+    found, expected = labels_of(read_annotated(labelled)), read_labels(folder / "labels.csv")
+    pd.testing.assert_frame_equal(
+        found.table, expected.table, check_dtype=False, check_column_type=False, check_index_type=False
+    )
+    assert (dict(found.settings), found.warnings) == (dict(expected.settings), expected.warnings)
+    call = ("explain", folder / "model", folder / "query.h5ad", "--groupby", labelled, "--out", folder / "why.h5ad")
+    assert scprism(*call)[0] == 0
+    np.testing.assert_array_equal(
+        read_explanation(folder / "why.h5ad").signed, read_explanation(folder / "explanation.h5ad").signed
+    )
+    call = ("explain", folder / "model", folder / "query.h5ad", "--groupby", folder / "query.h5ad")
+    status, _, messages = scprism(*call, "--out", folder / "why.h5ad")
+    assert (status, "that scprism has not annotated" in messages) == (2, True), messages
+    status, _, messages = scprism("embed", folder / "model", folder / "query.h5ad", "--no-umap", "--out", labelled)
+    assert status == 0, messages
+    status, _, messages = scprism(*call[:-1], labelled, "--out", folder / "why.h5ad")
+    assert (status, "These cells carry no labels of scprism" in messages) == (2, True), messages

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from scprism import Prism, compare, load
 from scprism.errors import BundleError, InputError, PrismError, PrismWarning
 from scprism.read.synthetic import Simulation, simulate_cells
+from scprism.units.named import write_units
 
 SIMULATION = Simulation(n_cells=600, n_programs=4)
 
@@ -75,8 +76,8 @@ def test_parts_of_genes_sum_to_the_mean_activity_of_each_group(model, query):
 
 
 def test_network_methods_explain_raw_units_and_programs_refuse_them(model, query):
-    assert model.explain(query, method="guided").units[0] == "unit_0"
-    assert model.explain(query, units="raw").units[0] == "unit_0"
+    assert model.explain(query, method="guided").units[0] == "latent_0"
+    assert model.explain(query, units="raw").units[0] == "latent_0"
     with pytest.raises(InputError, match="Programs are explained exactly"):
         model.explain(query, units="programs", method="guided")
 
@@ -86,7 +87,7 @@ def test_the_network_is_the_same_with_and_without_units(model, cells):
     assert raw.fingerprint == model.fingerprint
     assert raw.named_units is None
     assert raw.units["trusted"].any() == False  # noqa: E712
-    assert raw.activity(cells).columns[0] == "unit_0"
+    assert raw.activity(cells).columns[0] == "latent_0"
     np.testing.assert_array_equal(raw.activity(cells).to_numpy(), raw.embed(cells))
     with pytest.raises(PrismError, match="raw units"):
         _ = raw.programs
@@ -107,7 +108,8 @@ def test_the_papers_preset_has_raw_units(cells):
 def test_units_of_a_wrong_shape_are_refused(model, tmp_path, name):
     units = model.named_units.units
     object.__setattr__(changed := dataclasses.replace(units), name, getattr(units, name)[..., :-1])
-    dataclasses.replace(model, named_units=dataclasses.replace(model.named_units, units=changed)).save(tmp_path / "m")
+    model.save(tmp_path / "m")
+    write_units(dataclasses.replace(model.named_units, units=changed), tmp_path / "m", fingerprint=model.fingerprint)
     with pytest.raises(BundleError, match=rf"{name} must be finite and of shape"):
         load(tmp_path / "m")
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import scprism
 from scprism.errors import BundleError, InputError
 from scprism.explain.explanation import Explanation, read_explanation, write_explanation
 
@@ -200,3 +202,21 @@ def test_frame_is_one_group_units_by_genes(explanation: Explanation) -> None:
     assert explanation.frame("a").loc["unit_1", "Lyz2"] == explanation.signed[1, 1, 2]
     with pytest.raises(InputError, match="`group` must be one of 'b cell', 'a', 'all', got 'B'"):
         explanation.frame("B")
+
+
+def test_an_explanation_shows_itself_in_a_notebook(explanation):
+    told = replace(explanation, warnings=("Watch <out>",))
+    html = told._repr_html_()
+    assert "Watch &lt;out&gt;" in html
+    leading = told.top_genes("all", 5, by="signed").groupby("unit", sort=False)["gene"].agg(", ".join)
+    for unit, genes in leading.items():
+        assert f"<th>{unit}</th>" in html
+        assert genes in html
+
+
+@pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
+def test_an_explanation_saves_itself(explanation, tmp_path, ending):
+    explanation.save(tmp_path / f"why{ending}")
+    again = scprism.read_explanation(tmp_path / f"why{ending}")
+    np.testing.assert_array_equal(again.signed, explanation.signed)
+    assert again.units == explanation.units

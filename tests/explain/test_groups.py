@@ -52,7 +52,7 @@ def test_streamed_means_are_the_means_of_single_maps(
     np.testing.assert_allclose(why.absolute, absolute, atol=2e-6)
     assert why.groups == ("a", "b", "all")
     assert why.n_cells.tolist() == [3, 4, 9]
-    assert why.units == tuple(f"direction_{i}" for i in range(3)) if mixed else tuple(f"unit_{i}" for i in range(6))
+    assert why.units == tuple(f"direction_{i}" for i in range(3)) if mixed else tuple(f"latent_{i}" for i in range(6))
     assert (why.method, why.fingerprint) == (method, weights.fingerprint())
 
 

@@ -11,7 +11,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.colors import to_hex
 
-from scprism.report.figures import (
+from scprism.figures import (
     plot_confidence,
     plot_embedding,
     plot_pathways,
@@ -73,7 +73,8 @@ def test_confidence_shows_shares_of_each_label(labels):
 def test_pathways_show_the_hand_count(enrichment):
     ax = plot_pathways(enrichment)
     assert ax.images[0].get_array().tolist() == [[2, 0], [0, 1]]
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["HALLMARK_E2F_TARGETS", "HALLMARK_APOPTOSIS"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["E2F targets", "Apoptosis"]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["0", "1"]
 
 
 def test_pathways_say_so_where_nothing_is_significant(enrichment):

@@ -195,7 +195,7 @@ def test_a_real_model_writes_its_page(results, written):
     real = SimpleNamespace(
         model=model,
         explanation=why,
-        enrichment=results.enrichment,
+        enrichment=results.enrichment.assign(unit=results.enrichment["unit"].str.replace("unit_", "latent_")),
         embedding=model.embed(query),
         cells=query,
         labels=model.label(query, reference=reference, labels="cell_type"),

@@ -9,11 +9,25 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from scprism._progress import bar, on_log
+
 if TYPE_CHECKING:
     from scprism.paper.grid import Progress as GridProgress
     from scprism.train.loop import EpochRecord
 
-__all__ = ["Console", "console", "grid_progress", "say", "show_warnings", "training_progress", "write"]
+__all__ = [
+    "Console",
+    "console",
+    "grid_progress",
+    "say",
+    "show_warnings",
+    "step_progress",
+    "training_progress",
+    "write",
+]
+
+TRAINED = "best epoch"
+"""How the message begins that is logged when the network is trained."""
 
 
 ARGUMENT = r"(?:`\w+(?:=[^`\s]+)?`|\w+=\S*|\w+_\w+)"
@@ -28,7 +42,7 @@ class Console:
 
     def begin(self, options: Mapping[str, str], *, quiet: bool, verbose: bool) -> None:
         """Set what the next command needs: its options by the names of the arguments, and how much to say."""
-        self.options, self.quiet, self.warned = dict(options), quiet, set[str]()
+        self.options, self.quiet, self.verbose, self.warned = dict(options), quiet, verbose, set[str]()
         logger = logging.getLogger("scprism")
         for handler in [h for h in logger.handlers if isinstance(h, _LogHandler)]:
             logger.removeHandler(handler)
@@ -96,26 +110,41 @@ def show_warnings() -> None:
 @contextmanager
 def training_progress(max_epochs: int) -> Iterator[Callable[["EpochRecord"], None]]:
     """Yield what to call after each epoch: it draws a bar with loss and time left, and nothing without a terminal."""
-    from rich.console import Console as Screen
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    screen = Screen(stderr=True)
-    columns = (
-        TextColumn("training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[loss]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=screen, transient=True, disable=console.quiet or not screen.is_terminal
-    ) as progress:
-        task = progress.add_task("training", total=max_epochs, loss="")
+    done = 0
+    with bar("training", max_epochs, shown=not console.quiet) as advance:
 
         def on_epoch(record: "EpochRecord") -> None:
-            progress.update(task, completed=record.epoch, loss=f"validation loss {record.validation_loss:.5g}")
+            nonlocal done
+            done = record.epoch
+            advance(done, f"validation loss {record.validation_loss:.5g}")
 
-        yield on_epoch
+        def on_message(text: str) -> None:
+            if text.startswith(TRAINED):
+                advance(done, "trained; finding units")
+
+        with on_log(on_message):
+            yield on_epoch
+
+
+@contextmanager
+def step_progress(title: str, n_steps: int, *, steps: tuple[str, ...]) -> Iterator[None]:
+    """Tell of the steps that the library logs in this block: a bar in a terminal, a line for each without one.
+
+    `steps` are how their messages begin.
+    """
+    done = 0
+    with bar(title, n_steps, shown=not console.quiet) as advance:
+
+        def on_message(text: str) -> None:
+            nonlocal done
+            if text.startswith(steps):
+                advance(done, text)
+                done += 1
+                if not sys.stderr.isatty() and not console.verbose:
+                    say(f"  {text}")
+
+        with on_log(on_message):
+            yield
 
 
 @contextmanager

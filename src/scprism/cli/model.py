@@ -1,14 +1,15 @@
 """The commands that make models and describe them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from scprism._progress import bar
 from scprism.cli import options as o
 from scprism.cli.app import app
 from scprism.cli.command import command
-from scprism.cli.console import say, training_progress
+from scprism.cli.console import console, say, training_progress
 from scprism.cli.paths import Input, Output
 from scprism.cli.search import storage_file, write_search
 
@@ -151,7 +152,14 @@ def tune(
         jobs=jobs,
     ).resolved(model.config)
     cells = o.read(reference, layer=layer)
-    trained = model.tune(cells, search=search, on_trial=lambda number, loss: say(f"  trial {number}: loss {loss:.6g}"))
+    n_trials = search.n_trials or 0
+    with bar("trials", n_trials, shown=not console.quiet) as advance:
+
+        def on_trial(number: int, loss: float) -> None:
+            advance(number + 1, f"loss {loss:.5g}")
+            say(f"  trial {number + 1} of {n_trials}: loss {loss:.6g}")
+
+        trained = model.tune(cells, search=search, on_trial=on_trial)
     table = cast("pd.DataFrame", trained.trials)
     trained.save(out)
     write_search(out, table, search=search, rng=rng)
@@ -218,15 +226,14 @@ def info(
     settings: Annotated[bool, typer.Option("--settings", help="Also list every setting.")] = False,
 ) -> None:
     """Say what a model was trained on, and how well."""
-    from scprism.label.index import read_index
-    from scprism.model.bundle import load_bundle
+    from scprism.estimator.load import load
+    from scprism.model.bundle import Bundle
     from scprism.model.describe import describe_model
-    from scprism.units.named import read_units
 
-    bundle = load_bundle(model)
-    fingerprint = bundle.weights.fingerprint()
-    index = read_index(model, fingerprint=fingerprint)
-    named = read_units(model, genes=bundle.recipe.genes, fingerprint=fingerprint)
-    labels = {column: len(cast("Any", known).latent) for column, known in index.items()}
-    units = None if named is None else named.proposed_names
+    prism = load(model)
+    bundle = Bundle(
+        prism.config, prism.recipe, prism.weights, prism.log, prism.summary, prism.asked, prism.warnings, prism.trials
+    )
+    labels = {column: len(known.latent) for column, known in prism.labels_known.items()}
+    units = None if prism.named_units is None else prism.named_units.proposed_names
     typer.echo(describe_model(bundle, labels=labels, units=units, settings=settings))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from scprism._bundled import bundled_models
 from scprism.cli.console import say
 from scprism.cli.paths import Input, Output
 from scprism.errors import InputError, PrismWarning
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scprism.estimator.prism import Prism
+    from scprism.label.result import Labels as LabelRecord
     from scprism.read.columns import RepeatedGenes
 
 __all__ = [
@@ -52,10 +54,13 @@ __all__ = [
     "Scores",
     "Seed",
     "Threads",
+    "Umap",
     "UnitsName",
     "gene_sets_file",
     "groups",
     "if_file",
+    "labels_in",
+    "model_path",
     "new_model",
     "read",
     "reading_given",
@@ -68,8 +73,10 @@ TABLE, CELLS, PAGE = (".csv", ".tsv", ".parquet"), (".h5ad", ".zarr"), (".html",
 
 
 def if_file(value: str) -> Path | None:
-    """Return the path of a file that is there; other values are names of columns."""
-    return Path(value) if Path(value).is_file() else None
+    """Return the path of labels that are there, a file or a zarr store; other values are names of columns."""
+    path = Path(value)
+    is_store = path.suffix.lower() == ".zarr" and path.is_dir()
+    return path if path.is_file() or is_store else None
 
 
 def _gene_list(value: str) -> Path | None:
@@ -81,11 +88,25 @@ def gene_sets_file(value: str) -> Path | None:
     return None if value in ("hallmark", "none") else Path(value)
 
 
+def model_path(value: str) -> Path | None:
+    """Return the path of a model, None for an address or the name of a model that comes with scprism."""
+    if value.lower().startswith(("http://", "https://")):
+        return None
+    return None if value in bundled_models() and not Path(value).exists() else Path(value)
+
+
 Reference = Annotated[
     Path, typer.Argument(help="Reference: h5ad, zarr, loom, 10x h5 or mtx folder, csv or tsv (.gz)."), Input()
 ]
 QueryFile = Annotated[Path, typer.Argument(help="Query, in any format that a reference may have."), Input()]
-ModelFolder = Annotated[Path, typer.Argument(help="Model folder that `scprism fit` wrote."), Input()]
+ModelFolder = Annotated[
+    str,
+    typer.Argument(
+        help="Model folder that `scprism fit` wrote, a zip file of one, its address (…#sha256=…), or the name of one "
+        "that comes with scprism."
+    ),
+    Input(model_path),
+]
 ModelOut = Annotated[Path, typer.Option(help="Model folder to write."), Output("model", beside=(".checkpoint",))]
 Force = Annotated[bool, typer.Option("--force", help="Replace results of that name; other files are never touched.")]
 Seed = Annotated[int, typer.Option("--rng", metavar="SEED", min=0, help="Seed of all randomness.")]
@@ -128,9 +149,17 @@ Runs = Annotated[
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to train; auto: cuda if there is one, else cpu.")
 ]
+Umap = Annotated[
+    bool | None,
+    typer.Option(
+        "--umap/--no-umap", help="Coordinates of the cells in obsm['X_umap']. [default: for up to 100,000 cells]"
+    ),
+]
 Labels = Annotated[str, typer.Option(help="Column of the reference's obs that holds the labels.")]
 Groupby = Annotated[
-    str | None, typer.Option(help="Column of the query's obs, or a table that `scprism label` wrote."), Input(if_file)
+    str | None,
+    typer.Option(help="Column of the query's obs, or a file that `scprism label` wrote."),
+    Input(if_file),
 ]
 MethodName = Annotated[
     Literal["plain", "guided", "deeplift", "gradient_x_input", "integrated_gradients", "expected_gradients"] | None,
@@ -251,11 +280,19 @@ def read(path: Path, *, layer: str | None) -> "AnnData":
 
 def groups(key: str | None) -> "str | pd.Series[str] | None":
     """Return a column's name as it is, or the labels in a file of them."""
-    if key is None or not Path(key).is_file():
-        return key
+    path = None if key is None else if_file(key)
+    return key if path is None else labels_in(path)["label"]
+
+
+def labels_in(path: Path) -> "LabelRecord":
+    """Return the labels in a file that `scprism label` wrote, a table or annotated cells."""
+    if path.suffix.lower() in CELLS:
+        from scprism.annotation import labels_of, read_annotated
+
+        return labels_of(read_annotated(path))
     from scprism.label.result import read_labels
 
-    return read_labels(Path(key))["label"]
+    return read_labels(path)
 
 
 def new_model(

@@ -16,6 +16,7 @@ __all__ = ["Given", "Input", "Output", "check_paths"]
 RUN_NAMES = (
     "model",
     "reference.h5ad",
+    "annotated.h5ad",
     "embedding.h5ad",
     "labels.csv",
     "labels.csv.json",

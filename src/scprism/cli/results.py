@@ -97,7 +97,9 @@ def enrich(
             "--model); also untrained networks (needs --model and --query)."
         ),
     ] = "genes",
-    model: Annotated[Path | None, typer.Option(help="Model folder, for --null matched or networks."), Input()] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model, for --null matched or networks."), Input(o.model_path)
+    ] = None,
     query: Annotated[
         Path | None, typer.Option(help="The cells that were explained, for --null networks."), Input()
     ] = None,
@@ -158,7 +160,7 @@ def enrich(
     say(f"enrichment: {out}, {len(table):,} tests, {(table['q_value'] < 0.05).sum():,} with q < 0.05")
 
 
-def check_null(null: str, *, model: Path | None, query: Path | None, groupby: str | None, layer: str | None) -> None:
+def check_null(null: str, *, model: str | None, query: Path | None, groupby: str | None, layer: str | None) -> None:
     """Refuse a null without what it is made of, and options that it would ignore."""
     given = {"--model": model, "--query": query, "--groupby": groupby, "--layer": layer, **o.reading_given()}
     needed = {"genes": (), "matched": ("--model",), "networks": ("--model", "--query")}[null]
@@ -179,7 +181,7 @@ def check_null(null: str, *, model: Path | None, query: Path | None, groupby: st
 )
 @o.reads_cells
 def report(
-    model: Annotated[Path, typer.Option(help="Model folder."), Input()],
+    model: Annotated[str, typer.Option(help="Model folder, or what else a model may be."), Input(o.model_path)],
     query: Annotated[Path, typer.Option(help="The query's cells."), Input()],
     explanation: Annotated[Path, typer.Option(help="File that `scprism explain` wrote."), Input()],
     enrichment: Annotated[Path, typer.Option(help="File that `scprism enrich` wrote."), Input()],
@@ -202,7 +204,6 @@ def report(
     from scprism.enrichment.result import read_enrichment
     from scprism.estimator.load import load
     from scprism.explain.explanation import read_explanation
-    from scprism.label.result import read_labels
     from scprism.report.page import write_report
     from scprism.trust.result import read_trust
 
@@ -218,7 +219,7 @@ def report(
         enrichment=read_enrichment(enrichment),
         embedding=embedding,
         cells=view,
-        labels=None if labels_file is None else read_labels(labels_file),
+        labels=None if labels_file is None else o.labels_in(labels_file),
         reference=None if known is None else prism.view(known, layer=reference_layer),
         reference_labels=labels,
         messages=messages,

@@ -1,14 +1,15 @@
 """The whole path in one call: from a reference and a query to labelled, embedded, explained cells and a report."""
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from anndata import AnnData
 
 from scprism._files import write_table
 from scprism._warnings import kept_warnings
+from scprism.annotation import MOST_CELLS_OF_UMAP, write_annotated
 from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import GeneSets, gene_sets, match_sets
 from scprism.errors import InputError, PrismWarning
@@ -30,10 +31,14 @@ __all__ = ["Watch", "run_path"]
 
 @dataclass(frozen=True)
 class Watch:
-    """Who is told of progress: of each step as it begins, and of each epoch as it ends."""
+    """Who is told of progress: of each step as it begins, and of each epoch as it ends; and what the work is part of.
+
+    `made_by` is kept with the annotated cells: the command, and when.
+    """
 
     on_step: Callable[[str], None] = lambda _: None
     on_epoch: Callable[[EpochRecord], None] = lambda _: None
+    made_by: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_path(
@@ -50,7 +55,8 @@ def run_path(
 ) -> Path:
     """Return where the report is, after training `model` on the reference and applying it to the query.
 
-    Writes into `out`: ``model/``, ``reference.h5ad`` and ``embedding.h5ad`` (latents), ``labels.csv``,
+    Writes into `out`: ``annotated.h5ad`` (the query with all that is said of its cells), ``model/``,
+    ``reference.h5ad`` and ``embedding.h5ad`` (latents alone), ``labels.csv``, ``units.tsv``,
     ``explanation.h5ad`` (groups are the labels given to the query), ``enrichment.tsv`` and ``report.html``; each as the
     single steps write it, and none before all steps have ended well.
 
@@ -107,6 +113,13 @@ def run_path(
     folder, fingerprint = Path(out), trained.fingerprint
     trained.save(folder / "model")
     _write_embeddings(folder, {"reference": reference_view, "embedding": view}, fingerprint, messages)
+    write_annotated(
+        folder / "annotated.h5ad",
+        view,
+        labels=calls,
+        umap=view.cells.n_obs <= MOST_CELLS_OF_UMAP,
+        made_by=watch.made_by,
+    )
     calls.save(folder / "labels.csv")
     write_table(trained.units.reset_index(), folder / "units.tsv")
     write_explanation(explanation, folder / "explanation.h5ad")

@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 import typer
 
 from scprism.cli import options as o
+from scprism.cli.annotated import check_umap, made_by, write_cells
 from scprism.cli.app import app
 from scprism.cli.command import command
 from scprism.cli.console import say
 from scprism.cli.paths import Input, Output
 from scprism.errors import InputError
 
-__all__ = ["embed", "index", "integrate", "label"]
+__all__ = ["denoise", "embed", "index", "integrate", "label"]
 
 
 @command(app, example="scprism embed model query.h5ad --out embedding.h5ad --denoise")
@@ -22,10 +23,12 @@ def embed(
     query: o.QueryFile,
     out: Annotated[
         Path,
-        typer.Option(help="Result: .h5ad or .zarr; .csv, .tsv or .parquet for the latents alone."),
+        typer.Option(help="Result: .h5ad or .zarr, the cells annotated; .csv, .tsv or .parquet for a table of values."),
         Output(suffixes=(*o.CELLS, *o.TABLE), beside=(".json",)),
     ],
-    denoise: Annotated[bool, typer.Option("--denoise", help="Add denoised expression (log1p CPM) as X.")] = False,
+    denoise: Annotated[
+        bool, typer.Option("--denoise", help="Denoised expression (log1p CPM) as X, in place of the cells' own.")
+    ] = False,
     adjust: Annotated[
         bool | None,
         typer.Option(
@@ -33,21 +36,26 @@ def embed(
             help="Fit denoised expression to the totals and molecules of these cells. [default: the preset's]",
         ),
     ] = None,
+    umap: o.Umap = None,
     layer: o.QueryLayer = None,
     organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,
     threads: o.Threads = None,
 ) -> None:
     """Embed cells with a trained model, and denoise them if asked to."""
+    check_umap(out, umap=umap)
     if adjust is not None and not denoise:
         msg = "--adjust and --no-adjust are about denoised expression, which was not asked for. Add --denoise."
         raise InputError(msg)
     if denoise and out.suffix.lower() in o.TABLE:
         msg = f"--out {str(out)!r} is a table of latents, which has no room for denoised expression (--denoise)."
         raise InputError(f"{msg} Choose a name that ends in .h5ad or .zarr.")
+    if denoise and umap is not None:
+        msg = "--umap and --no-umap are about a file of the cells' own expression, and --denoise replaces it."
+        raise InputError(f"{msg} Leave one of them out.")
     o.use_threads(threads)
     from scprism._warnings import kept_warnings
-    from scprism.denoise.adjust import is_adjusted
+    from scprism.estimator.denoised import write_denoised
     from scprism.estimator.load import load
     from scprism.query.files import write_embedding
 
@@ -55,21 +63,46 @@ def embed(
     with kept_warnings() as messages:
         view = prism.view(cells, layer=layer, organism=organism, min_coverage=min_coverage)
         latent = view.embed()
-        values = view.denoise(adjust=adjust) if denoise else None
         activity = None if prism.named_units is None else view.activity()
-    write_embedding(
-        out,
-        latent,
-        cells=cells,
-        fingerprint=prism.fingerprint,
-        denoised=values,
-        genes=prism.genes,
-        adjusted=denoise and is_adjusted(prism.recipe, prism.config, adjust=adjust),
-        activity=activity,
-        messages=messages,
-    )
+    if denoise:
+        write_denoised(out, view, adjust=adjust, made_by=made_by())
+    elif out.suffix.lower() in o.CELLS:
+        write_cells(out, view, umap=umap)
+    else:
+        write_embedding(out, latent, cells=cells, fingerprint=prism.fingerprint, activity=activity, messages=messages)
     found = "" if activity is None else f", activities of {activity.shape[1]} units"
     say(f"embedding: {out}, {latent.shape[0]:,} cells × {latent.shape[1]} latent values{found}")
+
+
+@command(app, example="scprism denoise model query.h5ad --out denoised.h5ad")
+@o.reads_cells
+def denoise(
+    model: o.ModelFolder,
+    query: o.QueryFile,
+    out: Annotated[
+        Path, typer.Option(help="Result: .h5ad or .zarr, cells × genes of the model."), Output(suffixes=o.CELLS)
+    ],
+    adjust: Annotated[
+        bool | None,
+        typer.Option(
+            "--adjust/--no-adjust",
+            help="Fit the values to the totals and molecules of these cells. [default: the preset's]",
+        ),
+    ] = None,
+    layer: o.QueryLayer = None,
+    organism: o.OrganismName = None,
+    min_coverage: o.Coverage = None,
+    threads: o.Threads = None,
+) -> None:
+    """Write the expression that a model decodes from each cell, log1p counts per million, block by block."""
+    o.use_threads(threads)
+    from scprism.estimator.denoised import write_denoised
+    from scprism.estimator.load import load
+
+    prism, cells = load(model), o.read(query, layer=layer)
+    view = prism.view(cells, layer=layer, organism=organism, min_coverage=min_coverage)
+    write_denoised(out, view, adjust=adjust, made_by=made_by())
+    say(f"denoised expression: {out}, {cells.n_obs:,} cells × {len(prism.genes):,} genes")
 
 
 @command(app, example="scprism index model reference.h5ad --labels cell_type")
@@ -107,8 +140,11 @@ def label(
     query: o.QueryFile,
     out: Annotated[
         Path,
-        typer.Option(help="Result: .csv, .tsv or .parquet; settings and warnings go to OUT.json."),
-        Output(suffixes=o.TABLE, beside=(".json",)),
+        typer.Option(
+            help="Result: .csv, .tsv or .parquet (settings and warnings go to OUT.json); .h5ad or .zarr, the cells "
+            "annotated with labels, latent and units."
+        ),
+        Output(suffixes=(*o.TABLE, *o.CELLS), beside=(".json",)),
     ],
     reference: Annotated[
         Path | None,
@@ -118,6 +154,7 @@ def label(
     labels: Annotated[
         str | None, typer.Option(help="Column of the reference's obs. [default: the only one of the index]")
     ] = None,
+    umap: o.Umap = None,
     layer: o.QueryLayer = None,
     reference_layer: o.ReferenceLayer = None,
     organism: o.OrganismName = None,
@@ -128,19 +165,18 @@ def label(
     if reference is not None and labels is None:
         msg = "--labels is needed beside --reference: the column of its obs that holds the labels."
         raise InputError(msg)
+    check_umap(out, umap=umap)
     o.use_threads(threads)
     from scprism.estimator.load import load
 
-    calls = load(model).label(
-        o.read(query, layer=layer),
-        reference=None if reference is None else o.read(reference, layer=reference_layer),
-        labels=labels,
-        layer=layer,
-        reference_layer=reference_layer,
-        organism=organism,
-        min_coverage=min_coverage,
-    )
-    calls.save(out)
+    prism, cells = load(model), o.read(query, layer=layer)
+    view = prism.view(cells, layer=layer, organism=organism, min_coverage=min_coverage)
+    known = None if reference is None else o.read(reference, layer=reference_layer)
+    calls = view.label(reference=known, labels=labels, reference_layer=reference_layer)
+    if out.suffix.lower() in o.CELLS:
+        write_cells(out, view, labels=calls, umap=umap)
+    else:
+        calls.save(out)
     say(f"labels: {out}, {len(calls):,} cells, {calls['novel'].mean():.1%} novel")
 
 

@@ -8,7 +8,7 @@ import typer
 from scprism.cli import options as o
 from scprism.cli.app import app
 from scprism.cli.command import command
-from scprism.cli.console import say
+from scprism.cli.console import say, step_progress
 from scprism.cli.paths import Input, Output
 
 __all__ = ["trust"]
@@ -57,17 +57,18 @@ def trust(
     cells = o.read(query, layer=layer)
     known = o.read(reference, layer=reference_layer)
     say(f"training {refits + 1} networks; the model itself took {prism.summary['seconds']:.0f} s")
-    result = assess_units(
-        prism,
-        cells,
-        reference=known,
-        groupby=grouping,
-        sets=sets,
-        settings=TrustSettings(
-            n_refits=refits, max_cells=max_cells, layer=layer, reference_layer=reference_layer, device=device
-        ),
-        rng=rng,
-    )
+    with step_progress("networks", refits + 1, steps=("refit ", "training on shuffled")):
+        result = assess_units(
+            prism,
+            cells,
+            reference=known,
+            groupby=grouping,
+            sets=sets,
+            settings=TrustSettings(
+                n_refits=refits, max_cells=max_cells, layer=layer, reference_layer=reference_layer, device=device
+            ),
+            rng=rng,
+        )
     result.save(out)
     table = result.table
     say(f"verdicts: {out}, {(table['verdict'] == MAY_BE_NAMED).sum()} of {len(table)} units may be named")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from scprism.cli import options as o
+from scprism.cli.annotated import made_by
 from scprism.cli.app import app
 from scprism.cli.command import command
 from scprism.cli.console import say, training_progress
@@ -31,7 +32,7 @@ def demo(
     say("reference: immune cells of mouse spleen, marrow and lung (10x); query: immune cells of mouse lung (inDrop)")
     model = Prism(rng=rng)
     with training_progress(model.config.max_epochs) as on_epoch:
-        watch = Watch(on_step=say, on_epoch=on_epoch)
+        watch = Watch(on_step=say, on_epoch=on_epoch, made_by=made_by())
         page = run_path(reference, query, model=model, labels="cell_type", out=out, watch=watch)
     say(f"report: {page.resolve()}")
 
@@ -90,7 +91,7 @@ def run(
     known, foreign = o.read(reference, layer=layer), o.read(query, layer=query_layer)
     try:
         with training_progress(model.config.max_epochs) as on_epoch:
-            watch = Watch(on_step=say, on_epoch=on_epoch)
+            watch = Watch(on_step=say, on_epoch=on_epoch, made_by=made_by())
             page = run_path(
                 known,
                 foreign,

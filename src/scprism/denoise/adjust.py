@@ -29,6 +29,7 @@ from scprism.types import FloatArray, IntArray
 __all__ = [
     "Adjustment",
     "denoise_query",
+    "denoised_chunks",
     "gene_factors",
     "is_adjusted",
     "learn_adjustment",
@@ -156,18 +157,37 @@ def denoise_query(
     InputError
         If values are to be adjusted that are no shares of a cell's molecules.
     """
+    result = np.empty((query.matrix.shape[0], len(query.recipe.genes)), dtype=np.float32)
+    for rows, values in denoised_chunks(query, weights=weights, config=config, adjust=adjust, latent=latent):
+        result[rows] = values
+    return result
+
+
+def denoised_chunks(
+    query: Query,
+    *,
+    weights: Weights,
+    config: Config,
+    adjust: bool | None = None,
+    latent: Callable[[], FloatArray] | None = None,
+) -> Iterator[tuple[slice, FloatArray]]:
+    """Yield what `denoise_query` returns in blocks of cells, in order, so that it is never held whole.
+
+    Arguments and errors are those of `denoise_query`.
+    """
     if not is_adjusted(query.recipe, config, adjust=adjust):
         known = embed_cells(weights, query.chunks(), fill=query.fill) if latent is None else latent()
-        return denoised(weights, known, recipe=query.recipe, config=config)
+        for start in range(0, len(known), _chunk_size(query)):
+            rows = slice(start, min(start + _chunk_size(query), len(known)))
+            yield rows, denoised(weights, known[rows], recipe=query.recipe, config=config)
+        return
     adjustment = learn_adjustment(query, weights=weights, config=config)
     present = query.alignment.gene_map.present
-    result = np.empty((query.matrix.shape[0], len(present)), dtype=np.float32)
     for chunk, values in _decoded(query, weights, config):
         held = values[:, present].sum(axis=1, keepdims=True)  # what the model gives to the genes that the query has
         shares = scaled_by_gene(values[:, present], adjustment.factors[present])
         values[:, present] = held * shrunk_to_counts(shares, chunk.counts[:, present], strength=adjustment.strength)
-        result[chunk.rows] = np.log1p(values)
-    return result
+        yield chunk.rows, np.log1p(values).astype(np.float32)
 
 
 def is_adjusted(recipe: Recipe, config: Config, *, adjust: bool | None) -> bool:

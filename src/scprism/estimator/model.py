@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ from anndata import AnnData
 
 from scprism._warnings import kept_warnings, note
 from scprism.errors import InputError, PrismError
+from scprism.estimator.card import CARD_FILE, model_card
 from scprism.estimator.view import View
 from scprism.explain.attribution import raw_unit_names
 from scprism.explain.explanation import Explanation
@@ -266,7 +268,7 @@ class Model:
         return replace(self, labels_known=known, warnings=tuple(dict.fromkeys([*self.warnings, *messages])))
 
     def save(self, folder: PathLike) -> None:
-        """Write the model folder: ``weights.safetensors``, ``model.json``, ``log.csv``, ``units.*``, ``index.*``.
+        """Write the model folder: weights and settings, the log, ``units.*``, ``index.*``, and its card, ``README.md``.
 
         Raises
         ------
@@ -288,6 +290,8 @@ class Model:
     def _add_files(self, folder: PathLike) -> None:
         write_index(self.labels_known, folder, fingerprint=self.fingerprint)
         write_units(self.named_units, folder, fingerprint=self.fingerprint)
+        if self.summary:
+            (Path(folder) / CARD_FILE).write_text(model_card(self), encoding="utf-8")
 
     def _layer(self, told: str | None) -> str | None:
         return self.asked.layer if told is None else told

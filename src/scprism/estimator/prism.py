@@ -9,6 +9,7 @@ import pandas as pd
 from anndata import AnnData
 
 from scprism._check import check_choice
+from scprism._progress import bar
 from scprism._random import random_generator, told_seed
 from scprism._warnings import kept_warnings
 from scprism.errors import PrismError
@@ -24,7 +25,7 @@ from scprism.search.search import Search, tune_network
 from scprism.train.batches import TrainingCells
 from scprism.train.checkpoint import Checkpoint
 from scprism.train.fit import Fitted, fit_network, prepare_training
-from scprism.train.loop import OnEpoch
+from scprism.train.loop import EpochRecord, OnEpoch
 from scprism.types import Organism, RNGLike, UnitKind
 from scprism.units.named import NamedUnits
 from scprism.units.record import UnitSettings
@@ -144,12 +145,14 @@ class Prism:
         on_epoch: OnEpoch | None = None,
         on_recipe: Callable[[Recipe], None] | None = None,
         checkpoint: Checkpoint | None = None,
+        progress: bool = False,
     ) -> Model:
         """Return the model, trained on the raw counts of `cells`, which stay as they are.
 
         `on_epoch` is called with the record of each epoch, for a progress display, `on_recipe` with the recipe before
         the training begins: an error that it raises ends the call. `checkpoint` names a file from which
-        an interrupted run can go on; it stays until you delete it.
+        an interrupted run can go on; it stays until you delete it. `progress` draws a bar of the epochs, in a
+        terminal or a notebook.
 
         Raises
         ------
@@ -163,15 +166,22 @@ class Prism:
             recipe, training = self._prepare(cells, config)
             if on_recipe is not None:
                 on_recipe(recipe)
-            fitted = fit_network(
-                recipe,
-                training,
-                config=config,
-                rng=self.rng,
-                device=self.device,
-                on_epoch=on_epoch,
-                checkpoint=checkpoint,
-            )
+            with bar("training", config.max_epochs, shown=progress) as advance:
+
+                def watch(record: EpochRecord) -> None:
+                    advance(record.epoch, f"validation loss {record.validation_loss:.5g}")
+                    if on_epoch is not None:
+                        on_epoch(record)
+
+                fitted = fit_network(
+                    recipe,
+                    training,
+                    config=config,
+                    rng=self.rng,
+                    device=self.device,
+                    on_epoch=watch,
+                    checkpoint=checkpoint,
+                )
             named = self._find_units(recipe, training)
         return self._model(fitted, config, named, messages)
 
@@ -181,17 +191,26 @@ class Prism:
         *,
         search: Search | None = None,
         on_trial: Callable[[int, float], None] = lambda *_: None,
+        progress: bool = False,
     ) -> Model:
         """Return the model trained with the best settings of a search; its `trials` are the search's table.
 
         Arguments, table and errors: `scprism.search.search.tune_network`; what `search` leaves open is the preset's.
+        `progress` draws a bar of the trials, in a terminal or a notebook.
         """
-        given, chosen = self.config, search or Search()
+        given = self.config
+        chosen = (search or Search()).resolved(given)
         with kept_warnings() as messages:
             recipe, training = self._prepare(cells, given)
-            fitted, config, trials = tune_network(
-                recipe, training, config=given, search=chosen, seed=self.rng, device=self.device, on_trial=on_trial
-            )
+            with bar("trials", chosen.n_trials or 0, shown=progress) as advance:
+
+                def watch(number: int, loss: float) -> None:
+                    advance(number + 1, f"loss {loss:.5g}")
+                    on_trial(number, loss)
+
+                fitted, config, trials = tune_network(
+                    recipe, training, config=given, search=chosen, seed=self.rng, device=self.device, on_trial=watch
+                )
             named = self._find_units(recipe, training)
         return self._model(fitted, config, named, messages, trials=trials)
 

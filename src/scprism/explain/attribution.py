@@ -46,7 +46,7 @@ class Attribution:
     directions
         Directions in latent space, (directions, units); None for every unit by itself.
     names
-        Their names; ``unit_0, unit_1, …`` or ``direction_0, …`` where None.
+        Their names; ``latent_0, latent_1, …`` or ``direction_0, …`` where None.
     baseline
         One cell's values, (genes,), or for ``expected_gradients`` several cells', (cells, genes). None means zero
         expression, and where a query lacks genes, these genes at the value they are filled with: what was not
@@ -81,8 +81,8 @@ class Attribution:
 
 
 def raw_unit_names(n_units: int) -> tuple[str, ...]:
-    """Return the names of the numbers of a network's bottleneck: ``unit_0``, ``unit_1`` and so on."""
-    return tuple(f"unit_{i}" for i in range(n_units))
+    """Return the names of the numbers of a network's bottleneck: ``latent_0``, ``latent_1`` and so on."""
+    return tuple(f"latent_{i}" for i in range(n_units))
 
 
 def baseline_row(kind: Baseline, *, method: AttributionMethod, mean: FloatArray) -> FloatArray | None:

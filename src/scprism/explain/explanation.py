@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scprism._check import check_choice
+from scprism._html import record_html
 from scprism._stores import write_anndata
 from scprism.errors import BundleError, InputError
 from scprism.types import FloatArray, PathLike
@@ -19,6 +20,7 @@ ALL = "all"
 """The group that is the whole data set."""
 
 SCHEMA_VERSION = 1
+SHOWN_GENES = 5
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,28 @@ class Explanation:
             f"Explanation({len(self.groups)} groups × {len(self.units)} units × {len(self.genes):,} genes, "
             f"method={self.method!r}, groups={self.groups}{told})"
         )
+
+    def _repr_html_(self) -> str:
+        """Return the axes, the warnings, and the leading genes of each unit over all cells, for notebooks."""
+        group = ALL if ALL in self.groups else self.groups[0]
+        leading = self.top_genes(group, SHOWN_GENES, by="signed")
+        genes = leading.groupby("unit", sort=False)["gene"].agg(", ".join)
+        shown = genes.rename(f"genes with the largest mean attribution, group {group!r}").to_frame()
+        summary = (
+            f"Explanation: {len(self.groups)} groups × {len(self.units)} units × {len(self.genes):,} genes, "
+            f"method {self.method!r}"
+        )
+        return record_html(summary, self.warnings, shown.to_html(max_rows=20))
+
+    def save(self, path: PathLike) -> None:
+        """Write the explanation as ``.h5ad`` or ``.zarr``; `scprism.read_explanation` reads it.
+
+        Raises
+        ------
+        InputError
+            If the name ends otherwise, or is that of something else than a file of results.
+        """
+        write_explanation(self, path)
 
     def frame(self, group: str, *, absolute: bool = False) -> pd.DataFrame:
         """Return one group's map as a table, units by genes."""

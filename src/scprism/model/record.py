@@ -174,7 +174,14 @@ def recipe_in(values: object, config: Config) -> Recipe:
 
 def summary_in(values: object) -> dict[str, Any]:
     """Return the record of the training, empty for a network that was never trained."""
-    return {} if values == {} else checked(values, SUMMARY, where="'summary'", more=("adapted_from",))
+    if values == {}:
+        return {}
+    known = checked(values, SUMMARY, where="'summary'", more=("adapted_from", "about"))
+    about = known.get("about", {})
+    if not isinstance(about, dict) or not _is_texts([*about, *about.values()]):
+        msg = f"'about' of 'summary' must be a table of texts, got {_cut(about)}"
+        raise InputError(msg)
+    return known
 
 
 def weights_in(arrays: Mapping[str, np.ndarray], betas: object, *, config: Config, n_genes: int) -> Weights:

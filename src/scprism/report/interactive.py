@@ -44,8 +44,8 @@ def figure_json(figure: go.Figure) -> str:
 
 
 def unit_name(name: str) -> str:
-    """Return a unit's name for a place that says "unit" already: ``unit_7`` is "7"; other names stay."""
-    return name.removeprefix("unit_")
+    """Return a unit's name for a place that says "unit" already: ``latent_7`` is "7"; other names stay."""
+    return name.removeprefix("latent_").removeprefix("unit_")
 
 
 def training_figure(log: pd.DataFrame, *, best_epoch: int) -> go.Figure:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 __all__ = [
     "BEST",
     "GREY",
+    "MUTED",
     "QUERY",
     "REFERENCE",
     "TRAINING",

@@ -10,11 +10,13 @@ from threadpoolctl import threadpool_limits
 
 from scprism._random import random_generator
 from scprism._torch import torch
-from scprism.label.neighbours import neighbour_finder
+from scprism.label.neighbours import neighbour_finder, scaling_of
+from scprism.model.config import Config
 from scprism.types import FloatArray, RNGLike
 
-__all__ = ["Projection", "principal_components", "project"]
+__all__ = ["Projection", "principal_components", "project", "project_latent"]
 
+PROJECTION_SEED = 0
 MIN_CELLS = 15
 """Neighbours that UMAP looks at for each cell; with fewer cells it says nothing that principal components do not."""
 
@@ -74,6 +76,15 @@ def project(
     start = (components[:, :2] / components[:, 0].std()).astype(np.float32)
     draw = _umap if method == "umap" else _tsne
     return Projection(draw(latent, start, metric, seed).astype(np.float32), name)
+
+
+def project_latent(latent: FloatArray, config: Config) -> Projection:
+    """Return cells by UMAP of a model's latent, (cells, latent values), on the scale on which labels are found.
+
+    Same values, same machine: same coordinates.
+    """
+    scaled = scaling_of(latent).apply(latent) if config.standardise_latent else latent
+    return project(scaled, method="umap", metric=config.metric, rng=PROJECTION_SEED)
 
 
 def principal_components(latent: FloatArray) -> tuple[FloatArray, int]:

@@ -141,7 +141,7 @@ def _heatmap(hits: pd.DataFrame) -> Figure:
     image = ax.imshow(counts.to_numpy(), cmap=colours, vmin=-0.5, vmax=highest + 0.5, aspect="auto")
     names = [str(name).removeprefix("HALLMARK_").replace("_", " ").lower() for name in counts.index]
     ax.set_yticks(range(len(names)), names, fontsize=6)
-    ax.set_xticks(range(counts.shape[1]), [str(c).removeprefix("unit_") for c in counts.columns], fontsize=6)
+    ax.set_xticks(range(counts.shape[1]), [str(c).removeprefix("latent_") for c in counts.columns], fontsize=6)
     ax.tick_params(axis="x", rotation=90)
     ax.set_xlabel("unit")
     figure.colorbar(image, ax=ax, label="types", ticks=range(highest + 1))
