@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from scprism.trust.assess import assess_units
     from scprism.trust.result import Trust, read_trust
     from scprism.units.comparison import Comparison, read_comparison
+    from scprism.units.unit import Unit
 
 _HOME = {
     "BundleError": "errors",
@@ -54,6 +55,7 @@ _HOME = {
     "PrismWarning": "errors",
     "TrainingError": "errors",
     "Trust": "trust.result",
+    "Unit": "units.unit",
     "View": "estimator.view",
     "Weights": "model.weights",
     "adapt": "adaptation.adapt",
@@ -93,6 +95,7 @@ __all__ = [
     "PrismWarning",
     "TrainingError",
     "Trust",
+    "Unit",
     "View",
     "Weights",
     "__version__",
