@@ -21,7 +21,7 @@ from scprism.query.align import coverage_summary
 from scprism.query.view import Query
 from scprism.types import AttributionMethod, Baseline, FloatArray, UnitKind
 from scprism.units.inference import warn_of_lacking
-from scprism.units.unit import Unit, describe_unit
+from scprism.units.unit import Unit, describe_unit, describe_units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,6 +148,13 @@ class View:
         values = self.activity().to_numpy()
         given = None if labels is None else cell_labels(self.cells, labels)
         return describe_unit(named, name, activities=values, cells=self.cells.obs_names, labels=given)
+
+    def units(self, *, labels: "str | pd.Series[str] | None" = None) -> list[Unit]:
+        """Return the record of each unit in these cells: `unit`."""
+        named = self.model.program_units()
+        values = self.activity().to_numpy()
+        given = None if labels is None else cell_labels(self.cells, labels)
+        return describe_units(named, activities=values, cells=self.cells.obs_names, labels=given)
 
     def why(self, cell: str | int) -> pd.DataFrame:
         """Return which genes made the activities of one cell, units × genes; each row sums to that unit's activity.

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,10 @@ from scprism.units.inference import activity, per_ten_thousand, share_of_program
 from scprism.units.named import NamedUnits
 from scprism.units.replication import correlations
 from scprism.units.runs import gene_shuffled
+from scprism.units.unit import Unit
 from scprism.units.verdict import coherence_needed, run_reasons, run_rules
 
-__all__ = ["assess_programs", "program_rules"]
+__all__ = ["assess_programs", "judged", "program_rules"]
 
 logger = logging.getLogger("scprism")
 
@@ -90,6 +92,17 @@ def assess_programs(
         "rules": program_rules(n_cells, n_refits=n_refits),
     }
     return Trust(table, facts)
+
+
+def judged(units: Sequence[Unit], trust: Trust) -> list[Unit]:
+    """Return records of units with the verdicts of `trust`; one that may not be named has no name."""
+    verdicts = trust.table.set_index("unit")
+    found = []
+    for unit in units:
+        may = bool(verdicts.loc[unit.name, "verdict"] == MAY_BE_NAMED)
+        reason = "" if may else str(verdicts.loc[unit.name, "reason"])
+        found.append(replace(unit, trusted=may, reason=reason, proposed_name=unit.proposed_name if may else ""))
+    return found
 
 
 def program_rules(n_cells: int, *, n_refits: int) -> list[str]:
