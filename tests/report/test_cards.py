@@ -209,6 +209,15 @@ def test_verdicts_on_raw_units_do_not_fit_a_page_of_programs(arguments, written)
         written(arguments)
 
 
+def test_verdicts_on_programs_do_not_fit_a_page_of_raw_units(arguments, written):
+    arguments.trust = assess_units(arguments.model, arguments.cells, rng=0)
+    arguments.explanation = arguments.cells.explain(units="raw")
+    arguments.enrichment = enrich(arguments.explanation, {"some": list(arguments.model.genes[:20])}, rng=0)
+    arguments.comparison = None
+    with pytest.raises(InputError, match="raw units; got verdicts on programs"):
+        written(arguments)
+
+
 def test_tables_are_numbered_through(arguments, written):
     page = written(arguments)
     for number, section in enumerate(("labels", "conditions", "coverage"), start=1):

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scprism.errors import InputError
 from scprism.explain.explanation import ALL
 from scprism.genes.sets import set_name
 from scprism.report.subject import Subject, query_view, shows_programs
@@ -29,9 +28,6 @@ def program_trust(subject: Subject) -> Trust | None:
     if not shows_programs(subject):
         return None
     if subject.trust is not None:
-        if "replication" not in subject.trust.table.columns:
-            msg = "`trust` must be of the units that `explanation` is about, programs; got verdicts on raw units."
-            raise InputError(msg)
         return subject.trust
     return assess_units(subject.model, query_view(subject), settings=TrustSettings(units="programs"), rng=0)
 

@@ -121,7 +121,8 @@ def check_subject(subject: Subject) -> None:
             raise InputError(f"{msg} Give the result of model.label(cells, …).")
     _check_reference_labels(subject)
     if subject.trust is not None:
-        check_trust(subject.trust, fingerprint=subject.model.fingerprint)
+        are_programs = shows_programs(subject)
+        check_trust(subject.trust, fingerprint=subject.model.fingerprint, are_programs=are_programs)
     if subject.comparison is not None:
         units, fingerprint = subject.explanation.units, subject.model.fingerprint
         check_comparison(subject.comparison, units=units, fingerprint=fingerprint)

@@ -162,11 +162,10 @@ def _candidates(
         programs = _factorised(weighted[job[3]], job[2], job[4], settings.max_iterations)
         return programs, _activities(programs, weighted), *_coherent(programs, weighted, job[3])
 
-    if threads == 1:
-        found = list(map(run, jobs))
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(run, jobs))
+    longest_first = sorted(range(len(jobs)), key=lambda number: -len(jobs[number][3]) * jobs[number][2])
+    with ThreadPoolExecutor(threads) as pool:
+        done = list(pool.map(run, [jobs[number] for number in longest_first]))
+    found = [done[longest_first.index(number)] for number in range(len(jobs))]
     return Candidates(
         programs=np.concatenate([programs for programs, *_ in found]),
         activities=np.concatenate([activities for _, activities, *_ in found], axis=1),
@@ -186,7 +185,7 @@ def _shuffled_programs(weighted: sparse.csr_matrix, settings: UnitSettings, rng:
 
 
 def _coherent(programs: FloatArray, weighted: sparse.csr_matrix, seen: np.ndarray) -> tuple[FloatArray, np.ndarray]:
-    """Return how well each program's genes move together in the cells that its run did not see, and if by chance not.
+    """Return how well each program's genes move together in cells that its run did not see, and if more than by chance.
 
     float64 and bool (programs,).
     """
