@@ -29,7 +29,7 @@ from scprism.trust.assess import assess_units
 from scprism.trust.programs import judged
 from scprism.trust.result import Trust
 from scprism.types import PathLike
-from scprism.units.comparison import Comparison, other_groups
+from scprism.units.comparison import Comparison, check_labels, other_groups
 from scprism.units.unit import unit_table
 
 __all__ = ["Conditions", "Watch", "run_path"]
@@ -45,11 +45,12 @@ class Conditions:
     within: str | None = None
 
     def check(self, cells: AnnData) -> None:
-        """Raise `InputError` if the cells lack a column or the group."""
+        """Raise `InputError` if the cells cannot be compared in this way."""
         other_groups(cell_column(cells, "groupby", self.groupby), self.against, called="against")
-        for argument, column in (("replicate", self.replicate), ("within", self.within)):
-            if column is not None:
-                cell_column(cells, argument, column)
+        if self.replicate is not None:
+            cell_column(cells, "replicate", self.replicate)
+        if self.within is not None:
+            check_labels(cell_column(cells, "within", self.within))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from scprism._html import record_html
 from scprism.errors import BundleError, InputError
 from scprism.types import PathLike
 
-__all__ = ["ALL_CELLS", "Comparison", "compare_activity", "other_groups", "read_comparison"]
+__all__ = ["ALL_CELLS", "Comparison", "check_labels", "compare_activity", "other_groups", "read_comparison"]
 
 LEVEL = 0.95
 """Of the intervals of differences."""
@@ -203,13 +203,18 @@ def other_groups(groups: "pd.Series[Any]", reference: str, *, called: str = "ref
     return [name for name in names if name != reference]
 
 
+def check_labels(within: "pd.Series[Any]") -> None:
+    """Raise `InputError` if a label is called as the table calls all cells together."""
+    if (within.dropna().astype(str) == ALL_CELLS).any():
+        msg = f"`within` has a label {ALL_CELLS!r}, which is how the table calls all cells together. Rename it."
+        raise InputError(msg)
+
+
 def _strata(within: "pd.Series[Any] | None", n_cells: int) -> Iterator[tuple[str, np.ndarray]]:
     yield ALL_CELLS, np.ones(n_cells, dtype=bool)
     if within is not None:
+        check_labels(within)
         values = within.astype("object").to_numpy()
-        if (within.dropna().astype(str) == ALL_CELLS).any():
-            msg = f"`within` has a label {ALL_CELLS!r}, which is how the table calls all cells together. Rename it."
-            raise InputError(msg)
         for name in sorted(within.dropna().unique().tolist(), key=str):
             yield str(name), values == name
 
