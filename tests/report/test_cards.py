@@ -155,7 +155,7 @@ def test_conditions_stand_in_a_table_smallest_q_first(arguments, written):
     assert [row[0].split()[0] for row in rows[: len(whole)]] == whole["unit"].tolist()
     first = whole.iloc[0]
     assert rows[0][1] == SCRIPT
-    assert rows[0][2] == f"{first['difference']:+.2f}".replace("-", "−")
+    assert rows[0][2] == f"{first['difference']:+.3f}".replace("-", "−")
     assert rows[0][5:] == [f"{first['auroc']:.3f}", "4 / 4", f"{first['p_value']:.2g}", f"{first['q_value']:.2g}"]
     n_found = (table["q_value"] < 0.05).sum()
     assert f"{n_found} of {table['q_value'].notna().sum()} tests have q < 0.05" in page.text["conditions"]

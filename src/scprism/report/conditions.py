@@ -84,6 +84,8 @@ def volcano_figure(comparison: Comparison | None, titles: Mapping[str, str]) -> 
     figure.add_hline(y=-np.log10(SIGNIFICANT), line={"color": "#9AA5AE", "dash": "dot", "width": 1})
     figure.update_layout(showlegend=True, legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"})
     figure.update_xaxes(zeroline=True, zerolinecolor="#9AA5AE")
+    smallest = max(float(table["q_value"].min()), SMALLEST_Q)
+    figure.update_yaxes(range=[0, 1.12 * max(-np.log10(smallest), 1.5)])
     return figure
 
 
@@ -131,7 +133,7 @@ def _row(row: Mapping[Any, Any], titles: Mapping[str, str]) -> dict[str, Any]:
         "within": str(row["within"]),
         "difference": _signed(row["difference"]),
         "interval": f"{_signed(row['low'])} to {_signed(row['high'])}",
-        "effect": _signed(row["effect_size"]),
+        "effect": _plain(row["effect_size"], "+.2f").replace("-", "−"),
         "auroc": _plain(row["auroc"], ".3f"),
         "p": _plain(row["p_value"], ".2g"),
         "q": _plain(row["q_value"], ".2g"),
@@ -147,4 +149,4 @@ def _plain(value: float, form: str) -> str:
 
 
 def _signed(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:+.2f}".replace("-", "−")
+    return "–" if pd.isna(value) else f"{value:+.3f}".replace("-", "−")
