@@ -16,6 +16,9 @@ platforms  correlation between the activities of unseen cells and of their copie
            gene efficiencies, log sd 0.5 and 1, half of the molecules), and with half of the genes missing: medians
 interferon AUROC of stimulated against resting cells by the best unit / the next, of models of resting cells; its genes
 shuffled   as halves, on gene-shuffled cells: whatever comes back there is an artefact
+found      gene sets a unit: programs, raw units, units of an untrained network and of gene-shuffled cells (models)
+losses     macro-F1 of labels and reconstruction with units and without, and by the units alone (models)
+speed      seconds of a fit of units, of one NMF run and of a network on the same cells (models)
 
 The recipe of cNMF is run by scikit-learn on the same log values; the package cnmf itself, on counts and much slower,
 where it is installed. Choices of ours were made on halves of `pbmc3k` and `tm_droplet_immune`, on the blood sets and
@@ -39,6 +42,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 import units_data as data
 from scprism.units.replication import correlations
 from units_methods import METHODS, Fitted
+from units_models import MODEL_MEASURES
 
 THIRD = {"pbmc3k": "pbmc_kang", "ifnb_2800": "pbmc_kang", "tm_droplet_immune": "mouse_lung_immune"}
 HALVES = ("pbmc3k", "tm_droplet_immune", "ifnb_2800", "baron_human1", "tm_facs_kidney", "baron_mouse", "sc_mixology")
@@ -192,11 +196,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--quick", action="store_true", help="fewer data sets")
     parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--measures", default=",".join(MEASURES))
+    parser.add_argument("--measures", default=",".join((*MEASURES, *MODEL_MEASURES)))
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     bench = Bench(options.data, quick=options.quick)
     for measure in options.measures.split(","):
+        if measure in MODEL_MEASURES:
+            table = MODEL_MEASURES[measure](options.data, quick=options.quick)
+            print(f"\n{measure}\n{table.to_string()}", flush=True)
+            continue
         columns = {}
         for method in options.methods.split(","):
             start = time.process_time()

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from scprism.trust.assess import assess_units
     from scprism.trust.result import Trust, read_trust
     from scprism.units.comparison import Comparison, read_comparison
+    from scprism.units.unit import Unit
 
 _HOME = {
     "BundleError": "errors",
@@ -57,6 +58,7 @@ _HOME = {
     "Scores": "estimator.score",
     "TrainingError": "errors",
     "Trust": "trust.result",
+    "Unit": "units.unit",
     "View": "estimator.view",
     "Weights": "model.weights",
     "adapt": "adaptation.adapt",
@@ -106,6 +108,7 @@ __all__ = [
     "Scores",
     "TrainingError",
     "Trust",
+    "Unit",
     "View",
     "Weights",
     "__version__",

@@ -15,6 +15,7 @@ from scprism.cli.command import command, uses_of
 from scprism.cli.paths import Input, Output
 
 NO_PATHS = {
+    "against",
     "batch",
     "feature_type",
     "gene_symbols",

@@ -58,8 +58,9 @@ def test_activity_is_that_of_nonnegative_least_squares(model, query):
 def test_genes_that_the_query_lacks_are_left_out_of_its_activities(model, query):
     whole = model.activity(query)
     half = query[:, np.arange(query.n_vars) % 2 == 0].copy()
-    with pytest.warns(PrismWarning, match="Low gene coverage"):
+    with pytest.warns(PrismWarning) as said:
         part = model.activity(half, min_coverage=0.3)
+    assert "Low gene coverage" in str(said[0].message)
     for unit in whole:
         assert stats.spearmanr(whole[unit], part[unit])[0] > 0.7
 
@@ -104,7 +105,9 @@ def test_the_papers_preset_has_raw_units(cells):
     assert raw.named_units is None
 
 
-@pytest.mark.parametrize("name", ["programs", "replication", "quantiles", "low", "gene_weights", "n_runs_found"])
+@pytest.mark.parametrize(
+    "name", ["programs", "replication", "quantiles", "low", "gene_weights", "n_runs_found", "coherence", "overlap"]
+)
 def test_units_of_a_wrong_shape_are_refused(model, tmp_path, name):
     units = model.named_units.units
     object.__setattr__(changed := dataclasses.replace(units), name, getattr(units, name)[..., :-1])
@@ -163,7 +166,99 @@ def test_a_comparison_takes_numbers_and_keeps_what_was_warned_of_the_cells(model
     half = query[:, : query.n_vars // 2].copy()
     half.obs["day"] = pd.Categorical(np.arange(half.n_obs) % 2)
     half.obs["donor"] = np.arange(half.n_obs) // 2 % 4
-    with pytest.warns(PrismWarning, match="Low gene coverage"):
+    with pytest.warns(PrismWarning):
         result = compare(model, model.view(half, min_coverage=0.3), groupby="day", reference=0, replicate="donor")
     assert result.table["group"].unique().tolist() == ["1"]
     assert any("Low gene coverage" in message for message in result.warnings)
+
+
+def test_a_query_that_lacks_most_of_a_unit_is_warned_of_by_name(model, query):
+    units = model.named_units.units
+    weight = units.programs * units.gene_weights
+    # the genes that count most for the first unit are missing
+    order = np.argsort(-weight[0])
+    least = np.searchsorted(np.cumsum(weight[0][order]) / weight[0].sum(), 0.6) + 1
+    names = [model.genes[gene] for gene in order[:least]]
+    part = query[:, ~query.var_names.isin(names)].copy()
+    share = weight[0][order[least:]].sum() / weight[0].sum()
+    for ask in (model.activity, lambda cells, **given: model.explain(cells, **given)):
+        with pytest.warns(PrismWarning) as said:
+            ask(part, min_coverage=0.1)
+        told = [str(one.message) for one in said if "lacks most of the genes, by weight" in str(one.message)]
+        assert len(told) == 1
+        assert f"U01 ({share:.0%} there)" in told[0]
+    with pytest.warns(PrismWarning):
+        explanation = model.explain(part, min_coverage=0.1)
+    assert any("lacks most of the genes, by weight, of U01" in text for text in explanation.warnings)
+
+
+def test_genes_that_made_a_cells_activity_sum_to_it(model, query):
+    view = model.view(query)
+    activity = view.activity()
+    for cell in (str(query.obs_names[5]), 5):
+        parts = view.why(cell)
+        assert parts.columns.tolist() == list(model.genes)
+        np.testing.assert_allclose(parts.sum(axis=1), activity.iloc[5], atol=1e-5)
+    whole = np.mean([view.why(number).to_numpy() for number in range(query.n_obs)], axis=0)
+    np.testing.assert_allclose(whole, view.explain().signed[0], atol=1e-5)
+    with pytest.raises(InputError, match="`cell` must be the name of one cell, got 'nobody'"):
+        view.why("nobody")
+    with pytest.raises(InputError, match=f"a number from 0 to {query.n_obs - 1}, got {query.n_obs}"):
+        view.why(query.n_obs)
+
+
+def test_the_record_of_a_unit_has_its_evidence(model, query):
+    view, table = model.view(query), model.units
+    record = view.unit("U02", labels="cell_type")
+    assert (record.name, record.proposed_name) == ("U02", table.loc["U02", "proposed_name"])
+    assert (record.replication, record.n_runs_found, record.n_runs) == (
+        table.loc["U02", "replication"],
+        table.loc["U02", "n_runs_found"],
+        6,
+    )
+    assert record.genes["gene"].tolist()[:8] == table.loc["U02", "top_genes"].split(";")
+    weights = model.programs.loc["U02", record.genes["gene"]]
+    np.testing.assert_allclose(record.genes["weight"], weights, rtol=1e-6)
+    assert (record.genes["low"] <= record.genes["weight"]).all()
+    assert (record.genes["weight"] <= record.genes["high"]).all()
+    activity = view.activity()["U02"]
+    assert record.cells["cell"].tolist() == activity.sort_values(ascending=False).index[:10].tolist()
+    aurocs = {
+        label: roc_auc_score(query.obs["cell_type"] == label, activity) for label in query.obs["cell_type"].unique()
+    }
+    assert record.labels.set_index("label")["auroc"].to_dict() == pytest.approx(aurocs)
+    assert record.labels["auroc"].is_monotonic_decreasing
+    assert model.unit("U02").cells.empty
+    with pytest.raises(InputError, match="There is no unit 'U99'"):
+        model.unit("U99")
+    with pytest.raises(InputError, match="`labels` must be a column of `.obs`, got 'type'"):
+        view.unit("U02", labels="type")
+
+
+def test_the_table_of_records_has_what_they_have(model, query):
+    from scprism.units.unit import active_labels, unit_table
+
+    records = model.view(query).units(labels="cell_type")
+    table = unit_table(records).set_index("unit")
+    assert table.index.tolist() == model.units.index.tolist()
+    for record in records:
+        row = table.loc[record.name]
+        assert row["genes"].split(";") == record.genes["gene"].tolist()
+        np.testing.assert_allclose([float(low) for low in row["lows"].split(";")], record.genes["low"], rtol=1e-3)
+        assert row["labels"] == ";".join(active_labels(record)["label"])
+        assert row["cells"].split(";") == record.cells["cell"].tolist()
+
+
+def test_raw_units_have_no_record(model, query):
+    raw = dataclasses.replace(model, named_units=None)
+    for ask in (lambda: raw.unit("U01"), lambda: raw.view(query).why(0), lambda: raw.view(query).unit("U01")):
+        with pytest.raises(PrismError, match="raw units"):
+            ask()
+
+
+def test_units_of_an_earlier_version_are_refused_with_the_reason(model, tmp_path):
+    model.save(tmp_path / "m")
+    record = tmp_path / "m" / "units.json"
+    record.write_text(record.read_text().replace('"schema_version": 2', '"schema_version": 1'))
+    with pytest.raises(BundleError, match="an earlier scprism found them"):
+        load(tmp_path / "m")

@@ -59,7 +59,7 @@ def program_sets(cells):
 
 def small_model(**changes):
     settings = {"genes": "all", "hidden_size": 16, "bottleneck_size": 4, "bottleneck": "softplus", **changes}
-    return Prism(Config(**settings), device="cpu", rng=1)
+    return Prism(Config(**settings), units="raw", device="cpu", rng=1)
 
 
 def test_participation_ratio_counts_equal_parts():
@@ -228,12 +228,19 @@ def test_an_adapted_model_is_told_from_its_refits(assessed):
         pytest.param(TrustSettings(n_refits=0), "`n_refits` must be at least 1, got 0", id="no refits"),
         pytest.param(TrustSettings(max_cells=10), "`max_cells` must be at least 50, got 10", id="few cells"),
         pytest.param(TrustSettings(method="expected_gradients"), "not assessed with", id="method"),
+        pytest.param(TrustSettings(units="programs"), "has raw units alone", id="units"),
     ],
 )
 def test_settings_out_of_range_are_refused(assessed, settings, message):
     reference, query, models, _ = assessed
     with pytest.raises(InputError, match=message):
         assess_units(models["trained"], query, reference=reference, settings=settings)
+
+
+def test_raw_units_need_the_reference(assessed):
+    _, query, models, _ = assessed
+    with pytest.raises(InputError, match="judged by training the network again: give `reference`"):
+        assess_units(models["trained"], query)
 
 
 def test_the_command_writes_what_the_function_returns(assessed, tmp_path, monkeypatch, capsys):

@@ -128,3 +128,9 @@ def test_a_notebook_shows_warnings_as_text(trial):
     page = result._repr_html_()
     assert "n &lt; 3 &amp; few" in page
     assert page.count("<tr") == len(result.table) + 1
+
+
+def test_a_label_called_all_is_refused(trial):
+    activity, groups, donors, labels = trial
+    with pytest.raises(InputError, match="`within` has a label 'all', which is how the table calls all cells together"):
+        compare_activity(activity, groups, reference="rest", replicates=donors, within=labels.replace("B", "all"))

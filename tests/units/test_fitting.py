@@ -74,7 +74,7 @@ def test_a_run_sees_no_more_cells_than_allowed(planted, monkeypatch):
     original = fitting._factorised
     monkeypatch.setattr(fitting, "_factorised", lambda x, *rest: seen.append(x.shape[0]) or original(x, *rest))
     fit_units(planted[0], settings=UnitSettings(runs=4, ranks=(4,), max_cells=150, max_iterations=20), rng=0)
-    assert sorted(seen) == [150, 150, 150, 150, 300]
+    assert sorted(seen) == [150, 150, 150, 150, 150, 300]  # one of them on shuffled genes
 
 
 def test_weights_follow_the_power_of_the_mean():

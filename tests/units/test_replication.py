@@ -10,6 +10,7 @@ def candidates_of(coherent):
     return Candidates(
         programs=np.eye(8),
         activities=np.zeros((3, 8)),
+        coherence=np.ones(8),
         coherent=np.asarray(coherent),
         run=np.repeat(np.arange(4), 2),
         split=np.array([0, 0, 1, 1]),
@@ -35,6 +36,7 @@ def test_agreement_needs_the_same_genes():
     candidates = Candidates(
         programs=np.eye(2),
         activities=activities,
+        coherence=np.ones(2),
         coherent=np.ones(2, dtype=bool),
         run=np.zeros(2, dtype=int),
         split=np.zeros(1, dtype=int),

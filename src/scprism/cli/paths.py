@@ -24,6 +24,10 @@ RUN_NAMES = (
     "enrichment.tsv",
     "enrichment.tsv.json",
     "units.tsv",
+    "trust.tsv",
+    "trust.tsv.json",
+    "comparison.tsv",
+    "comparison.tsv.json",
     "report.html",
 )
 AUDIT_NAMES = ("results.sqlite", "tabula_muris")

@@ -191,7 +191,14 @@ def report(
         Path | None, typer.Option(help="The reference's cells, to draw beside the query."), Input()
     ] = None,
     labels: Annotated[str | None, typer.Option(help="Column of the reference's obs with its labels.")] = None,
-    trust: Annotated[Path | None, typer.Option(help="File that `scprism trust` wrote."), Input()] = None,
+    trust: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that `scprism trust` wrote. [default: programs are judged by their runs and the query]"
+        ),
+        Input(),
+    ] = None,
+    comparison: Annotated[Path | None, typer.Option(help="File that `scprism compare` wrote."), Input()] = None,
     layer: o.QueryLayer = None,
     reference_layer: o.ReferenceLayer = None,
     organism: o.OrganismName = None,
@@ -206,6 +213,7 @@ def report(
     from scprism.explain.explanation import read_explanation
     from scprism.report.page import write_report
     from scprism.trust.result import read_trust
+    from scprism.units.comparison import read_comparison
 
     prism, cells = load(model), o.read(query, layer=layer)
     known = None if reference is None else o.read(reference, layer=reference_layer)
@@ -224,5 +232,6 @@ def report(
         reference_labels=labels,
         messages=messages,
         trust=None if trust is None else read_trust(trust),
+        comparison=None if comparison is None else read_comparison(comparison),
     )
     say(f"report: {out.resolve()}")

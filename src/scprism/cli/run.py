@@ -13,10 +13,12 @@ from scprism.annotation import MOST_CELLS_OF_UMAP, write_annotated
 from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import GeneSets, gene_sets, match_sets
 from scprism.errors import InputError, PrismWarning
+from scprism.estimator.compare import cell_column, compare
 from scprism.estimator.prism import Prism
 from scprism.estimator.view import View
 from scprism.explain.explanation import write_explanation
 from scprism.label.labels import known_labels
+from scprism.label.result import Labels
 from scprism.prepare.recipe import Recipe
 from scprism.query.align import align_genes, check_coverage, coverage_summary
 from scprism.query.files import write_embedding
@@ -24,9 +26,32 @@ from scprism.read.checked import check_cells
 from scprism.report.page import write_report
 from scprism.train.checkpoint import Checkpoint
 from scprism.train.loop import EpochRecord
+from scprism.trust.assess import assess_units
+from scprism.trust.programs import judged
+from scprism.trust.result import Trust
 from scprism.types import PathLike
+from scprism.units.comparison import Comparison, check_labels, other_groups
+from scprism.units.unit import unit_table
 
-__all__ = ["Watch", "run_path"]
+__all__ = ["Conditions", "Watch", "run_path"]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Columns of the query's obs by which its units are compared; the arguments of `scprism.compare`."""
+
+    groupby: str
+    against: str
+    replicate: str | None = None
+    within: str | None = None
+
+    def check(self, cells: AnnData) -> None:
+        """Raise `InputError` if the cells cannot be compared in this way."""
+        other_groups(cell_column(cells, "groupby", self.groupby), self.against, called="against")
+        if self.replicate is not None:
+            cell_column(cells, "replicate", self.replicate)
+        if self.within is not None:
+            check_labels(cell_column(cells, "within", self.within))
 
 
 @dataclass(frozen=True)
@@ -50,14 +75,16 @@ def run_path(
     out: PathLike,
     sets: str = "hallmark",
     query_layer: str | None = None,
+    conditions: Conditions | None = None,
     checkpoint: Checkpoint | None = None,
     watch: Watch = Watch(),
 ) -> Path:
     """Return where the report is, after training `model` on the reference and applying it to the query.
 
     Writes into `out`: ``annotated.h5ad`` (the query with all that is said of its cells), ``model/``,
-    ``reference.h5ad`` and ``embedding.h5ad`` (latents alone), ``labels.csv``, ``units.tsv``,
-    ``explanation.h5ad`` (groups are the labels given to the query), ``enrichment.tsv`` and ``report.html``; each as the
+    ``reference.h5ad`` and ``embedding.h5ad`` (latents alone), ``labels.csv``, ``explanation.h5ad`` (groups are the
+    labels given to the query), ``enrichment.tsv``, ``units.tsv`` (the records of the units), ``trust.tsv`` (of
+    programs), ``comparison.tsv`` (with `conditions`) and ``report.html``; each as the
     single steps write it, and none before all steps have ended well.
 
     Parameters
@@ -72,6 +99,8 @@ def run_path(
         ``"hallmark"``, or a GMT file.
     query_layer
         Where the query's counts are; that of the model if not given.
+    conditions
+        What the query's units are compared by; not given: they are not compared.
     checkpoint
         From which an interrupted training goes on; removed when all is written.
 
@@ -89,6 +118,8 @@ def run_path(
         if known_labels(reference, labels).notna().sum() < 2:
             msg = f"{labels!r} labels fewer than 2 reference cells. Choose a column that holds cell types."
             raise InputError(msg)
+        if conditions is not None:
+            conditions.check(query)
         watch.on_step("training")
         trained = model.fit(
             known,
@@ -109,6 +140,8 @@ def run_path(
         explanation = view.explain(groupby=calls["label"])
         watch.on_step("testing gene sets")
         pathways = enrich(explanation, _sets(sets, trained.recipe), rng=model.rng)
+        trust = None if trained.named_units is None else assess_units(trained, view, rng=model.rng)
+        comparison = _compared(view, conditions)
     watch.on_step("writing")
     folder, fingerprint = Path(out), trained.fingerprint
     trained.save(folder / "model")
@@ -121,7 +154,7 @@ def run_path(
         made_by=watch.made_by,
     )
     calls.save(folder / "labels.csv")
-    write_table(trained.units.reset_index(), folder / "units.tsv")
+    _write_units(folder, view, calls, trust, comparison)
     write_explanation(explanation, folder / "explanation.h5ad")
     pathways.save(folder / "enrichment.tsv")
     write_report(
@@ -135,10 +168,37 @@ def run_path(
         reference=reference_view,
         reference_labels=labels,
         messages=messages,
+        trust=trust,
+        comparison=comparison,
     )
     if checkpoint is not None:
         checkpoint.path.unlink(missing_ok=True)
     return folder / "report.html"
+
+
+def _compared(view: View, conditions: Conditions | None) -> Comparison | None:
+    if conditions is None:
+        return None
+    return compare(
+        view.model,
+        view,
+        groupby=conditions.groupby,
+        reference=conditions.against,
+        replicate=conditions.replicate,
+        within=conditions.within,
+    )
+
+
+def _write_units(folder: Path, view: View, calls: Labels, trust: Trust | None, comparison: Comparison | None) -> None:
+    """Write the units with what they do in the query, the verdicts on them and the comparison, where there are any."""
+    if trust is None:
+        write_table(view.model.units.reset_index(), folder / "units.tsv")
+    else:
+        units = judged(view.units(labels=calls["label"]), trust)
+        write_table(unit_table(units), folder / "units.tsv")
+        trust.save(folder / "trust.tsv")
+    if comparison is not None:
+        comparison.save(folder / "comparison.tsv")
 
 
 def _write_embeddings(folder: Path, views: dict[str, View], fingerprint: str, messages: list[str]) -> None:

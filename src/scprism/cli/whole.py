@@ -11,6 +11,7 @@ from scprism.cli.app import app
 from scprism.cli.command import command
 from scprism.cli.console import say, training_progress
 from scprism.cli.paths import Output
+from scprism.errors import InputError
 
 __all__ = ["demo", "run"]
 
@@ -58,6 +59,19 @@ def run(
     ] = None,
     min_coverage: o.Coverage = None,
     config: o.ConfigFile = None,
+    groupby: Annotated[
+        str | None, typer.Option(help="Column of the query's obs with groups, such as conditions, to compare by units.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="With --groupby: the group that the others are compared with.")
+    ] = None,
+    replicate: Annotated[
+        str | None,
+        typer.Option(help="With --groupby: column of samples or donors. [default: cells, with a warning]"),
+    ] = None,
+    within: Annotated[
+        str | None, typer.Option(help="With --groupby: column of labels, to compare within each label too.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted training.")
     ] = False,
@@ -68,9 +82,18 @@ def run(
     rng: o.Seed = 0,
     threads: o.Threads = None,
 ) -> None:
-    """Run the whole path on your data: train, embed, label, explain, enrich, report."""
+    """Run the whole path on your data: train, embed, label, explain, enrich, judge and compare units, report."""
+    surplus = [
+        name for name, value in (("--against", against), ("--replicate", replicate), ("--within", within)) if value
+    ]
+    if groupby is None and surplus:
+        msg = f"{' and '.join(surplus)}: without --groupby nothing is compared. Give the column of the groups."
+        raise InputError(msg)
+    if groupby is not None and against is None:
+        msg = "--groupby needs --against, the group that the others are compared with."
+        raise InputError(msg)
     o.use_threads(threads)
-    from scprism.cli.run import Watch, run_path
+    from scprism.cli.run import Conditions, Watch, run_path
     from scprism.train.checkpoint import Checkpoint, check_checkpoint
 
     checkpoint = Checkpoint(out.with_name(f"{out.name}.checkpoint"), resume=resume)
@@ -100,6 +123,9 @@ def run(
                 out=out,
                 sets=gene_sets,
                 query_layer=query_layer,
+                conditions=None
+                if groupby is None or against is None
+                else Conditions(groupby, against, replicate, within),
                 checkpoint=checkpoint,
                 watch=watch,
             )

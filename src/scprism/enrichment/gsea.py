@@ -1,5 +1,6 @@
 """Pre-ranked gene set enrichment analysis of many rankings at once."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 from warnings import warn
 
@@ -25,7 +26,7 @@ from scprism.enrichment.table import Outcome, long_table
 from scprism.errors import PrismWarning
 from scprism.types import FloatArray, RNGLike
 
-__all__ = ["Tested", "gsea", "gsea_with"]
+__all__ = ["CountedTests", "Tested", "counted_tests", "gsea", "gsea_with"]
 
 NULL_NAMES = {"genes": "gene permutation", "matched": "permutation of genes of like mean expression"}
 
@@ -144,6 +145,47 @@ def gsea_with(
         *_flat_messages(rankings),
     )
     return Tested(table, told, messages)
+
+
+class CountedTests(NamedTuple):
+    """Tests by counts of random sets: names of the sets, normalised scores and p-values, (rankings, sets)."""
+
+    names: list[str]
+    nes: FloatArray
+    p_values: FloatArray
+
+
+def counted_tests(
+    scores: FloatArray, genes: Sequence[str], sets: GeneSets, *, n_permutations: int = 200, rng: RNGLike = None
+) -> CountedTests:
+    """Return the tests of `gsea` with p-values that are counts alone: many rankings in a moment, no small p-value.
+
+    Parameters
+    ----------
+    scores
+        (rankings, genes).
+    genes
+        Their names.
+
+    Raises
+    ------
+    InputError
+        As `gsea`.
+    """
+    rankings = rank_genes(pd.DataFrame(scores, columns=list(genes)), weight=1.0)
+    names, members = sized_sets(match_sets(sets, list(rankings.genes)), GseaSettings(), n_genes=rankings.genes.size)
+    threads = int(numba.config.NUMBA_NUM_THREADS)
+    es, _ = observed_scores(rankings, members, one_sided=False, threads=threads)
+    null = summarise_shared(
+        rankings,
+        es,
+        np.diff(members.starts),
+        n_permutations=n_permutations,
+        one_sided=False,
+        rng=random_generator(rng),
+        threads=threads,
+    )
+    return CountedTests(names, _normalised(es, null), counted(null).p_values)
 
 
 def _flat_messages(rankings: Rankings) -> tuple[str, ...]:

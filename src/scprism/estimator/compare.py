@@ -12,7 +12,7 @@ from scprism.estimator.model import Model
 from scprism.estimator.view import View
 from scprism.units.comparison import Comparison, compare_activity
 
-__all__ = ["compare"]
+__all__ = ["cell_column", "compare"]
 
 
 @keeps_warnings
@@ -63,19 +63,26 @@ def compare(
     note(view.warnings)
     result = compare_activity(
         view.activity(),
-        _column(view, "groupby", groupby),
+        cell_column(view.cells, "groupby", groupby),
         reference=str(reference),
-        replicates=None if replicate is None else _column(view, "replicate", replicate),
-        within=None if within is None else _column(view, "within", within),
+        replicates=None if replicate is None else cell_column(view.cells, "replicate", replicate),
+        within=None if within is None else cell_column(view.cells, "within", within),
     )
     for message in result.warnings:
         warn(message)
     columns = {"groupby": groupby, "replicate": replicate, "within": within}
-    return Comparison(result.table, {**columns, **result.settings}, result.warnings)
+    return Comparison(result.table, {**columns, **result.settings, "fingerprint": model.fingerprint}, result.warnings)
 
 
-def _column(view: View, argument: str, column: str) -> "pd.Series[Any]":
-    obs = view.cells.obs
+def cell_column(cells: AnnData, argument: str, column: str) -> "pd.Series[Any]":
+    """Return a column of the cells' table with its values as text, categories in their order.
+
+    Raises
+    ------
+    InputError
+        If there is no such column; `argument` is what the message calls it.
+    """
+    obs = cells.obs
     if column not in obs:
         msg = f"`{argument}` must be a column of `.obs`, got {column!r}. Closest: {closest(column, obs)}."
         raise InputError(msg)

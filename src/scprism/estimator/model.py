@@ -29,6 +29,7 @@ from scprism.read.checked import CheckedCells
 from scprism.read.counts import find_counts
 from scprism.types import AttributionMethod, Baseline, FloatArray, Organism, PathLike, UnitKind
 from scprism.units.named import NamedUnits, write_units
+from scprism.units.unit import Unit, describe_unit
 
 __all__ = ["Model"]
 
@@ -113,13 +114,14 @@ class Model:
 
         ``proposed_name`` (empty where the unit is not trusted), ``replication`` (correlation of the activity with that
         of the unit's counterpart, found in other cells from another start), ``trusted``, ``sets`` that it forms and
-        ``top_genes``, both joined by ``;``, ``n_runs_found``. Of raw units nothing is known, and none is trusted.
+        ``top_genes``, both joined by ``;``, ``n_runs_found``, ``coherence``. Of raw units nothing is known, and none is
+        trusted.
         """
         if self.named_units is not None:
             return self.named_units.table()
         names = pd.Index(raw_unit_names(self.weights.n_units), name="unit")
         unknown = {"proposed_name": "", "replication": float("nan"), "trusted": False, "sets": "", "top_genes": ""}
-        return pd.DataFrame({**unknown, "n_runs_found": 0}, index=names)
+        return pd.DataFrame({**unknown, "n_runs_found": 0, "coherence": float("nan")}, index=names)
 
     @property
     def programs(self) -> pd.DataFrame:
@@ -130,10 +132,41 @@ class Model:
         PrismError
             If the model has raw units.
         """
+        return self.program_units().programs()
+
+    def unit(self, name: str) -> Unit:
+        """Return the record of one unit: its proposed name, genes with their range over the runs, gene sets.
+
+        What it does in a data set, its labels and cells, is in that of `View.unit`.
+
+        Raises
+        ------
+        PrismError
+            If the model has raw units.
+        InputError
+            If there is no such unit.
+
+        Examples
+        --------
+        >>> from scprism import Prism, load_dataset
+        >>> model = Prism(max_epochs=1, device="cpu", rng=0).fit(load_dataset("tm_droplet_immune"))
+        >>> model.unit("U01").genes["gene"].tolist()[:2]
+        ['S100a9', 'S100a8']
+        """
+        return describe_unit(self.program_units(), name)
+
+    def program_units(self) -> NamedUnits:
+        """Return the units as they were found.
+
+        Raises
+        ------
+        PrismError
+            If the model has raw units.
+        """
         if self.named_units is None:
             msg = "This model has raw units, which are no programs of genes. Train one with Prism(units='programs')."
             raise PrismError(msg)
-        return self.named_units.programs()
+        return self.named_units
 
     def activity(
         self,

@@ -9,14 +9,15 @@ from scipy import sparse
 from scprism._threads import available_cores, one_thread_products
 from scprism._warnings import warn
 from scprism.enrichment.gene_sets import gene_sets
-from scprism.enrichment.gsea import gsea
+from scprism.enrichment.gsea import counted_tests, gsea
 from scprism.errors import InputError
 from scprism.prepare.recipe import Recipe
-from scprism.types import FloatArray, Organism
-from scprism.units.fitting import fit_units
+from scprism.types import Organism
+from scprism.units.fitting import fit_with_runs
 from scprism.units.inference import per_ten_thousand
 from scprism.units.named import FoundSet, NamedUnits
 from scprism.units.record import Units, UnitSettings
+from scprism.units.runs import RunPrograms
 
 __all__ = ["find_units", "found_sets"]
 
@@ -24,6 +25,7 @@ logger = logging.getLogger("scprism")
 
 SIGNIFICANT = 0.05
 CELLS_A_PROGRAM = 20
+LEAST_SHARE_OF_RUNS = 0.8
 
 
 def find_units(
@@ -51,45 +53,43 @@ def find_units(
         return None
     values = per_ten_thousand(inputs, target_sum=recipe.target_sum)
     with one_thread_products():
-        units = fit_units(values, settings=settings, rng=rng, threads=available_cores())
+        units, runs = fit_with_runs(values, settings=settings, rng=rng, threads=available_cores())
     if not units.names:
         warn("No unit came back in other cells of this data set: the units are raw ones.")
         return None
     logger.info("units: %d come back, %d did not", len(units.names), units.n_dropped)
-    return NamedUnits(units, recipe.genes, found_sets(units, recipe.genes, organism=recipe.organism, rng=rng))
+    return NamedUnits(units, recipe.genes, found_sets(units, runs, recipe.genes, organism=recipe.organism, rng=rng))
 
 
 def found_sets(
-    units: Units, genes: tuple[str, ...], *, organism: Organism | None, rng: np.random.Generator
+    units: Units, runs: RunPrograms, genes: tuple[str, ...], *, organism: Organism | None, rng: np.random.Generator
 ) -> tuple[tuple[FoundSet, ...], ...]:
     """Return the Hallmark sets that each unit's genes form, the strongest first; none where the organism is unknown.
 
     Genes are ranked by how much more they count for the unit than for the units on average. A set is found if it is
-    significant (q < 0.05, upper end) both by the unit's weights and by the lowest that they had over the runs.
+    significant (q < 0.05) in the unit, in the same direction in at least four fifths of the runs in which the unit came
+    back, and scores higher than in any program of gene-shuffled cells.
     """
     nothing: tuple[tuple[FoundSet, ...], ...] = tuple(() for _ in units.names)
-    if organism is None:
+    if organism is None or not len(runs.scores):
         return nothing
-    counted, lowest = (part * units.gene_weights for part in (units.programs, units.low))
-    usual = counted.mean(axis=0) if len(counted) > 1 else np.zeros(counted.shape[1])
+    counted = units.programs * units.gene_weights
+    scores = counted - (counted.mean(axis=0) if len(counted) > 1 else 0.0)
+    sets = gene_sets("hallmark", organism=organism)
     try:
-        own, low = (_significant(part - usual, units, genes, organism=organism, rng=rng) for part in (counted, lowest))
+        table = gsea(pd.DataFrame(scores, columns=list(genes)), sets, rng=rng)
     except InputError as error:  # no set has enough of the genes
         logger.info("units are named by their genes: %s", error)
         return nothing
-    found = []
-    for unit in units.names:
-        both = own[(own["ranking"] == unit) & own["gene_set"].isin(low.loc[low["ranking"] == unit, "gene_set"])]
-        rows = both.sort_values(["q_value", "nes"], ascending=[True, False])
-        names, edges = rows["gene_set"].astype(str).tolist(), rows["leading_edge"].astype(str).str.split(";").tolist()
-        q_values = rows["q_value"].astype(float).tolist()
-        found.append(tuple(FoundSet(s, q, tuple(e)) for s, q, e in zip(names, q_values, edges, strict=True)))
-    return tuple(found)
-
-
-def _significant(
-    scores: FloatArray, units: Units, genes: tuple[str, ...], *, organism: Organism, rng: np.random.Generator
-) -> pd.DataFrame:
-    rankings = pd.DataFrame(scores, index=list(units.names), columns=list(genes))
-    table = gsea(rankings, gene_sets("hallmark", organism=organism), rng=rng)
-    return table[(table["q_value"] < SIGNIFICANT) & (table["es"] > 0)]
+    single, shuffled = (counted_tests(part, genes, sets, rng=rng) for part in (runs.scores, runs.shuffled))
+    found: list[list[FoundSet]] = [[] for _ in units.names]
+    for row in table[table["q_value"] < SIGNIFICANT].sort_values("q_value", kind="stable").to_dict("records"):
+        unit, name, nes = int(row["ranking"]), str(row["gene_set"]), float(row["nes"])
+        column, sign = single.names.index(name), np.sign(nes)
+        own = runs.unit == unit
+        is_found = (single.p_values[own, column] < SIGNIFICANT) & (np.sign(single.nes[own, column]) == sign)
+        share = float(is_found.mean()) if own.any() else 0.0
+        if share >= LEAST_SHARE_OF_RUNS and abs(nes) > (sign * shuffled.nes[:, column]).max(initial=0.0):
+            edge = tuple(str(row["leading_edge"]).split(";"))
+            found[unit].append(FoundSet(name, "up" if sign > 0 else "down", nes, float(row["q_value"]), share, edge))
+    return tuple(map(tuple, found))

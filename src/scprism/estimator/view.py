@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, get_args
 
+import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from scprism._check import check_choice
+from scprism._check import check_choice, closest
 from scprism._warnings import keeps_warnings, note
 from scprism.denoise.adjust import denoise_query
 from scprism.errors import InputError
-from scprism.estimator.programs import explain_programs, program_activity
+from scprism.estimator.programs import cell_labels, cell_parts, explain_programs, program_activity
 from scprism.explain.explanation import Explanation
 from scprism.explain.grouping import asked_attribution, explain_query
 from scprism.label.result import Labels
@@ -19,6 +20,8 @@ from scprism.label.transfer import Seen, embed_query, indexed, label_query, lear
 from scprism.query.align import coverage_summary
 from scprism.query.view import Query
 from scprism.types import AttributionMethod, Baseline, FloatArray, UnitKind
+from scprism.units.inference import warn_of_lacking
+from scprism.units.unit import Unit, describe_unit, describe_units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +30,21 @@ if TYPE_CHECKING:
     from scprism.label.reference import LabelReference
 
 __all__ = ["View"]
+
+
+def _place(cells: AnnData, cell: str | int) -> int:
+    """Return the number of a cell."""
+    if isinstance(cell, str):
+        places = np.flatnonzero(cells.obs_names == cell)
+        if len(places) != 1:
+            found = f"{len(places):,} cells have it" if len(places) else f"Closest: {closest(cell, cells.obs_names)}"
+            msg = f"`cell` must be the name of one cell, got {cell!r}. {found}."
+            raise InputError(msg)
+        return int(places[0])
+    if not 0 <= cell < cells.n_obs:
+        msg = f"`cell` must be a number from 0 to {cells.n_obs - 1:,}, got {cell}."
+        raise InputError(msg)
+    return int(cell)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,7 +123,60 @@ class View:
         the latent.
         """
         names = list(self.model.units.index)
+        if self.model.named_units is not None:
+            warn_of_lacking(self.model.named_units.units, self.query.alignment.gene_map.present)
         return pd.DataFrame(self._activity.copy(), index=self.cells.obs_names, columns=names)
+
+    def unit(self, name: str, *, labels: "str | pd.Series[str] | None" = None) -> Unit:
+        """Return the record of one unit with what it does in these cells: its labels, and the cells with most of it.
+
+        Parameters
+        ----------
+        name
+            Of the unit, such as ``"U07"``.
+        labels
+            A column of ``cells.obs``, or a label for each cell, such as ``calls["label"]``.
+
+        Raises
+        ------
+        PrismError
+            If the model has raw units.
+        InputError
+            If there is no such unit or column.
+        """
+        named = self.model.program_units()
+        values = self.activity().to_numpy()
+        given = None if labels is None else cell_labels(self.cells, labels)
+        return describe_unit(named, name, activities=values, cells=self.cells.obs_names, labels=given)
+
+    def units(self, *, labels: "str | pd.Series[str] | None" = None) -> list[Unit]:
+        """Return the record of each unit in these cells: `unit`."""
+        named = self.model.program_units()
+        values = self.activity().to_numpy()
+        given = None if labels is None else cell_labels(self.cells, labels)
+        return describe_units(named, activities=values, cells=self.cells.obs_names, labels=given)
+
+    def why(self, cell: str | int) -> pd.DataFrame:
+        """Return which genes made the activities of one cell, units × genes; each row sums to that unit's activity.
+
+        Exact: among cells with the same active units an activity is linear in the expression, so that a gene's part is
+        its expression times its coefficient. A part is negative where the gene speaks for another active unit.
+
+        Parameters
+        ----------
+        cell
+            Its name, or its number from 0.
+
+        Raises
+        ------
+        PrismError
+            If the model has raw units.
+        InputError
+            If there is no such cell, or several of its name.
+        """
+        named = self.model.program_units()
+        parts = cell_parts(self.query, named, _place(self.cells, cell))
+        return pd.DataFrame(parts, index=list(named.units.names), columns=list(named.genes))
 
     @keeps_warnings
     def label(

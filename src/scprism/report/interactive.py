@@ -22,6 +22,7 @@ __all__ = [
     "confidence_figure",
     "figure_json",
     "histogram_figure",
+    "page_layout",
     "pathway_figure",
     "safe_json",
     "set_name",
@@ -138,6 +139,11 @@ def histogram_figure(counts: pd.Series) -> go.Figure:
     )
     figure.update_xaxes(dtick=max(1, len(units) // 20), showgrid=False)
     return figure
+
+
+def page_layout(*, height: int, x: str, y: str) -> go.Layout:
+    """Return how the page's figures look; `x` and `y` are the titles of the axes."""
+    return _layout(height=height, x=x, y=y)
 
 
 def _numbers(values: pd.Series) -> list[float | None]:

@@ -1,6 +1,7 @@
 """The report: one HTML file that holds everything it shows and asks no network for anything."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -20,6 +21,8 @@ from scprism.explain.explanation import Explanation
 from scprism.label.result import Labels
 from scprism.query.align import Alignment
 from scprism.report import findings, sections
+from scprism.report.cards import card_section, judged_units, program_trust, unit_titles
+from scprism.report.conditions import condition_section, volcano_figure
 from scprism.report.embedding import embedding_data
 from scprism.report.interactive import (
     confidence_figure,
@@ -34,13 +37,16 @@ from scprism.report.subject import (
     check_subject,
     drawn_cells,
     query_values,
+    query_view,
     reference_latent,
     reference_values,
+    shows_programs,
 )
 from scprism.report.tables import sets_per_unit
 from scprism.report.trust import trust_section
 from scprism.trust.result import Trust
 from scprism.types import FloatArray, PathLike
+from scprism.units.comparison import Comparison
 
 __all__ = ["PAGE_SUFFIXES", "write_report"]
 
@@ -61,9 +67,10 @@ def write_report(
     reference_labels: str | None = None,
     messages: Collection[str] = (),
     trust: Trust | None = None,
+    comparison: Comparison | None = None,
     layer: str | None = None,
 ) -> None:
-    """Write a self-contained HTML page about one query: embedding, labels, units, pathways, coverage, provenance.
+    """Write a self-contained HTML page about one query: embedding, labels, units, conditions, coverage, provenance.
 
     The page holds its figures' data and plotly.js (about 5 MB) and loads nothing. Same results, same bytes.
 
@@ -90,7 +97,10 @@ def write_report(
     messages
         Warnings to show on top, beside those that the results keep: of the embedding, for example, which keeps none.
     trust
-        The result of `scprism.assess_units`; without it the page has no section on which units may be named.
+        The result of `scprism.assess_units`, shown at each unit. Without it programs are judged by the runs that found
+        them and by these cells; of raw units nothing is said.
+    comparison
+        The result of `scprism.compare`; without it the page has no section on conditions.
     layer
         Where the query's counts are, whose genes the coverage is about; that of the model if not given.
 
@@ -123,13 +133,16 @@ def write_report(
         labels.table if isinstance(labels, Labels) else labels,
         reference.cells if isinstance(reference, View) else reference,
         reference_labels,
-        (*messages, *warnings_of(enrichment, labels, explanation, trust)),
+        (*messages, *warnings_of(enrichment, labels, explanation, trust, comparison)),
         trust,
         layer,
         cells if isinstance(cells, View) else None,
         reference if isinstance(reference, View) else None,
+        comparison,
     )
     check_subject(subject)
+    if shows_programs(subject):
+        subject = replace(subject, view=query_view(subject))  # opened once
     text = _render(_content(subject))
     with replacing(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
@@ -142,26 +155,33 @@ def _content(subject: Subject) -> dict[str, Any]:
     values = own if known is None else np.concatenate([known, own])
     drawn = drawn_cells(subject, reference, values=values)
     units = sections.unit_names(subject, values.shape[1])
+    trust = program_trust(subject)
+    judged = judged_units(subject, trust, own, None if subject.labels is None else subject.labels["label"])
+    titles = unit_titles(judged) or units
+    by_name = dict(zip(units, titles, strict=True))
     best_epoch = subject.model.summary["best_epoch"]
     figures = {
         "training": training_figure(subject.model.log, best_epoch=best_epoch),
         "confidence": confidence_figure(subject.labels) if subject.labels is not None else None,
         "pathways": pathway_figure(subject.enrichment),
         "histogram": histogram_figure(sets_per_unit(subject.enrichment)),
+        "conditions": volcano_figure(subject.comparison, by_name),
     }
     return {
-        "warnings": _warnings(subject, alignment, values, units),
+        "warnings": _warnings(subject, alignment, values, units, trust),
         "n_query": subject.cells.n_obs,
         "model": sections.model_section(subject),
         "labels": sections.label_section(subject),
         "projection": sections.projection_section(drawn),
         "pathways": sections.pathway_section(subject.enrichment),
         "units": sections.unit_section(subject, own),
+        "cards": card_section(subject, judged, trust, own),
+        "conditions": condition_section(subject.comparison, by_name),
         "trust": trust_section(subject.trust),
         "coverage": sections.coverage_section(alignment),
         "provenance": sections.provenance_section(subject),
         # safe_json leaves nothing in it that HTML could take for markup
-        "embedding_json": Markup(safe_json(embedding_data(drawn.table, drawn.values, units=units))),  # noqa: S704
+        "embedding_json": Markup(safe_json(embedding_data(drawn.table, drawn.values, units=titles))),  # noqa: S704
         "figures": {name: Markup(figure_json(f)) for name, f in figures.items() if f is not None},  # noqa: S704
     }
 
@@ -172,7 +192,9 @@ def _alignment(subject: Subject) -> Alignment:
     return subject.model.align(subject.cells, layer=subject.layer)
 
 
-def _warnings(subject: Subject, alignment: Alignment, values: FloatArray, units: list[str]) -> list[str]:
+def _warnings(
+    subject: Subject, alignment: Alignment, values: FloatArray, units: list[str], trust: Trust | None
+) -> list[str]:
     config = subject.model.config
     computed = [
         *findings.coverage_finding(alignment),
@@ -184,7 +206,7 @@ def _warnings(subject: Subject, alignment: Alignment, values: FloatArray, units:
         *findings.explanation_finding(subject.explanation),
         *findings.pathway_finding(subject.enrichment),
     ]
-    told = dict.fromkeys([*subject.model.warnings, *subject.messages])
+    told = dict.fromkeys([*subject.model.warnings, *subject.messages, *warnings_of(trust)])
     # a message that a computed warning repeats with more words is said once
     return [*(m for m in told if not any(text.startswith(m) for text in computed)), *computed]
 

@@ -144,8 +144,7 @@ def unit_section(subject: Subject, values: FloatArray) -> dict[str, Any]:
     counts = significant_groups(subject.enrichment)
     highest = _highest_labels(subject, values)
     dead = dead_units(values)
-    named = subject.model.named_units if shows_programs(subject) else None
-    cards = None if named is None else named.table().to_dict("records")
+    are_programs = shows_programs(subject)
     is_of_units = len(explanation.units) == len(dead) and len(values) > 1
     genes = {group: _top_genes(explanation, group) for group in explanation.groups}
     leading = leading_groups(explanation)
@@ -154,9 +153,6 @@ def unit_section(subject: Subject, values: FloatArray) -> dict[str, Any]:
         rows.append(
             {
                 "name": unit_name(name),
-                "proposed": cards[i]["proposed_name"] if cards else "",
-                "replication": f"{cards[i]['replication']:.2f}" if cards else None,
-                "trusted": bool(cards and cards[i]["trusted"]),
                 "dead": bool(is_of_units and dead[i]),
                 "highest": highest[i] if highest and is_of_units else None,
                 "genes": genes[ALL][i],
@@ -168,14 +164,14 @@ def unit_section(subject: Subject, values: FloatArray) -> dict[str, Any]:
     is_gradient = explanation.method in ("plain", "guided")
     return {
         "rows": rows,
-        "are_programs": cards is not None,
+        "are_programs": are_programs,
         "method": METHODS.get(explanation.method, explanation.method),
         "baseline": explanation.baseline,
         "error": None if np.isnan(explanation.completeness_error) else explanation.completeness_error,
         "scale": "latent activation per unit of log1p expression"
         if is_gradient
         else "activity (1: the most active hundredth of the training cells)"
-        if cards
+        if are_programs
         else "latent activation",
         "is_gradient": is_gradient,
         "has_groups": any(row["group"] for row in rows),

@@ -14,10 +14,12 @@ from scprism.explain.explanation import ALL, Explanation
 from scprism.label.labels import labels_as_text
 from scprism.label.neighbours import scaling_of
 from scprism.query.files import ACTIVITY_KEY, EMBEDDING_KEY
+from scprism.report.conditions import check_comparison
 from scprism.report.projection import Projection, project
 from scprism.report.trust import check_trust
 from scprism.trust.result import Trust
 from scprism.types import FloatArray
+from scprism.units.comparison import Comparison
 
 __all__ = [
     "MAX_CELLS",
@@ -27,6 +29,7 @@ __all__ = [
     "check_subject",
     "drawn_cells",
     "query_values",
+    "query_view",
     "reference_latent",
     "reference_values",
     "shows_programs",
@@ -56,6 +59,7 @@ class Subject:
     layer: str | None = None
     view: View | None = None
     reference_view: View | None = None
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,11 @@ def check_subject(subject: Subject) -> None:
             raise InputError(f"{msg} Give the result of model.label(cells, …).")
     _check_reference_labels(subject)
     if subject.trust is not None:
-        check_trust(subject.trust, fingerprint=subject.model.fingerprint)
+        are_programs = shows_programs(subject)
+        check_trust(subject.trust, fingerprint=subject.model.fingerprint, are_programs=are_programs)
+    if subject.comparison is not None:
+        units, fingerprint = subject.explanation.units, subject.model.fingerprint
+        check_comparison(subject.comparison, units=units, fingerprint=fingerprint)
 
 
 def reference_latent(subject: Subject) -> FloatArray | None:
@@ -145,11 +153,12 @@ def shows_programs(subject: Subject) -> bool:
 
 def query_values(subject: Subject) -> FloatArray:
     """Return the units' values in the query, (cells, units)."""
-    if not shows_programs(subject):
-        return subject.embedding
-    cells = subject.cells if subject.view is None else subject.view
-    layer = subject.layer if subject.view is None else None
-    return subject.model.activity(cells, layer=layer).to_numpy()
+    return query_view(subject).activity().to_numpy() if shows_programs(subject) else subject.embedding
+
+
+def query_view(subject: Subject) -> View:
+    """Return the query as the model sees it."""
+    return subject.model.view(subject.cells, layer=subject.layer) if subject.view is None else subject.view
 
 
 def reference_values(subject: Subject, latent: FloatArray | None) -> FloatArray | None:

@@ -7,23 +7,27 @@ import numpy as np
 from scprism._check import some
 from scprism.errors import InputError
 from scprism.report.interactive import unit_name
-from scprism.trust.result import TRUST_COLUMNS, Trust
+from scprism.trust.result import Trust, lacking_columns
 from scprism.trust.verdict import MAY_BE_NAMED
 
 __all__ = ["check_trust", "trust_section"]
 
 
-def check_trust(trust: Trust, *, fingerprint: str) -> None:
-    """Raise `InputError` unless these are verdicts on this model."""
+def check_trust(trust: Trust, *, fingerprint: str, are_programs: bool) -> None:
+    """Raise `InputError` unless these are verdicts on this model's units, of the kind that the page shows."""
     given: object = trust  # users pass tables too
     if not isinstance(given, Trust):
         msg = f"`trust` must be the result of scprism.assess_units or scprism.read_trust, got {type(given).__name__}."
         raise InputError(msg)
-    lacking = [column for column in TRUST_COLUMNS if column not in trust.table.columns]
+    lacking = lacking_columns(trust.table)
     lacking += [] if "fingerprint" in trust.settings else ["settings"]
     if lacking:
         msg = f"`trust` must be the result of scprism.assess_units; it lacks {some(lacking)}."
         raise InputError(msg)
+    if ("replication" in trust.table.columns) != are_programs:
+        shown, judged = ("programs", "raw units") if are_programs else ("raw units", "programs")
+        msg = f"`trust` must be of the units that `explanation` is about, {shown}; got verdicts on {judged}."
+        raise InputError(f"{msg} Choose by TrustSettings(units=…), on the command line: scprism trust --units.")
     got = trust.settings["fingerprint"]
     if got != fingerprint:
         msg = f"`trust` must be of this model (fingerprint {fingerprint}), got verdicts on the model {got}."
@@ -32,8 +36,8 @@ def check_trust(trust: Trust, *, fingerprint: str) -> None:
 
 
 def trust_section(trust: Trust | None) -> dict[str, Any] | None:
-    """Return the verdicts in words and numbers, None without them."""
-    if trust is None:
+    """Return the verdicts on raw units in words and numbers, None without them."""
+    if trust is None or "replication" in trust.table.columns:  # programs: at each card
         return None
     facts = trust.settings
     shown = ("matched_correlation", "map_correlation", "jaccard_top50", "randomisation_correlation", "deletion_gain")

@@ -12,6 +12,7 @@ from scprism._warnings import keeps_warnings, warn
 from scprism.enrichment.enrich import enrich
 from scprism.enrichment.gene_sets import GeneSets
 from scprism.enrichment.result import count_significant
+from scprism.errors import InputError
 from scprism.estimator.model import Model
 from scprism.estimator.view import View
 from scprism.explain.randomise import Layers, shuffle_within_genes
@@ -31,6 +32,7 @@ from scprism.trust.networks import (
     unit_maps,
     view_network,
 )
+from scprism.trust.programs import assess_programs
 from scprism.trust.result import TRUST_COLUMNS, Trust
 from scprism.trust.sharing import mean_absolute_cosine, set_sharing
 from scprism.trust.verdict import Limits, judge_units, rule_texts
@@ -46,12 +48,11 @@ N_CURVE_CELLS, N_CURVE_DRAWS = 100, 20
 LAYERS: tuple[Layers, Layers] = ("bottleneck", "encoder")
 
 
-@keeps_warnings
 def assess_units(
     model: Model,
     query: AnnData | View,
     *,
-    reference: AnnData | View,
+    reference: AnnData | View | None = None,
     groupby: "str | pd.Series[str] | None" = None,
     sets: GeneSets | None = None,
     settings: TrustSettings = TrustSettings(),  # noqa: B008  frozen
@@ -59,7 +60,8 @@ def assess_units(
 ) -> Trust:
     """Return a verdict for each unit, whether it may be named, with the numbers that it rests on.
 
-    A unit may be named if it keeps the rules in ``settings["rules"]`` (`scprism.trust.verdict`).
+    A unit may be named if it keeps the rules in ``settings["rules"]`` (`scprism.units.verdict`,
+    `scprism.trust.programs`; for raw units `scprism.trust.verdict`).
 
     Parameters
     ----------
@@ -68,12 +70,14 @@ def assess_units(
     query
         The cells on which units are to be named.
     reference
-        The data that the model was trained on.
+        The data that the model was trained on. Programs are judged without it from the runs that found them and from
+        the query's cells, in a moment; with it they are also found anew from other starts. Raw units need it: they are
+        judged by training the network again.
     groupby
-        Groups of the query as in `Model.explain`: a unit's map holds its mean signed attributions in each of them. Give
-        the groups by which it is to be named.
+        For raw units: groups of the query as in `Model.explain`; a unit's map holds its mean signed attributions in
+        each of them. Give the groups by which it is to be named.
     sets
-        Gene sets, for the overlap of significant sets between refits.
+        For raw units: gene sets, for the overlap of significant sets between refits.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def assess_units(
     Raises
     ------
     InputError
-        If the data cannot be used, or there are too few cells.
+        If the data cannot be used, there are too few cells, or an argument does not fit the kind of units.
 
     Examples
     --------
@@ -97,6 +101,34 @@ def assess_units(
     (50, True)
     """
     check_settings(settings)
+    kind = settings.units or ("raw" if model.named_units is None else "programs")
+    if kind == "programs":
+        if model.named_units is None:
+            msg = "This model has raw units alone: leave `TrustSettings.units` out."
+            raise InputError(msg)
+        surplus = [name for name, value in (("groupby", groupby), ("sets", sets)) if value is not None]
+        if surplus or settings.method is not None:
+            told = " and ".join(f"`{name}`" for name in (*surplus, *(["method"] if settings.method else [])))
+            msg = f"Programs are judged in all cells and by the sets that their runs found, without {told}."
+            raise InputError(f"{msg} Leave it out, or ask for raw units: TrustSettings(units='raw').")
+        return assess_programs(model, model.named_units, query, reference=reference, settings=settings, rng=rng)
+    if reference is None:
+        msg = "Raw units are judged by training the network again: give `reference`, the data of the training."
+        raise InputError(msg)
+    return _assess_raw(model, query, reference=reference, groupby=groupby, sets=sets, settings=settings, rng=rng)
+
+
+@keeps_warnings
+def _assess_raw(
+    model: Model,
+    query: AnnData | View,
+    *,
+    reference: AnnData | View,
+    groupby: "str | pd.Series[str] | None",
+    sets: GeneSets | None,
+    settings: TrustSettings,
+    rng: RNGLike,
+) -> Trust:
     streams = random_generator(rng).spawn(6)
     training = training_cells(model, reference, layer=settings.reference_layer)
     cells = seen_cells(model, query, groupby=groupby, settings=settings, rng=streams[0])
@@ -126,6 +158,7 @@ def assess_units(
     table = table.assign(unit=list(own.explanation.units))[list(TRUST_COLUMNS)]
     facts: dict[str, Any] = {
         "fingerprint": model.fingerprint,
+        "units": "raw",
         "method": own.explanation.method,
         "groups": list(own.explanation.groups),
         "n_cells": int(cells.inputs.shape[0]),

@@ -14,9 +14,9 @@ from scprism.explain.attribution import Attribution, baseline_row
 from scprism.explain.grouping import group_codes
 from scprism.train.batches import TrainingCells, collect_cells
 from scprism.trust.networks import SeenCells
-from scprism.types import AttributionMethod
+from scprism.types import AttributionMethod, UnitKind
 
-__all__ = ["TrustSettings", "check_settings", "seen_cells", "training_cells"]
+__all__ = ["MIN_CELLS", "TrustSettings", "check_settings", "seen_cells", "training_cells"]
 
 MIN_CELLS = 50
 """Over fewer cells, units match by chance."""
@@ -28,14 +28,17 @@ class TrustSettings:
 
     Attributes
     ----------
+    units
+        ``"programs"`` or ``"raw"``; the model's units if None.
     n_refits
-        Networks trained anew with other seeds. One more is trained on shuffled genes. They take most of the time.
+        Networks trained anew with other seeds, or programs found anew. One more is trained on shuffled genes. They take
+        most of the time.
     n_draws
-        Draws of random weights, and of shuffled cells.
+        Draws of random weights, and of shuffled cells; for raw units.
     max_cells
         More query cells than this are sampled.
     method
-        Attribution method; that of the model if None. ``"expected_gradients"`` is not offered.
+        Attribution method, for raw units; that of the model if None. ``"expected_gradients"`` is not offered.
     layer
         Where the query's counts are; that of the model if None.
     reference_layer
@@ -44,6 +47,7 @@ class TrustSettings:
         Where the networks are trained; where the model was asked to be trained if None.
     """
 
+    units: UnitKind | None = None
     n_refits: int = 5
     n_draws: int = 20
     max_cells: int = 1000

@@ -14,7 +14,7 @@ from scprism.errors import BundleError, InputError
 from scprism.trust.verdict import MAY_BE_NAMED
 from scprism.types import PathLike
 
-__all__ = ["TRUST_COLUMNS", "Trust", "read_trust"]
+__all__ = ["PROGRAM_COLUMNS", "TRUST_COLUMNS", "Trust", "lacking_columns", "read_trust"]
 
 TRUST_COLUMNS = (
     "unit",
@@ -39,6 +39,21 @@ TRUST_COLUMNS = (
     "verdict",
     "reason",
 )
+PROGRAM_COLUMNS = (
+    "unit",
+    "replication",
+    "n_runs_found",
+    "coherence",
+    "overlap",
+    "shuffled_overlap",
+    "coverage",
+    "query_coherence",
+    "matched_correlation",
+    "shuffled_correlation",
+    "n_sets",
+    "verdict",
+    "reason",
+)
 WORDS = ("unit", "verdict", "reason")
 
 
@@ -49,7 +64,12 @@ class Trust:
     Attributes
     ----------
     table
-        A row a unit. ``spread`` of the activation over the cells. ``matched_correlation`` with the unit's partner in a
+        A row a unit. Of programs: ``replication``, ``n_runs_found``, ``coherence`` and ``overlap`` over the runs that
+        found them, ``shuffled_overlap`` with programs of gene-shuffled cells (`scprism.units.record.Units`);
+        ``coverage``, the share of the unit that the query has, by weight; ``query_coherence``, the correlation between
+        its activities read from two halves of its genes in the query's cells; ``matched_correlation`` with its partner
+        in further fits and ``shuffled_correlation`` in one to shuffled genes, NaN without any; ``n_sets`` found.
+        Of raw units: ``spread`` of the activation over the cells. ``matched_correlation`` with the unit's partner in a
         refit, ``map_correlation`` of their maps (medians over refits), ``jaccard_top50`` of their leading genes and
         ``jaccard_sets`` of their significant sets (means); ``n_sets`` significant in the model; NaN where not tested.
         ``shuffled_correlation`` with the partner in a network trained on shuffled genes. |Spearman| between the unit's
@@ -103,11 +123,11 @@ class Trust:
         """
         _check_columns(self.table, name="The table of verdicts", error=InputError)
         record = {**self.settings, "warnings": list(self.warnings)}
-        write_table(self.table[list(TRUST_COLUMNS)], path, record=record)
+        write_table(self.table[list(_expected(self.table))], path, record=record)
 
     def _summary(self) -> str:
         n_may = int((self.table["verdict"] == MAY_BE_NAMED).sum())
-        refits = f", after {self.settings['n_refits']} refits" if "n_refits" in self.settings else ""
+        refits = f", after {self.settings['n_refits']} refits" if self.settings.get("n_refits") else ""
         return f"{n_may} of {len(self.table)} units may be named{refits}"
 
 
@@ -134,7 +154,7 @@ def read_trust(path: PathLike) -> Trust:
     >>> read_trust(path).table["verdict"].equals(trust.table["verdict"])
     True
     """
-    kinds = {name: str if name in WORDS else np.float64 for name in TRUST_COLUMNS}
+    kinds = {name: str if name in WORDS else np.float64 for name in (*TRUST_COLUMNS, *PROGRAM_COLUMNS)}
     try:
         table = read_table(path, dtypes=kinds, missing=[""])
         record = read_record(path)
@@ -149,8 +169,17 @@ def read_trust(path: PathLike) -> Trust:
     return Trust(table, record, told)
 
 
+def lacking_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns that a table of verdicts needs and has not."""
+    return [column for column in _expected(table) if column not in table.columns]
+
+
+def _expected(table: pd.DataFrame) -> tuple[str, ...]:
+    return PROGRAM_COLUMNS if "replication" in table.columns else TRUST_COLUMNS
+
+
 def _check_columns(table: pd.DataFrame, *, name: str, error: type[InputError] | type[BundleError]) -> None:
-    lacking = [column for column in TRUST_COLUMNS if column not in table.columns]
+    lacking = lacking_columns(table)
     if lacking:
         msg = f"{name} must have the columns of `scprism.assess_units`; it lacks {some(lacking)}."
         raise error(msg)

@@ -14,7 +14,7 @@ from scprism._html import record_html
 from scprism.errors import BundleError, InputError
 from scprism.types import PathLike
 
-__all__ = ["Comparison", "compare_activity", "read_comparison"]
+__all__ = ["ALL_CELLS", "Comparison", "check_labels", "compare_activity", "other_groups", "read_comparison"]
 
 LEVEL = 0.95
 """Of the intervals of differences."""
@@ -157,7 +157,7 @@ def compare_activity(
     Raises
     ------
     InputError
-        If there is no such reference group, or only one group.
+        If there is no such reference group, or only one group, or a label of `within` is called ``"all"``.
 
     Examples
     --------
@@ -168,7 +168,7 @@ def compare_activity(
       unit  difference  auroc
     0  U01         2.0    1.0
     """
-    names = _group_names(groups, reference)
+    names = other_groups(groups, reference)
     codes = groups.astype("object").to_numpy()
     rows: list[dict[str, object]] = []
     lone: list[str] = []
@@ -196,12 +196,28 @@ def compare_activity(
     return Comparison(table, {"reference": reference, "replicates": kind}, tuple(notes))
 
 
-def _group_names(groups: "pd.Series[Any]", reference: str) -> list[str]:
+def other_groups(groups: "pd.Series[Any]", reference: str, *, called: str = "reference") -> list[str]:
+    """Return the groups beside the reference group, in the order of categories, else by name.
+
+    Parameters
+    ----------
+    groups
+        The group of each cell.
+    reference
+        The group that the others are compared with.
+    called
+        What messages call it.
+
+    Raises
+    ------
+    InputError
+        If there is no such reference group, or only one group.
+    """
     categories = groups.cat.categories if isinstance(groups.dtype, pd.CategoricalDtype) else None
     present = groups.dropna().unique().tolist()
     names = [str(name) for name in (sorted(present, key=str) if categories is None else categories) if name in present]
     if reference not in names:
-        msg = f"`reference` must be one of the groups, got {reference!r}. Closest: {closest(reference, names)}."
+        msg = f"`{called}` must be one of the groups, got {reference!r}. Closest: {closest(reference, names)}."
         raise InputError(msg)
     if len(names) < 2:
         msg = f"There is nothing to compare: all cells with a group are {reference!r}."
@@ -209,9 +225,17 @@ def _group_names(groups: "pd.Series[Any]", reference: str) -> list[str]:
     return [name for name in names if name != reference]
 
 
+def check_labels(within: "pd.Series[Any]") -> None:
+    """Raise `InputError` if a label is called as the table calls all cells together."""
+    if (within.dropna().astype(str) == ALL_CELLS).any():
+        msg = f"`within` has a label {ALL_CELLS!r}, which is how the table calls all cells together. Rename it."
+        raise InputError(msg)
+
+
 def _strata(within: "pd.Series[Any] | None", n_cells: int) -> Iterator[tuple[str, np.ndarray]]:
     yield ALL_CELLS, np.ones(n_cells, dtype=bool)
     if within is not None:
+        check_labels(within)
         values = within.astype("object").to_numpy()
         for name in sorted(within.dropna().unique().tolist(), key=str):
             yield str(name), values == name

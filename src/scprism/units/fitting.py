@@ -13,8 +13,9 @@ from scprism.types import FloatArray, RNGLike
 from scprism.units.inference import activity, activity_through
 from scprism.units.record import ACTIVITY_QUANTILES, Units, UnitSettings, unit_names
 from scprism.units.replication import Candidates, agreement, distinct, replication
+from scprism.units.runs import RunPrograms, gene_shuffled, leading_overlap, run_programs
 
-__all__ = ["coherence", "fit_units", "gene_weights"]
+__all__ = ["LEAST_COHERENCE_Z", "coherence", "fit_units", "fit_with_runs", "gene_weights"]
 
 REFINING_ITERATIONS = 30
 LEAST_COHERENCE_Z = 4.0
@@ -64,6 +65,18 @@ def fit_units(
     >>> units.names
     ('U01', 'U02', 'U03')
     """
+    return fit_with_runs(values, n_units=n_units, settings=settings, rng=rng, threads=threads)[0]
+
+
+def fit_with_runs(
+    values: sparse.csr_matrix,
+    *,
+    n_units: int | Literal["auto"] = "auto",
+    settings: UnitSettings | None = None,
+    rng: RNGLike = None,
+    threads: int = 1,
+) -> tuple[Units, RunPrograms]:
+    """Return what `fit_units` does, and the programs of the single runs."""
     settings = settings or UnitSettings()
     generator = random_generator(rng)
     _check(values, n_units, settings)
@@ -73,15 +86,21 @@ def fit_units(
     weights = gene_weights(cells, power=settings.weight_power)
     weighted = sparse.csr_matrix(cells.multiply(weights[None]), dtype=np.float32)
     candidates = _candidates(weighted, settings, generator, threads)
+    shuffled = _shuffled_programs(weighted, settings, generator)
     alike = agreement(candidates.programs, candidates.activities, candidates, least_cosine=settings.least_cosine)
     score = replication(alike, candidates)
     order = [index for index in np.argsort(-score, kind="stable") if score[index] >= settings.least_replication]
     n_distinct_all = len(_distinct(np.argsort(-score, kind="stable").tolist(), candidates, settings))
     kept = _distinct(order, candidates, settings)
     programs = np.stack([_mean_program(alike[index], candidates, settings) for index in kept]) if kept else None
-    units = _refined(weighted, programs, weights, candidates, settings)
-    units = _best(units, len(units.names) if n_units == "auto" else n_units)
-    return replace(_scaled(units, cells), n_dropped=max(n_distinct_all - len(units.names), 0))
+    programs, alike, score = _refined(weighted, programs, candidates, settings)
+    number = len(programs) if n_units == "auto" else n_units
+    programs, alike, score = programs[:number], alike[:number], score[:number]
+    in_halves = candidates.split[candidates.run] >= 0
+    members = [_members(np.where(in_halves, row, 0.0), candidates, settings.least_replication) for row in alike]
+    units = _record(programs, score, members, shuffled, candidates, (weights, settings))
+    units = replace(_scaled(units, cells), n_cells=len(drawn), n_dropped=max(n_distinct_all - len(programs), 0))
+    return units, run_programs(members, candidates, shuffled)
 
 
 def gene_weights(values: sparse.csr_matrix, *, power: float) -> FloatArray:
@@ -139,31 +158,42 @@ def _candidates(
             jobs.append((split, half, rank, cells, int(rng.integers(2**31))))
     jobs += [(-1, 0, rank, np.arange(n_cells), int(rng.integers(2**31))) for rank in settings.ranks]
 
-    def run(job: tuple[int, int, int, np.ndarray, int]) -> tuple[FloatArray, FloatArray, np.ndarray]:
+    def run(job: tuple[int, int, int, np.ndarray, int]) -> tuple[FloatArray, FloatArray, FloatArray, np.ndarray]:
         programs = _factorised(weighted[job[3]], job[2], job[4], settings.max_iterations)
-        return programs, _activities(programs, weighted), _coherent(programs, weighted, job[3])
+        return programs, _activities(programs, weighted), *_coherent(programs, weighted, job[3])
 
-    if threads == 1:
-        found = list(map(run, jobs))
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(run, jobs))
+    longest_first = sorted(range(len(jobs)), key=lambda number: -len(jobs[number][3]) * jobs[number][2])
+    with ThreadPoolExecutor(threads) as pool:
+        done = list(pool.map(run, [jobs[number] for number in longest_first]))
+    found = [done[longest_first.index(number)] for number in range(len(jobs))]
     return Candidates(
-        programs=np.concatenate([programs for programs, _, _ in found]),
-        activities=np.concatenate([activities for _, activities, _ in found], axis=1),
-        coherent=np.concatenate([coherent for _, _, coherent in found]),
-        run=np.repeat(np.arange(len(jobs)), [len(programs) for programs, _, _ in found]),
+        programs=np.concatenate([programs for programs, *_ in found]),
+        activities=np.concatenate([activities for _, activities, *_ in found], axis=1),
+        coherence=np.concatenate([moves for *_, moves, _ in found]),
+        coherent=np.concatenate([coherent for *_, coherent in found]),
+        run=np.repeat(np.arange(len(jobs)), [len(programs) for programs, *_ in found]),
         split=np.array([job[0] for job in jobs]),
         half=np.array([job[1] for job in jobs]),
     )
 
 
-def _coherent(programs: FloatArray, weighted: sparse.csr_matrix, seen: np.ndarray) -> np.ndarray:
-    """Return whether each program's genes move together in the cells that its run did not see, bool (programs,)."""
+def _shuffled_programs(weighted: sparse.csr_matrix, settings: UnitSettings, rng: np.random.Generator) -> FloatArray:
+    """Return the programs of a run of the largest rank on half of the cells, their genes shuffled."""
+    half = np.sort(rng.permutation(weighted.shape[0])[::2])
+    cells = gene_shuffled(weighted[half], rng)
+    return _factorised(cells, max(settings.ranks), int(rng.integers(2**31)), settings.max_iterations)
+
+
+def _coherent(programs: FloatArray, weighted: sparse.csr_matrix, seen: np.ndarray) -> tuple[FloatArray, np.ndarray]:
+    """Return how well each program's genes move together in cells that its run did not see, and if more than by chance.
+
+    float64 and bool (programs,).
+    """
     others = np.setdiff1d(np.arange(weighted.shape[0]), seen)
     if not len(others):
-        return np.zeros(len(programs), dtype=bool)
-    return np.asarray(coherence(programs, weighted[others]) * np.sqrt(len(others)) >= LEAST_COHERENCE_Z)
+        return np.zeros(len(programs)), np.zeros(len(programs), dtype=bool)
+    found = coherence(programs, weighted[others])
+    return found, np.asarray(found * np.sqrt(len(others)) >= LEAST_COHERENCE_Z)
 
 
 def _factorised(weighted: sparse.csr_matrix, rank: int, seed: int, iterations: int) -> FloatArray:
@@ -198,13 +228,12 @@ def _mean_program(alike: FloatArray, candidates: Candidates, settings: UnitSetti
 
 
 def _refined(
-    weighted: sparse.csr_matrix,
-    programs: FloatArray | None,
-    weights: FloatArray,
-    candidates: Candidates,
-    settings: UnitSettings,
-) -> Units:
-    """Return the programs after some steps together on all cells, without those that no longer come back."""
+    weighted: sparse.csr_matrix, programs: FloatArray | None, candidates: Candidates, settings: UnitSettings
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the programs after some steps together on all cells, without those that no longer come back.
+
+    Beside them how alike each is to each candidate, and its replication; the best replicated first.
+    """
     from sklearn.decomposition import non_negative_factorization
 
     while programs is not None and len(programs):
@@ -224,28 +253,32 @@ def _refined(
         comes_back = score >= settings.least_replication
         if comes_back.all():
             order = np.argsort(-score, kind="stable")
-            return _record(programs[order], alike[order], score[order], weights, candidates, settings)
+            return programs[order], alike[order], score[order]
         programs = programs[comes_back]
     empty = np.zeros((0, weighted.shape[1]), dtype=np.float32)
-    return _record(empty, empty, np.zeros(0), weights, candidates, settings)
+    return empty, np.zeros((0, len(candidates.programs))), np.zeros(0)
 
 
 def _record(
     programs: FloatArray,
-    alike: FloatArray,
     score: FloatArray,
-    weights: FloatArray,
+    members: list[list[int]],
+    shuffled: FloatArray,
     candidates: Candidates,
-    settings: UnitSettings,
+    fitted: tuple[FloatArray, UnitSettings],
 ) -> Units:
-    """Return the units with the range of their weights over the runs on halves of the cells."""
+    """Return the units with what the runs on halves of the cells say of them; `fitted` are gene weights, settings."""
+    weights, settings = fitted
     per_gene = np.divide(1.0, weights, out=np.zeros_like(weights), where=weights > 0)
-    low, high, found = programs.copy(), programs.copy(), np.zeros(len(programs), dtype=int)
-    in_halves = candidates.split[candidates.run] >= 0
-    for row, program in enumerate(programs):
-        members = _members(np.where(in_halves, alike[row], 0.0), candidates, settings.least_replication)
-        runs = np.vstack([program, candidates.programs[members]])
-        low[row], high[row], found[row] = runs.min(axis=0), runs.max(axis=0), len(members)
+    low, high = programs.copy(), programs.copy()
+    moves, overlap, by_chance = (np.zeros(len(programs), dtype=np.float32) for _ in range(3))
+    for row, (program, own) in enumerate(zip(programs, members, strict=True)):
+        runs = np.vstack([program, candidates.programs[own]])
+        low[row], high[row] = runs.min(axis=0), runs.max(axis=0)
+        by_chance[row] = leading_overlap(program, shuffled).max(initial=0.0)
+        if own:
+            moves[row] = np.median(candidates.coherence[own])
+            overlap[row] = np.median(leading_overlap(program, candidates.programs[own]))
     return Units(
         names=unit_names(len(programs)),
         programs=programs * per_gene,
@@ -254,16 +287,14 @@ def _record(
         low=low * per_gene,
         high=high * per_gene,
         quantiles=np.zeros((len(programs), len(ACTIVITY_QUANTILES)), dtype=np.float32),
-        n_runs_found=found,
+        n_runs_found=np.array([len(own) for own in members], dtype=int),
+        coherence=moves,
+        overlap=overlap,
+        shuffled_overlap=by_chance,
+        n_cells=0,
         n_dropped=0,
         settings=settings,
     )
-
-
-def _best(units: Units, number: int) -> Units:
-    rows = slice(0, number)
-    parts = ("names", "programs", "replication", "low", "high", "quantiles", "n_runs_found")
-    return replace(units, **{name: getattr(units, name)[rows] for name in parts})
 
 
 def _scaled(units: Units, cells: sparse.csr_matrix) -> Units:

@@ -10,10 +10,20 @@ from scprism.errors import InputError
 from scprism.types import FloatArray
 from scprism.units.record import Units
 
-__all__ = ["activity", "activity_through", "per_ten_thousand", "unit_system", "why"]
+__all__ = [
+    "activity",
+    "activity_through",
+    "per_ten_thousand",
+    "share_of_programs",
+    "unit_system",
+    "warn_of_lacking",
+    "why",
+]
 
 TOLERANCE = 1e-7  # float32 keeps no more
 ROWS_A_CHUNK = 20_000
+LEAST_SHARE = 0.5
+"""Of which a query must have more of a unit, by weight, for its activity to pass without a warning."""
 
 
 def per_ten_thousand(values: sparse.csr_matrix, *, target_sum: float) -> sparse.csr_matrix:
@@ -154,6 +164,24 @@ def unit_system(units: Units, present: np.ndarray | None = None) -> tuple[FloatA
         msg = f"None of the genes of {', '.join(lost)} is present: the cells cannot be read through these units."
         raise InputError(msg)
     return loadings, gram
+
+
+def share_of_programs(units: Units, present: np.ndarray) -> FloatArray:
+    """Return how much of each unit the genes that are present hold, by weight, float64 (units,), 0 to 1."""
+    counted = (units.programs * units.gene_weights).astype(np.float64)
+    total = counted.sum(axis=1)
+    return np.asarray(np.divide(counted @ present, total, out=np.zeros_like(total), where=total > 0))
+
+
+def warn_of_lacking(units: Units, present: np.ndarray) -> None:
+    """Warn of units of which most is not there, by the weight of their genes."""
+    shares = zip(units.names, share_of_programs(units, present), strict=True)
+    lacking = [f"{name} ({share:.0%} there)" for name, share in shares if share < LEAST_SHARE]
+    if lacking:
+        warn(
+            f"The query lacks most of the genes, by weight, of {', '.join(lacking)}. Such activities rest on the few "
+            "genes that are there: do not compare them with those of other data sets."
+        )
 
 
 def _check_genes(units: Units, n_genes: int) -> None:

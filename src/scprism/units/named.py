@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -18,23 +18,41 @@ from scprism.genes.sets import set_name
 from scprism.types import PathLike
 from scprism.units.card import top_genes
 from scprism.units.record import ACTIVITY_QUANTILES, Units, UnitSettings
+from scprism.units.verdict import run_reasons
 
 __all__ = ["UNITS_VERSION", "FoundSet", "NamedUnits", "read_units", "write_units"]
 
-UNITS_VERSION = 1
+UNITS_VERSION = 2
 ARRAYS_FILE, RECORD_FILE = "units.safetensors", "units.json"
-ARRAYS = ("programs", "gene_weights", "replication", "low", "high", "quantiles", "n_runs_found")
+MATRICES = ("programs", "low", "high")
+VECTORS = ("replication", "n_runs_found", "coherence", "overlap", "shuffled_overlap")
+ARRAYS = (*MATRICES, *VECTORS, "gene_weights", "quantiles")
 N_TOP_GENES = 8
-TRUSTED_REPLICATION = 0.8
-"""A unit is trusted whose activity correlates at least so well with that of its counterpart in disjoint cells."""
 
 
 @dataclass(frozen=True)
 class FoundSet:
-    """A gene set that a unit's genes form: its name, its q-value, and its genes up to the peak of the running sum."""
+    """A gene set that a unit's genes form, in the unit and in at least four fifths of the runs that found it.
+
+    Attributes
+    ----------
+    name
+        Of the set.
+    direction
+        ``"up"``: its genes count more for the unit than for the others; ``"down"``: less.
+    nes, q_value
+        Normalised enrichment score and q-value in the unit.
+    share_of_runs
+        In which it is significant in the same direction.
+    leading_edge
+        Its genes up to the peak of the running sum.
+    """
 
     name: str
+    direction: Literal["up", "down"]
+    nes: float
     q_value: float
+    share_of_runs: float
     leading_edge: tuple[str, ...]
 
 
@@ -57,9 +75,14 @@ class NamedUnits:
     sets: tuple[tuple[FoundSet, ...], ...]
 
     @property
+    def reasons(self) -> tuple[str, ...]:
+        """For each unit why it may not be named, by the runs that found it (`scprism.units.verdict`); empty: it may."""
+        return tuple("; ".join(words) for words in run_reasons(self.units))
+
+    @property
     def trusted(self) -> np.ndarray:
-        """Whether each unit comes back well enough to be named, bool (units,)."""
-        return np.asarray(self.units.replication >= TRUSTED_REPLICATION)
+        """Whether each unit may be named, by the runs that found it, bool (units,)."""
+        return np.array([not reason for reason in self.reasons], dtype=bool)
 
     @property
     def proposed_names(self) -> tuple[str, ...]:
@@ -69,7 +92,7 @@ class NamedUnits:
         """
         leading = top_genes(self.units, self.genes, n_genes=3).groupby("unit")["gene"].agg(list)
         genes = [leading.get(unit, []) for unit in self.units.names]
-        best = [set_name(found[0].name) if found else "" for found in self.sets]
+        best = [set_name(names[0]) if names else "" for names in self._sets_up()]
         named = [name for name, trusted in zip(best, self.trusted, strict=True) if trusted]
         proposed = []
         for name, first, trusted in zip(best, genes, self.trusted, strict=True):
@@ -78,11 +101,11 @@ class NamedUnits:
         return tuple(proposed)
 
     def table(self) -> pd.DataFrame:
-        """Return a row a unit: ``proposed_name replication trusted sets top_genes n_runs_found``.
+        """Return a row a unit: ``proposed_name replication trusted sets top_genes n_runs_found coherence``.
 
         ``replication`` is the correlation of the unit's activity with that of its counterpart found in other cells
         from other starts, ``sets`` the gene sets that it forms joined by ``;``, ``top_genes`` its eight leading genes
-        joined by ``;``.
+        joined by ``;``, ``coherence`` the correlation between the activities read from two halves of its genes.
         """
         leading = top_genes(self.units, self.genes, n_genes=N_TOP_GENES).groupby("unit")["gene"].agg(";".join)
         return pd.DataFrame(
@@ -90,12 +113,16 @@ class NamedUnits:
                 "proposed_name": list(self.proposed_names),
                 "replication": self.units.replication.astype(np.float64),
                 "trusted": self.trusted,
-                "sets": [";".join(found.name for found in sets) for sets in self.sets],
+                "sets": [";".join(names) for names in self._sets_up()],
                 "top_genes": [str(leading.get(unit, "")) for unit in self.units.names],
                 "n_runs_found": self.units.n_runs_found,
+                "coherence": self.units.coherence.astype(np.float64),
             },
             index=pd.Index(self.units.names, name="unit"),
         )
+
+    def _sets_up(self) -> list[list[str]]:
+        return [[found.name for found in sets if found.direction == "up"] for sets in self.sets]
 
     def programs(self) -> pd.DataFrame:
         """Return the programs, units × genes: what a unit adds to log1p counts per 10,000 where its activity is 1."""
@@ -112,6 +139,7 @@ def write_units(named: NamedUnits | None, folder: PathLike, *, fingerprint: str)
         "schema_version": UNITS_VERSION,
         "fingerprint": fingerprint,
         "names": named.units.names,
+        "n_cells": named.units.n_cells,
         "n_dropped": named.units.n_dropped,
         "settings": dataclasses.asdict(named.units.settings),
         "sets": [[dataclasses.asdict(found) for found in sets] for sets in named.sets],
@@ -147,6 +175,8 @@ def read_units(folder: PathLike, *, genes: Sequence[str], fingerprint: str) -> N
         if record["schema_version"] > UNITS_VERSION:
             msg = f"The units in {str(source)!r} are of a newer scprism. Upgrade: pip install --upgrade scprism"
             raise BundleError(msg)
+        if record["schema_version"] < UNITS_VERSION:
+            raise _refusal(source, "an earlier scprism found them and kept too little to judge them by")
         payload = (source / ARRAYS_FILE).read_bytes()
         if hashlib.sha256(payload).hexdigest() != record["arrays_sha256"]:
             raise _refusal(source, f"{ARRAYS_FILE} is truncated or was edited")
@@ -166,8 +196,7 @@ def _named(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray], genes: t
     n_units = len(names)
     shapes: dict[str, tuple[int, ...]] = {
         "gene_weights": (n_genes,),
-        "replication": (n_units,),
-        "n_runs_found": (n_units,),
+        **dict.fromkeys(VECTORS, (n_units,)),
         "quantiles": (n_units, len(ACTIVITY_QUANTILES)),
     }
     for name in ARRAYS:
@@ -179,17 +208,30 @@ def _named(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray], genes: t
     units = Units(
         names=names,
         **{name: arrays[name] for name in ARRAYS},
+        n_cells=int(record["n_cells"]),
         n_dropped=int(record["n_dropped"]),
         settings=UnitSettings(**{**settings, "ranks": tuple(settings["ranks"])}),
     )
-    sets = tuple(
-        tuple(FoundSet(str(s["name"]), float(s["q_value"]), tuple(map(str, s["leading_edge"]))) for s in found)
-        for found in record["sets"]
-    )
+    sets = tuple(tuple(_found_set(told) for told in found) for found in record["sets"])
     if len(sets) != n_units:
         msg = f"there are sets of {len(sets)} units, and {n_units} units"
         raise ValueError(msg)
     return NamedUnits(units, genes, sets)
+
+
+def _found_set(told: Mapping[str, Any]) -> FoundSet:
+    direction = str(told["direction"])
+    if direction not in ("up", "down"):
+        msg = f"the direction of a set must be 'up' or 'down', got {direction!r}"
+        raise ValueError(msg)
+    return FoundSet(
+        name=str(told["name"]),
+        direction=cast("Literal['up', 'down']", direction),
+        nes=float(told["nes"]),
+        q_value=float(told["q_value"]),
+        share_of_runs=float(told["share_of_runs"]),
+        leading_edge=tuple(map(str, told["leading_edge"])),
+    )
 
 
 def _refusal(source: Path, reason: str) -> BundleError:

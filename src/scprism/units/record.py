@@ -79,6 +79,15 @@ class Units:
         Of each unit's activity in the training cells at `ACTIVITY_QUANTILES`, float32 (units, quantiles).
     n_runs_found
         Number of runs in which each unit came back, int (units,).
+    coherence
+        Correlation between the activities read from two disjoint halves of the unit's genes, in the cells that a run
+        did not see: the median over the runs in which it came back, float32 (units,).
+    overlap
+        Share of the unit's 20 leading genes that lead the programs of those runs too: the median, float32 (units,).
+    shuffled_overlap
+        The largest such share with a program of gene-shuffled cells, float32 (units,).
+    n_cells
+        Number of cells that the units were found in; a run saw half of them.
     n_dropped
         Number of programs that were found and did not come back.
     settings
@@ -93,6 +102,10 @@ class Units:
     high: FloatArray
     quantiles: FloatArray
     n_runs_found: np.ndarray
+    coherence: FloatArray
+    overlap: FloatArray
+    shuffled_overlap: FloatArray
+    n_cells: int
     n_dropped: int
     settings: UnitSettings
 

@@ -20,8 +20,9 @@ class Candidates:
         Non-negative, weighted as in the fit (programs, genes).
     activities
         float32 (cells, programs), each column through the programs of its own factorisation.
-    coherent
-        Whether the genes of each program move together in cells that its factorisation did not see, bool (programs,).
+    coherence, coherent
+        How well the genes of each program move together in cells that its factorisation did not see, a correlation, and
+        whether that is more than chance, float64 and bool (programs,); 0 and False where it saw all cells.
     run
         Number of the factorisation of each program, int (programs,).
     split, half
@@ -30,6 +31,7 @@ class Candidates:
 
     programs: FloatArray
     activities: FloatArray
+    coherence: FloatArray
     coherent: np.ndarray
     run: np.ndarray
     split: np.ndarray

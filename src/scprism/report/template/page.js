@@ -140,6 +140,41 @@
   });
   draw();
 
+  // the picture of each unit's card: the same cells as above, the most active on top
+  const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+  function rampColour(share) {
+    const place = Math.min(Math.max(share, 0), 1) * (RAMP.length - 1);
+    const low = Math.min(Math.floor(place), RAMP.length - 2);
+    const mixed = RAMP[low].map((part, i) => Math.round(part + (RAMP[low + 1][i] - part) * (place - low)));
+    return "rgb(" + mixed.join(",") + ")";
+  }
+  const extremes = (values) => values.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]);
+  const [left, right] = extremes(x), [bottom, top] = extremes(y);
+  for (const canvas of document.querySelectorAll("canvas[data-unit]")) {
+    const unit = data.units[Number(canvas.dataset.unit)];
+    const values = floats(unit.values), [low, high] = unit.range;
+    const pad = 14, width = canvas.width - 2 * pad;
+    const shape = Math.min(Math.max((top - bottom) / Math.max(right - left, 1e-9), 0.6), 1.2);
+    canvas.height = Math.round(width * shape) + 2 * pad;
+    const height = canvas.height - 2 * pad;
+    const scale = Math.min(width / Math.max(right - left, 1e-9), height / Math.max(top - bottom, 1e-9));
+    const startX = pad + (width - (right - left) * scale) / 2, startY = pad + (height - (top - bottom) * scale) / 2;
+    const context = canvas.getContext("2d");
+    const order = all.slice().sort((a, b) => values[a] - values[b]);
+    for (const layer of layers(order)) {
+      const radius = (isQuery[layer[0]] ? 3.2 : 1.9) * (all.length > 6000 ? 0.6 : 1);
+      context.globalAlpha = isQuery[layer[0]] ? 0.85 : 0.4;
+      for (const i of layer) {
+        context.fillStyle = rampColour(high > low ? (values[i] - low) / (high - low) : 0);
+        context.beginPath();
+        context.arc(startX + (x[i] - left) * scale, startY + (top - y[i]) * scale, radius, 0, 2 * Math.PI);
+        context.fill();
+      }
+    }
+    canvas.parentNode.querySelector(".scale-low").textContent = low.toPrecision(2);
+    canvas.parentNode.querySelector(".scale-high").textContent = high.toPrecision(2);
+  }
+
   // paper is narrower than most windows, and what is folded on screen is wanted on paper
   const folded = [];
   window.addEventListener("beforeprint", () => {
