@@ -12,12 +12,12 @@ from scprism._torch import torch
 from scprism.errors import InputError, TrainingError
 from scprism.model.config import Config
 from scprism.model.network import Autoencoder
-from scprism.model.penalties import decorrelation_penalty, map_penalty, weight_penalty
 from scprism.train.batches import Dropout, TrainingCells, batches, split_cells
 from scprism.train.checkpoint import Checkpoint, TrainingState, check_checkpoint, read_checkpoint, write_checkpoint
 from scprism.train.flat import FlatParameters, flatten_parameters
-from scprism.train.optimiser import Moments, new_moments, take_step
-from scprism.train.step import PenaltyOf, Workspace, add_gradients, batch_loss, new_workspace
+from scprism.train.optimiser import Moments, new_moments
+from scprism.train.step import batch_loss, new_workspace
+from scprism.train.steps import Steps, choose_steps
 from scprism.types import IntArray
 
 __all__ = ["EpochRecord", "OnEpoch", "TrainingResult", "batch_size", "mean_loss", "train_model"]
@@ -159,7 +159,9 @@ def _train_epochs(
 ) -> _Progress:
     config = run.config
     n_cells = min(batch_size(config, len(parts[0])), len(parts[0]))  # of a batch
-    workspace = new_workspace(run.model, batch_size=n_cells)
+    steps = choose_steps(
+        run.model, run.parameters, run.moments, run.cells, config, batch_size=n_cells, dropout=run.dropout
+    )
     start = time.monotonic() - (progress.log[-1].seconds if progress.log else 0.0)
     written = -np.inf
     for epoch in range(len(progress.log) + 1, config.max_epochs + 1):
@@ -167,7 +169,7 @@ def _train_epochs(
             break
         order = run.rng.permutation(parts[0]) if config.reshuffle else parts[0]
         order = order[: config.max_batches * n_cells]
-        train_loss, penalty = _train_epoch(run, order, batch_size=n_cells, epoch=epoch, workspace=workspace)
+        train_loss, penalty = _train_epoch(run, order, steps=steps, epoch=epoch)
         validation_loss = mean_loss(run.model, run.cells, parts[1], config=config)
         _check_loss(validation_loss, epoch=epoch, config=config)
         record = EpochRecord(epoch, train_loss, validation_loss, penalty, time.monotonic() - start)
@@ -204,45 +206,14 @@ def _judged(run: _Run, progress: _Progress) -> _Progress:
     return dataclasses.replace(progress, n_worse=progress.n_worse + 1)
 
 
-def _train_epoch(
-    run: _Run, rows: IntArray, *, batch_size: int, epoch: int, workspace: Workspace
-) -> tuple[float, float]:
+def _train_epoch(run: _Run, rows: IntArray, *, steps: Steps, epoch: int) -> tuple[float, float]:
     total = total_penalty = 0.0
-    config, gradients, penalty_of = run.config, run.parameters.gradients, _penalty(run.model, run.config)
-    for batch in batches(run.cells, rows, batch_size=batch_size, dropout=run.dropout):
-        gradients.zero_()
-        loss, penalty = add_gradients(
-            run.model, batch, likelihood=config.likelihood, workspace=workspace, penalty_of=penalty_of
-        )
-        if config.l1_weight:
-            values = run.parameters.values.detach()
-            penalty += config.l1_weight * float(values.abs().sum())
-            if config.l1_gradient:
-                gradients.add_(values.sign(), alpha=config.l1_weight)
-        _check_loss(loss + penalty, epoch=epoch, config=config)
-        take_step(run.parameters, run.moments, config)
+    for start in range(0, len(rows), steps.n_cells):
+        loss, penalty = steps.take(rows[start : start + steps.n_cells])
+        _check_loss(loss + penalty, epoch=epoch, config=run.config)
         total += loss
-        total_penalty += penalty * batch.n_cells
+        total_penalty += penalty
     return total / len(rows), total_penalty / len(rows)
-
-
-def _penalty(model: Autoencoder, config: Config) -> PenaltyOf:
-    """Return the weighted penalty as a function of what a batch gives."""
-    training = config.training
-    weight, form, has_gradient = training.penalty_weight, training.penalty, training.penalty_gradient
-
-    def penalty_of(hidden: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
-        if weight == 0 or form == "hard":
-            return torch.zeros(())
-        if form == "decorrelated":
-            penalty = decorrelation_penalty(latent)
-        elif form == "separate_maps":
-            penalty = map_penalty(model, hidden)
-        else:
-            penalty = weight_penalty(model.latent.weight, form=form, has_gradient=has_gradient)
-        return weight * (penalty if has_gradient else penalty.detach())
-
-    return penalty_of
 
 
 def _check_loss(loss: float, *, epoch: int, config: Config) -> None:
