@@ -16,20 +16,21 @@ def compiled(function: F) -> F:
     Kernels that call each other stand in one file: numba renews what it kept when that file changes, not when a callee
     elsewhere does.
     """
-    return _compiled(function, fastmath=False)
+    return _compiled(function)
 
 
 def compiled_sums(function: F) -> F:
-    """Return `function` compiled as by `compiled`, its sums of several numbers at once, in an order of their own.
+    """Return `function` compiled as by `compiled`, with loops that the processor runs for several numbers at once.
 
-    A sum is the same from call to call; it is not, to the last bit, the one that is taken number by number.
+    So sums are added in an order of their own: the same from call to call, but not, to the last bit, number by number.
+    A division by zero is infinite, as numpy has it, no error.
     """
-    return _compiled(function, fastmath={"reassoc", "contract", "nsz"})
+    return _compiled(function, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
 
 
-def _compiled(function: F, *, fastmath: Any) -> F:
+def _compiled(function: F, **options: Any) -> F:
     try:
-        kernel: F = numba.njit(nogil=True, cache=True, fastmath=fastmath)(function)
+        kernel: F = numba.njit(nogil=True, cache=True, **options)(function)
     except RuntimeError:  # nowhere to keep it: a read-only package folder and no home
-        kernel = numba.njit(nogil=True, fastmath=fastmath)(function)
+        kernel = numba.njit(nogil=True, **options)(function)
     return kernel

@@ -15,7 +15,7 @@ from scprism.types import FloatArray, IntArray
 
 __all__ = ["compiled_steps", "has_compiled_steps"]
 
-MOST_CELLS = 8
+MOST_CELLS = 16
 """Cells of a batch up to which the kernel is faster; PyTorch's matrix products are for more."""
 LIKELIHOODS = ("poisson", "poisson_log_input")
 PENALTIES = {
@@ -105,7 +105,7 @@ def _rule(config: Config, *, batch_size: int) -> Rule:
         squared,
         training.penalty_gradient,
         np.float32(training.l1_weight),
-        training.l1_gradient,
+        training.l1_gradient and training.l1_weight > 0,
     )
 
 

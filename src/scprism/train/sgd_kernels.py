@@ -25,10 +25,14 @@ EPSILON = np.float32(1e-8)
 """As `scprism.model.losses.EPSILON`."""
 LINEAR_ABOVE = np.float32(20)
 """PyTorch's softplus(z) is z where beta z is above this."""
-ZERO, ONE = np.float32(0), np.float32(1)
-NEGLIGIBLE = np.float32(1e-30)
-"""A momentum smaller than this is taken for zero: processors are slow with the numbers below 1e-38, where it would
-stay for good."""
+ZERO, ONE, HALF, TWO = np.float32(0), np.float32(1), np.float32(0.5), np.float32(2)
+LEAST_EXPONENT, MOST_EXPONENT, INFINITE = np.float32(-87), np.float32(88), np.float32(np.inf)
+PER_LOG_2, LOG_2_HIGH, LOG_2_LOW = np.float32(1.4426950408889634), np.float32(0.693359375), np.float32(-2.12194440e-4)
+EXP_3, EXP_4, EXP_5, EXP_6 = (np.float32(1 / math.factorial(n)) for n in (3, 4, 5, 6))
+LOG_3, LOG_5, LOG_7, LOG_9, LOG_11, LOG_13, LOG_15 = (np.float32(1 / n) for n in range(3, 16, 2))
+SMALLEST, NEGLIGIBLE = np.float32(1e-15), np.float32(1e-30)
+"""Exponentials and momenta smaller than these are taken for zero: processors are slow with numbers below 1e-38, which
+products of two would be, and where a momentum would stay for good."""
 
 
 class Layer(NamedTuple):
@@ -107,6 +111,7 @@ class _Memory(NamedTuple):
     hidden: _Values
     latent: _Values
     decoder: _Values
+    output: _Values
     dense: FloatArray
     genes: IntArray
     is_listed: np.ndarray
@@ -148,17 +153,22 @@ def catch_up(layer: Layer, rule: Rule, waiting: Waiting) -> None:
 def _new_memory(layers: Layers, n_cells: int) -> _Memory:
     n_genes, n_hidden = layers.hidden.weight.shape
     n_units = len(layers.latent.bias)
-    empty = np.zeros((n_cells, n_hidden), dtype=np.float32)
-    units = np.zeros((n_cells, n_units), dtype=np.float32)
     return _Memory(
-        _Values(empty, empty.copy(), empty.copy()),
-        _Values(units, units.copy(), units.copy()),
-        _Values(empty.copy(), empty.copy(), empty.copy()),
+        _new_values(n_cells, n_hidden),
+        _new_values(n_cells, n_units),
+        _new_values(n_cells, n_hidden),
+        _new_values(n_cells, n_genes),
         np.zeros((n_cells, n_genes), dtype=np.float32),
         np.zeros(n_genes, dtype=np.int64),
         np.zeros(n_genes, dtype=np.bool_),
         np.zeros((n_units, n_hidden), dtype=np.float32),
     )
+
+
+@compiled_sums
+def _new_values(n_cells: int, width: int) -> _Values:
+    values = np.zeros((n_cells, width), dtype=np.float32)
+    return _Values(values, values.copy(), values.copy())
 
 
 @compiled_sums
@@ -210,141 +220,182 @@ def _reach(layer: Layer, gene: int, rule: Rule, waiting: Waiting) -> None:
 @compiled_sums
 def _step(layers: Layers, n_cells: int, n_genes: int, rule: Rule, waiting: Waiting, memory: _Memory) -> float:
     """Return the sum of a batch's losses, after a step along its gradients."""
-    hidden, latent, decoder = memory.hidden, memory.latent, memory.decoder
+    hidden, latent, decoder, output = memory.hidden, memory.latent, memory.decoder, memory.output
     _forward(layers.latent, hidden, latent, n_cells)
     _forward(layers.decoder, latent, decoder, n_cells)
-    loss = _output(layers.output, decoder, memory.dense, n_cells, rule)
+    _forward(layers.output, decoder, output, n_cells)
+    loss = _loss(output, memory.dense, n_cells, rule.log_input)
+    _backward(layers.output, decoder, output, n_cells, rule, memory.penalty[:0])
     _backward(layers.decoder, latent, decoder, n_cells, rule, memory.penalty[:0])
     _backward(layers.latent, hidden, latent, n_cells, rule, memory.penalty)
-    gradient = np.zeros(len(layers.hidden.bias), dtype=np.float32)
-    for c in range(n_cells):
-        slope, gate = hidden.slope[c], hidden.gate[c]
-        for k in range(len(slope)):
-            slope[k] *= gate[k]
-            gradient[k] += slope[k]
-    _descend(layers.hidden.bias, layers.hidden.bias_momentum, gradient, rule)
-    for i in range(n_genes):
-        gene = memory.genes[i]
-        gradient[:] = ZERO
-        for c in range(n_cells):
-            x, slope = memory.dense[c, gene], hidden.slope[c]
-            for k in range(len(gradient)):
-                gradient[k] += x * slope[k]
-        _descend(layers.hidden.weight[gene], layers.hidden.weight_momentum[gene], gradient, rule)
-        waiting.reached[gene] += 1
+    _gated(hidden, n_cells)
+    _descend_bias(layers.hidden, hidden, n_cells, rule)
+    _change_first(layers.hidden, n_cells, n_genes, rule, waiting, memory)
     waiting.n_steps[0] += 1
     return loss
 
 
 @compiled_sums
+def _change_first(layer: Layer, n_cells: int, n_genes: int, rule: Rule, waiting: Waiting, memory: _Memory) -> None:
+    """Take the step of the listed genes' rows of the first layer."""
+    weight, momentum, slope = layer.weight, layer.weight_momentum, memory.hidden.slope
+    gradient = np.zeros(weight.shape[1], dtype=np.float32)
+    for i in range(n_genes):
+        gene = memory.genes[i]
+        gradient[:] = ZERO
+        for c in range(n_cells):
+            x = memory.dense[c, gene]
+            for k in range(len(gradient)):
+                gradient[k] += x * slope[c, k]
+        _descend(weight[gene], momentum[gene], gradient, rule)
+        waiting.reached[gene] += 1
+
+
+@compiled_sums
 def _forward(layer: Layer, inputs: _Values, outputs: _Values, n_cells: int) -> None:
+    weight, bias, x, value = layer.weight, layer.bias, inputs.value, outputs.value
     for c in range(n_cells):
-        x, value = inputs.value[c], outputs.value[c]
-        for j in range(len(value)):
-            weight, z = layer.weight[j], layer.bias[j]
-            for k in range(len(x)):
-                z += weight[k] * x[k]
-            value[j] = z
-        _activate(value, outputs.gate[c], layer.beta)
+        for j in range(weight.shape[0]):
+            z = bias[j]
+            for k in range(weight.shape[1]):
+                z += weight[j, k] * x[c, k]
+            value[c, j] = z
+        _activate(value[c], outputs.gate[c], layer.beta)
 
 
 @compiled_sums
 def _activate(value: FloatArray, gate: FloatArray, beta: np.float32) -> None:
-    """Replace values by their softplus, and fill in its slopes."""
+    """Replace values by their softplus, log(1 + exp(beta z)) / beta, and fill in its slopes."""
+    if beta == ZERO:
+        gate[:] = ONE
+        return
     for j in range(len(value)):
-        value[j], gate[j] = _softplus(value[j], beta)
+        z = value[j]
+        scaled = beta * z
+        e = _exp(-abs(scaled))
+        e = e if e > SMALLEST else ZERO
+        half = e / (TWO + e)  # log(1 + e) = 2 artanh(e / (2 + e)), exact where e is small too
+        square = half * half
+        series = square * (LOG_9 + square * (LOG_11 + square * (LOG_13 + square * LOG_15)))
+        series = square * (LOG_3 + square * (LOG_5 + square * (LOG_7 + series)))
+        above = TWO * half * (ONE + series) / beta
+        is_linear = scaled > LINEAR_ABOVE
+        value[j] = z if is_linear else max(z, ZERO) + above
+        slope = (ONE if z >= ZERO else e) / (ONE + e)
+        gate[j] = ONE if is_linear else slope
 
 
 @compiled_sums
-def _softplus(z: np.float32, beta: np.float32) -> tuple[np.float32, np.float32]:
-    scaled = beta * z
-    if beta == ZERO or scaled > LINEAR_ABOVE:
-        return z, ONE
-    e = math.exp(-abs(scaled))
-    slope = ONE / (ONE + e)
-    if scaled >= ZERO:
-        return z + math.log1p(e) / beta, slope
-    return math.log1p(e) / beta, e * slope
+def _exp(x: np.float32) -> np.float32:
+    """Return exp(x) to the precision of float32; unlike the library's it is computed for several numbers at once.
 
-
-@compiled_sums
-def _output(layer: Layer, inputs: _Values, targets: FloatArray, n_cells: int, rule: Rule) -> float:
-    """Return the sum of the losses; the layer has taken its step, and the slopes of its inputs are filled in.
-
-    A gene's row is read for the output, for the slopes of the inputs and for the step at once.
+    2ⁿ exp(r) with |r| at most half of log 2, exp(r) by its series.
     """
-    n_genes, width = layer.weight.shape
+    bounded = min(max(x, LEAST_EXPONENT), MOST_EXPONENT)
+    n = np.floor(bounded * PER_LOG_2 + HALF)
+    r = (bounded - n * LOG_2_HIGH) - n * LOG_2_LOW
+    series = ONE + r * (ONE + r * (HALF + r * (EXP_3 + r * (EXP_4 + r * (EXP_5 + r * EXP_6)))))
+    power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+    return INFINITE if x > MOST_EXPONENT else series * power
+
+
+@compiled_sums
+def _loss(outputs: _Values, targets: FloatArray, n_cells: int, log_input: bool) -> float:
+    """Return the sum of the losses; the slopes of their mean are filled in."""
+    n_genes = targets.shape[1]
+    value, slope = outputs.value, outputs.slope
     scale = ONE / np.float32(n_genes * n_cells)
-    gradient, bias_gradient = np.zeros(width, dtype=np.float32), np.zeros(n_genes, dtype=np.float32)
-    inputs.slope[:n_cells] = ZERO
     total = 0.0
-    for gene in range(n_genes):
-        weight = layer.weight[gene]
-        gradient[:] = ZERO
-        for c in range(n_cells):
-            value, slope = inputs.value[c], inputs.slope[c]
-            z = layer.bias[gene]
-            for k in range(width):
-                z += weight[k] * value[k]
-            loss, by_z = _loss(z, targets[c, gene], layer.beta, rule.log_input)
-            total += loss
-            by_z *= scale
-            bias_gradient[gene] += by_z
-            for k in range(width):
-                slope[k] += by_z * weight[k]
-                gradient[k] += by_z * value[k]
-        _descend(weight, layer.weight_momentum[gene], gradient, rule)
-    _descend(layer.bias, layer.bias_momentum, bias_gradient, rule)
+    for c in range(n_cells):
+        part = ZERO
+        if log_input:
+            for gene in range(n_genes):
+                y, x = value[c, gene], targets[c, gene]
+                e = _exp(y)
+                part += e - x * y
+                slope[c, gene] = scale * (e - x)
+        else:
+            for gene in range(n_genes):
+                y, x = value[c, gene], targets[c, gene]
+                part += y
+                slope[c, gene] = scale * (ONE - x / (y + EPSILON))
+            for gene in range(n_genes):
+                if targets[c, gene] != ZERO:
+                    total -= targets[c, gene] * math.log(value[c, gene] + EPSILON)
+        total += part
     return total / n_genes
 
 
 @compiled_sums
-def _loss(z: np.float32, x: np.float32, beta: np.float32, log_input: bool) -> tuple[np.float32, np.float32]:
-    """Return the loss of one value and its slope by the value before the activation."""
-    y, gate = _softplus(z, beta)
-    if log_input:
-        e = math.exp(y)
-        return e - x * y, (e - x) * gate
-    if x == ZERO:
-        return y, gate
-    return y - x * math.log(y + EPSILON), (ONE - x / (y + EPSILON)) * gate
+def _gated(outputs: _Values, n_cells: int) -> None:
+    """Take the slopes back through the activation."""
+    slope, gate = outputs.slope, outputs.gate
+    for c in range(n_cells):
+        for j in range(slope.shape[1]):
+            slope[c, j] *= gate[c, j]
 
 
 @compiled_sums
 def _backward(layer: Layer, inputs: _Values, outputs: _Values, n_cells: int, rule: Rule, more: FloatArray) -> None:
     """Fill in the slopes of a layer's inputs and take its step; `more` is added to its gradient, unless it is empty."""
-    width = layer.weight.shape[1]
-    gradient, bias_gradient = np.zeros(width, dtype=np.float32), np.zeros(len(layer.bias), dtype=np.float32)
-    inputs.slope[:n_cells] = ZERO
-    for j in range(len(layer.bias)):
-        weight = layer.weight[j]
+    weight, value, by_input, by_output = layer.weight, inputs.value, inputs.slope, outputs.slope
+    _gated(outputs, n_cells)
+    _descend_bias(layer, outputs, n_cells, rule)
+    by_input[:n_cells] = ZERO
+    if n_cells == 1 and len(more) == 0 and not rule.l1_gradient:
+        _backward_one(layer, inputs, outputs, rule)
+        return
+    gradient = np.zeros(weight.shape[1], dtype=np.float32)
+    for j in range(weight.shape[0]):
         if len(more):
             gradient[:] = more[j]
         else:
             gradient[:] = ZERO
         for c in range(n_cells):
-            value, slope = inputs.value[c], inputs.slope[c]
-            by_z = outputs.slope[c, j] * outputs.gate[c, j]
-            bias_gradient[j] += by_z
-            for k in range(width):
-                slope[k] += by_z * weight[k]
-                gradient[k] += by_z * value[k]
-        _descend(weight, layer.weight_momentum[j], gradient, rule)
-    _descend(layer.bias, layer.bias_momentum, bias_gradient, rule)
+            slope = by_output[c, j]
+            for k in range(weight.shape[1]):
+                by_input[c, k] += slope * weight[j, k]
+                gradient[k] += slope * value[c, k]
+        _descend(weight[j], layer.weight_momentum[j], gradient, rule)
 
 
 @compiled_sums
-def _descend(values: FloatArray, momenta: FloatArray, gradient: FloatArray, rule: Rule) -> None:
-    """Take a step of SGD with Nesterov's momentum, as PyTorch has it."""
+def _backward_one(layer: Layer, inputs: _Values, outputs: _Values, rule: Rule) -> None:
+    """Do the same for one cell without other gradients: each weight and momentum is read and written once."""
+    weight, momentum, value, by_input = layer.weight, layer.weight_momentum, inputs.value[0], inputs.slope[0]
     rate, mu, decay = rule.learning_rate, rule.momentum, rule.weight_decay
-    if rule.l1_gradient and rule.l1_weight > ZERO:
-        for k in range(len(values)):
-            gradient[k] += rule.l1_weight * np.sign(values[k])
-    for k in range(len(values)):
-        g = gradient[k] + decay * values[k]
-        m = mu * momenta[k] + g
-        momenta[k] = m if abs(m) > NEGLIGIBLE else ZERO
-        values[k] -= rate * (g + mu * m)
+    for j in range(weight.shape[0]):
+        slope = outputs.slope[0, j]
+        for k in range(weight.shape[1]):
+            w = weight[j, k]
+            by_input[k] += slope * w
+            g = slope * value[k] + decay * w
+            m = mu * momentum[j, k] + g
+            momentum[j, k] = m if abs(m) > NEGLIGIBLE else ZERO
+            weight[j, k] = w - rate * (g + mu * m)
+
+
+@compiled_sums
+def _descend_bias(layer: Layer, outputs: _Values, n_cells: int, rule: Rule) -> None:
+    gradient, slope = np.zeros(len(layer.bias), dtype=np.float32), outputs.slope
+    for c in range(n_cells):
+        for j in range(len(gradient)):
+            gradient[j] += slope[c, j]
+    _descend(layer.bias, layer.bias_momentum, gradient, rule)
+
+
+@compiled_sums
+def _descend(weight: FloatArray, momentum: FloatArray, gradient: FloatArray, rule: Rule) -> None:
+    """Take a step of SGD with Nesterov's momentum, as PyTorch has it, on a row of weights."""
+    rate, mu, decay = rule.learning_rate, rule.momentum, rule.weight_decay
+    if rule.l1_gradient:
+        for k in range(len(weight)):
+            gradient[k] += rule.l1_weight * np.sign(weight[k])
+    for k in range(len(weight)):
+        g = gradient[k] + decay * weight[k]
+        m = mu * momentum[k] + g
+        momentum[k] = m if abs(m) > NEGLIGIBLE else ZERO
+        weight[k] -= rate * (g + mu * m)
 
 
 @compiled_sums
