@@ -8,7 +8,6 @@ from scprism._torch import torch
 from scprism.model.config import Config
 from scprism.model.network import Autoencoder
 from scprism.train.batches import TrainingCells
-from scprism.train.flat import FlatParameters
 from scprism.train.optimiser import Moments
 from scprism.train.sgd_kernels import CellRows, Layer, Layers, Rule, Waiting, catch_up, take_steps
 from scprism.types import FloatArray, IntArray
@@ -29,12 +28,12 @@ POWERS = 512
 """Steps that a gene's row catches up with at once."""
 
 
-def has_compiled_steps(model: Autoencoder, parameters: FlatParameters, config: Config, *, batch_size: int) -> bool:
-    """Return whether the kernel can take a training's steps and is faster than PyTorch; without dropout, that is."""
+def has_compiled_steps(model: Autoencoder, config: Config, *, batch_size: int) -> bool:
+    """Return whether the kernel has this optimiser, loss and penalty, and is faster than PyTorch."""
     training, on_cpu = config.training, model.hidden.weight.device.type == "cpu"
-    is_ours = training.optimiser == "sgd" and config.likelihood in LIKELIHOODS
-    has_penalty = training.penalty_weight == 0 or training.penalty in PENALTIES
-    return is_ours and has_penalty and on_cpu and batch_size <= MOST_CELLS and not parameters.fixed
+    is_sgd = training.optimiser == "sgd" and config.likelihood in LIKELIHOODS
+    has_penalty = training.penalty in PENALTIES or (training.penalty_weight == 0 and training.penalty != "hard")
+    return is_sgd and has_penalty and on_cpu and batch_size <= MOST_CELLS
 
 
 def compiled_steps(

@@ -50,7 +50,8 @@ def choose_steps(
     dropout: Dropout | None,
 ) -> Steps:
     """Return the faster of the two ways: the same steps, up to the rounding of float32."""
-    if dropout is None and has_compiled_steps(model, parameters, config, batch_size=batch_size):
+    is_plain = dropout is None and cells.targets is cells.inputs and not parameters.fixed
+    if is_plain and has_compiled_steps(model, config, batch_size=batch_size):
         take = compiled_steps(model, moments, cells, config, batch_size=batch_size)
         return Steps(take, batch_size * (CELLS_AT_ONCE // batch_size))
     return torch_steps(model, parameters, moments, cells, config, batch_size=batch_size, dropout=dropout)
