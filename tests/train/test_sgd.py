@@ -50,6 +50,12 @@ def pytorchs(model, cells, config, batch):
     return losses, penalty
 
 
+def run_of(model, cells, config, *, dropout=None):
+    parameters = flatten_parameters(model)
+    moments, best = new_moments(parameters, config), parameters.values.detach().clone()
+    return steps.Run(model, parameters, moments, best, cells, config, np.random.default_rng(0), dropout)
+
+
 def compare(config, cells, *, batch_size=1, n_epochs=3):
     """Take the same steps both ways, and compare losses and parameters after each of them.
 
@@ -67,7 +73,7 @@ def compare(config, cells, *, batch_size=1, n_epochs=3):
     )
     parameters = flatten_parameters(ours)
     moments = new_moments(parameters, config)
-    take = sgd.compiled_steps(ours, moments, cells, config, batch_size=batch_size)
+    take = sgd.compiled_steps(ours, moments, cells, config=config, batch_size=batch_size)
     order = np.concatenate([np.random.default_rng(i).permutation(N_CELLS) for i in range(n_epochs)])
     for i in range(0, len(order), batch_size):
         batch = order[i : i + batch_size]
@@ -114,20 +120,19 @@ def test_every_step_is_pytorchs_on_corrected_expression_below_zero():
 
 
 def test_a_gene_that_no_cell_has_for_long_catches_up_to_where_pytorch_has_it(monkeypatch):
-    # the rows of its first layer are left alone while cells lack it, here for up to 78 steps, 10 being caught up at once
+    # its row of the first layer is left alone while cells lack it, here for up to 78 steps; 10 are caught up at once
     monkeypatch.setattr(sgd, "POWERS", 10)
     config, cells = configured("paper", weight_decay=0.05), cells_of()
     ours = build_autoencoder(config, n_genes=N_GENES, rng=np.random.default_rng(0))
     theirs = build_autoencoder(config, n_genes=N_GENES, rng=np.random.default_rng(0))
     order = np.concatenate([[0], np.arange(1, 39), np.arange(1, 39), [39], [5], [0]])
-    parameters = [flatten_parameters(model) for model in (ours, theirs)]
-    moments = [new_moments(p, config) for p in parameters]
-    loss, _ = sgd.compiled_steps(ours, moments[0], cells, config, batch_size=1)(order)  # in one call
-    expected = steps.torch_steps(theirs, parameters[1], moments[1], cells, config, batch_size=1, dropout=None)
-    total = sum(expected.take(order[i : i + 1])[0] for i in range(len(order)))
-    assert loss == pytest.approx(total, rel=1e-6)
-    torch.testing.assert_close(parameters[0].values, parameters[1].values, atol=1e-6, rtol=1e-5)
-    torch.testing.assert_close(moments[0]["momentum_buffer"], moments[1]["momentum_buffer"], atol=1e-6, rtol=1e-4)
+    runs = [run_of(model, cells, config) for model in (ours, theirs)]
+    loss, _ = steps.choose_steps(runs[0], batch_size=1).take(order)  # in one call
+    take = steps.torch_steps(runs[1], batch_size=1).take
+    assert loss == pytest.approx(sum(take(order[i : i + 1])[0] for i in range(len(order))), rel=1e-6)
+    torch.testing.assert_close(runs[0].parameters.values, runs[1].parameters.values, atol=1e-6, rtol=1e-5)
+    momenta = [run.moments["momentum_buffer"] for run in runs]
+    torch.testing.assert_close(momenta[0], momenta[1], atol=1e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize("preset", ["paper", "as_released"])
@@ -152,12 +157,9 @@ def test_training_is_that_of_pytorchs_steps(preset, monkeypatch):
 def compiled(config, *, cells=None, batch_size=1, fixed=(), dropout=None):
     """Return whether the compiled steps are chosen."""
     model = build_autoencoder(config, n_genes=N_GENES, rng=np.random.default_rng(0))
-    parameters = dataclasses.replace(flatten_parameters(model), fixed=fixed)
-    moments = new_moments(parameters, config)
-    chosen = steps.choose_steps(
-        model, parameters, moments, cells or cells_of(), config, batch_size=batch_size, dropout=dropout
-    )
-    return chosen.n_cells > batch_size
+    run = run_of(model, cells or cells_of(), config, dropout=dropout)
+    run = dataclasses.replace(run, parameters=dataclasses.replace(run.parameters, fixed=fixed))
+    return steps.choose_steps(run, batch_size=batch_size).n_cells > batch_size
 
 
 def test_the_presets_of_the_paper_are_compiled_and_what_the_kernel_lacks_is_not():

@@ -133,8 +133,8 @@ def audit_heading(plan: Plan, *, command: str, seconds: float, failed: pd.DataFr
 
 def _lengths(scale: Scale) -> str:
     return (
-        f"Scale: at most {scale.max_cells:,} cells of a data set, at most {scale.max_epochs} epochs of a training, "
-        f"{scale.one_cell_epochs} where batches are single cells (`as_released`); {scale.seeds} seeds, "
+        f"Scale: at most {scale.max_cells:,} cells of a data set, at most {scale.max_epochs} epochs of a training; "
+        f"{scale.seeds} seeds, "
         f"{scale.penalty_seeds} of each penalty, {scale.ablation_seeds} of each step of the ablation; searches of "
         f"{scale.search_trials} trials of {scale.search_epochs} epochs. The paper has 40 trials of 100 epochs and 400 "
         "further ones: `--scale full`. SGD at the paper's rates needs very many steps to leave a network's start, so "

@@ -14,10 +14,10 @@ from scprism.model.config import Config
 from scprism.model.network import Autoencoder
 from scprism.train.batches import Dropout, TrainingCells, batches, split_cells
 from scprism.train.checkpoint import Checkpoint, TrainingState, check_checkpoint, read_checkpoint, write_checkpoint
-from scprism.train.flat import FlatParameters, flatten_parameters
-from scprism.train.optimiser import Moments, new_moments
+from scprism.train.flat import flatten_parameters
+from scprism.train.optimiser import new_moments
 from scprism.train.step import batch_loss, new_workspace
-from scprism.train.steps import Steps, choose_steps
+from scprism.train.steps import Run, Steps, choose_steps
 from scprism.types import IntArray
 
 __all__ = ["EpochRecord", "OnEpoch", "TrainingResult", "batch_size", "mean_loss", "train_model"]
@@ -71,20 +71,6 @@ class _Progress:
     n_worse: int = 0
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What all epochs of a run share; parameters, optimiser, generator and best weights change with each."""
-
-    model: Autoencoder
-    parameters: FlatParameters
-    moments: Moments
-    best: torch.Tensor
-    cells: TrainingCells
-    config: Config
-    rng: np.random.Generator
-    dropout: Dropout | None
-
-
 def train_model(
     model: Autoencoder,
     cells: TrainingCells,
@@ -125,7 +111,7 @@ def train_model(
     parameters = flatten_parameters(model)
     best = parameters.values.detach().clone()
     dropout = _dropout(cells, config=config, rng=rng)
-    run = _Run(model, parameters, new_moments(parameters, config), best, cells, config, rng, dropout)
+    run = Run(model, parameters, new_moments(parameters, config), best, cells, config, rng, dropout)
     progress = _Progress()
     if checkpoint is not None and check_checkpoint(checkpoint.path, resume=checkpoint.resume):
         progress, parts = _restore(run, read_checkpoint(checkpoint))
@@ -150,7 +136,7 @@ def mean_loss(model: Autoencoder, cells: TrainingCells, rows: IntArray, *, confi
 
 
 def _train_epochs(
-    run: _Run,
+    run: Run,
     parts: _Parts,
     *,
     progress: _Progress,
@@ -159,9 +145,7 @@ def _train_epochs(
 ) -> _Progress:
     config = run.config
     n_cells = min(batch_size(config, len(parts[0])), len(parts[0]))  # of a batch
-    steps = choose_steps(
-        run.model, run.parameters, run.moments, run.cells, config, batch_size=n_cells, dropout=run.dropout
-    )
+    steps = choose_steps(run, batch_size=n_cells)
     start = time.monotonic() - (progress.log[-1].seconds if progress.log else 0.0)
     written = -np.inf
     for epoch in range(len(progress.log) + 1, config.max_epochs + 1):
@@ -195,7 +179,7 @@ def _dropout(cells: TrainingCells, *, config: Config, rng: np.random.Generator) 
     return Dropout(config.input_dropout, config.gene_dropout, mean, rng)
 
 
-def _judged(run: _Run, progress: _Progress) -> _Progress:
+def _judged(run: Run, progress: _Progress) -> _Progress:
     """Return the progress with the last epoch compared with the best; if it is the best, its weights are kept."""
     record, config = progress.log[-1], run.config
     if record.epoch % config.check_every and record.epoch != config.max_epochs:
@@ -206,7 +190,7 @@ def _judged(run: _Run, progress: _Progress) -> _Progress:
     return dataclasses.replace(progress, n_worse=progress.n_worse + 1)
 
 
-def _train_epoch(run: _Run, rows: IntArray, *, steps: Steps, epoch: int) -> tuple[float, float]:
+def _train_epoch(run: Run, rows: IntArray, *, steps: Steps, epoch: int) -> tuple[float, float]:
     total = total_penalty = 0.0
     for start in range(0, len(rows), steps.n_cells):
         loss, penalty = steps.take(rows[start : start + steps.n_cells])
@@ -226,14 +210,14 @@ def _check_loss(loss: float, *, epoch: int, config: Config) -> None:
         raise TrainingError(msg)
 
 
-def _state(run: _Run, progress: _Progress, parts: _Parts) -> TrainingState:
+def _state(run: Run, progress: _Progress, parts: _Parts) -> TrainingState:
     tensors = {f"optimiser.{name}": moment for name, moment in run.moments.items()}
     split = {f"split.{i}": torch.from_numpy(part) for i, part in enumerate(parts)}
     record = {**dataclasses.asdict(progress), "generator": run.rng.bit_generator.state}
     return TrainingState({"values": run.parameters.values, "best": run.best, **tensors, **split}, record)
 
 
-def _restore(run: _Run, state: TrainingState) -> tuple[_Progress, _Parts]:
+def _restore(run: Run, state: TrainingState) -> tuple[_Progress, _Parts]:
     """Return the progress and split of a checkpoint, after its weights, moments and generator were put in place."""
     tensors, record = state.tensors, dict(state.record)
     with torch.no_grad():

@@ -28,7 +28,7 @@ POWERS = 512
 """Steps that a gene's row catches up with at once."""
 
 
-def has_compiled_steps(model: Autoencoder, config: Config, *, batch_size: int) -> bool:
+def has_compiled_steps(model: Autoencoder, *, config: Config, batch_size: int) -> bool:
     """Return whether the kernel has this optimiser, loss and penalty, and is faster than PyTorch."""
     training, on_cpu = config.training, model.hidden.weight.device.type == "cpu"
     is_sgd = training.optimiser == "sgd" and config.likelihood in LIKELIHOODS
@@ -37,7 +37,7 @@ def has_compiled_steps(model: Autoencoder, config: Config, *, batch_size: int) -
 
 
 def compiled_steps(
-    model: Autoencoder, moments: Moments, cells: TrainingCells, config: Config, *, batch_size: int
+    model: Autoencoder, moments: Moments, cells: TrainingCells, *, config: Config, batch_size: int
 ) -> Callable[[IntArray], tuple[float, float]]:
     """Return what takes steps on the cells of an order, changing the network and its moments.
 
@@ -61,8 +61,13 @@ def _layers(model: Autoencoder, moments: Moments) -> Layers:
 
     def layer(name: str, beta: float | None) -> Layer:
         weight, bias = (getattr(getattr(model, name), part) for part in ("weight", "bias"))
-        arrays = (*(_stored(p.detach()) for p in (weight, bias)), *(_momentum(p, moments) for p in (weight, bias)))
-        return Layer(*arrays, np.float32(0 if beta is None else beta))
+        return Layer(
+            _stored(weight.detach()),
+            _stored(bias.detach()),
+            _momentum(weight, moments),
+            _momentum(bias, moments),
+            np.float32(0 if beta is None else beta),
+        )
 
     betas = model.betas
     return Layers(

@@ -132,7 +132,7 @@ def take_steps(layers: Layers, cells: CellRows, order: IntArray, rule: Rule, wai
         n_genes = _read(layers.hidden, cells, batch, rule, waiting, memory)
         penalty = _penalty(layers.latent, rule, memory)
         if rule.l1_weight > ZERO:
-            penalty += rule.l1_weight * _sum_of_sizes(layers)
+            penalty += float(rule.l1_weight) * _sum_of_sizes(layers)
         loss = _step(layers, len(batch), n_genes, rule, waiting, memory)
         total += loss
         total_penalty += penalty * len(batch)
@@ -172,9 +172,7 @@ def _new_values(n_cells: int, width: int) -> _Values:
 
 
 @compiled_sums
-def _read(
-    layer: Layer, cells: CellRows, batch: IntArray, rule: Rule, waiting: Waiting, memory: _Memory
-) -> int:
+def _read(layer: Layer, cells: CellRows, batch: IntArray, rule: Rule, waiting: Waiting, memory: _Memory) -> int:
     """Return the number of genes that the step changes, listed in `memory`; the first layer's values are there too."""
     n_genes = 0
     if rule.l1_weight > ZERO:  # asks for every weight: its gradient has no zeros, its sum no gaps
@@ -224,7 +222,7 @@ def _step(layers: Layers, n_cells: int, n_genes: int, rule: Rule, waiting: Waiti
     _forward(layers.latent, hidden, latent, n_cells)
     _forward(layers.decoder, latent, decoder, n_cells)
     _forward(layers.output, decoder, output, n_cells)
-    loss = _loss(output, memory.dense, n_cells, rule.log_input)
+    loss = _loss(output, memory.dense, n_cells, rule)
     _backward(layers.output, decoder, output, n_cells, rule, memory.penalty[:0])
     _backward(layers.decoder, latent, decoder, n_cells, rule, memory.penalty[:0])
     _backward(layers.latent, hidden, latent, n_cells, rule, memory.penalty)
@@ -300,7 +298,7 @@ def _exp(x: np.float32) -> np.float32:
 
 
 @compiled_sums
-def _loss(outputs: _Values, targets: FloatArray, n_cells: int, log_input: bool) -> float:
+def _loss(outputs: _Values, targets: FloatArray, n_cells: int, rule: Rule) -> float:
     """Return the sum of the losses; the slopes of their mean are filled in."""
     n_genes = targets.shape[1]
     value, slope = outputs.value, outputs.slope
@@ -308,7 +306,7 @@ def _loss(outputs: _Values, targets: FloatArray, n_cells: int, log_input: bool) 
     total = 0.0
     for c in range(n_cells):
         part = ZERO
-        if log_input:
+        if rule.log_input:
             for gene in range(n_genes):
                 y, x = value[c, gene], targets[c, gene]
                 e = _exp(y)
@@ -321,9 +319,9 @@ def _loss(outputs: _Values, targets: FloatArray, n_cells: int, log_input: bool) 
                 slope[c, gene] = scale * (ONE - x / (y + EPSILON))
             for gene in range(n_genes):
                 if targets[c, gene] != ZERO:
-                    total -= targets[c, gene] * math.log(value[c, gene] + EPSILON)
-        total += part
-    return total / n_genes
+                    total -= float(targets[c, gene] * math.log(value[c, gene] + EPSILON))
+        total += float(part)
+    return total / float(n_genes)
 
 
 @compiled_sums
@@ -414,20 +412,21 @@ def _penalty(layer: Layer, rule: Rule, memory: _Memory) -> float:
     for i in range(n_units):
         for j in range(n_units):
             off = gram[i, j] - (ONE if i == j else ZERO)
-            squares += off * off
+            squares += float(off * off)
     by_columns = max(squares + width - n_units, 0.0)
+    rows, columns = float(rule.rows), float(rule.columns)
     if rule.squared:
-        value, slope = rule.rows * squares + rule.columns * by_columns, float(rule.rows + rule.columns)
+        value, slope = rows * squares + columns * by_columns, rows + columns
     else:
-        value = rule.rows * math.sqrt(squares) + rule.columns * math.sqrt(by_columns)
-        slope = rule.rows * _half_inverse(squares) + rule.columns * _half_inverse(by_columns)
+        value = rows * math.sqrt(squares) + columns * math.sqrt(by_columns)
+        slope = rows * _half_inverse(squares) + columns * _half_inverse(by_columns)
     if rule.penalty_gradient:
         np.dot(gram, weight, memory.penalty)
         factor = np.float32(4 * rule.penalty_weight * slope)
         for i in range(n_units):
             for k in range(width):
                 memory.penalty[i, k] = factor * (memory.penalty[i, k] - weight[i, k])
-    return rule.penalty_weight * value
+    return float(rule.penalty_weight * value)
 
 
 @compiled_sums

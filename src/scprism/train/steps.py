@@ -16,7 +16,7 @@ from scprism.train.sgd import compiled_steps, has_compiled_steps
 from scprism.train.step import PenaltyOf, add_gradients, new_workspace
 from scprism.types import IntArray
 
-__all__ = ["Steps", "choose_steps", "torch_steps"]
+__all__ = ["Run", "Steps", "choose_steps", "torch_steps"]
 
 CELLS_AT_ONCE = 4096
 """Cells whose steps the kernel takes before Python is asked, for example whether Ctrl-C was pressed."""
@@ -39,40 +39,38 @@ class Steps:
     n_cells: int
 
 
-def choose_steps(
-    model: Autoencoder,
-    parameters: FlatParameters,
-    moments: Moments,
-    cells: TrainingCells,
-    config: Config,
-    *,
-    batch_size: int,
-    dropout: Dropout | None,
-) -> Steps:
+@dataclass(frozen=True)
+class Run:
+    """What all epochs of a run share; parameters, optimiser, generator and best weights change with each."""
+
+    model: Autoencoder
+    parameters: FlatParameters
+    moments: Moments
+    best: torch.Tensor
+    cells: TrainingCells
+    config: Config
+    rng: np.random.Generator
+    dropout: Dropout | None
+
+
+def choose_steps(run: Run, *, batch_size: int) -> Steps:
     """Return the faster of the two ways: the same steps, up to the rounding of float32."""
-    is_plain = dropout is None and cells.targets is cells.inputs and not parameters.fixed
-    if is_plain and has_compiled_steps(model, config, batch_size=batch_size):
-        take = compiled_steps(model, moments, cells, config, batch_size=batch_size)
+    model, cells, config = run.model, run.cells, run.config
+    is_plain = run.dropout is None and cells.targets is cells.inputs and not run.parameters.fixed
+    if is_plain and has_compiled_steps(model, config=config, batch_size=batch_size):
+        take = compiled_steps(model, run.moments, cells, config=config, batch_size=batch_size)
         return Steps(take, batch_size * (CELLS_AT_ONCE // batch_size))
-    return torch_steps(model, parameters, moments, cells, config, batch_size=batch_size, dropout=dropout)
+    return torch_steps(run, batch_size=batch_size)
 
 
-def torch_steps(
-    model: Autoencoder,
-    parameters: FlatParameters,
-    moments: Moments,
-    cells: TrainingCells,
-    config: Config,
-    *,
-    batch_size: int,
-    dropout: Dropout | None,
-) -> Steps:
+def torch_steps(run: Run, *, batch_size: int) -> Steps:
     """Return the steps as PyTorch takes them, for every optimiser, loss, penalty and device."""
+    model, parameters, config = run.model, run.parameters, run.config
     workspace = new_workspace(model, batch_size=batch_size)
     penalty_of = _penalty(model, config)
 
     def take(rows: IntArray) -> tuple[float, float]:
-        (batch,) = batches(cells, rows, batch_size=len(rows), dropout=dropout)
+        (batch,) = batches(run.cells, rows, batch_size=len(rows), dropout=run.dropout)
         parameters.gradients.zero_()
         loss, penalty = add_gradients(
             model, batch, likelihood=config.likelihood, workspace=workspace, penalty_of=penalty_of
@@ -83,7 +81,7 @@ def torch_steps(
             if config.l1_gradient:
                 parameters.gradients.add_(values.sign(), alpha=config.l1_weight)
         if np.isfinite(loss + penalty):
-            take_step(parameters, moments, config)
+            take_step(parameters, run.moments, config)
         return loss, penalty * batch.n_cells
 
     return Steps(take, batch_size)

@@ -72,8 +72,7 @@ def plan_pairs(name: str, pairs: Sequence[tuple[Source, Source]], plan: Plan) ->
         untrained = [plan.untrained(reference, UNTRAINED_PRESET, seed) for seed in range(plan.scale.untrained_seeds)]
         cells.append(Cell(name, {**settings, "features": "untrained"}, both, tuple(untrained)))
         for preset in plan.presets:
-            seeds = 1 if PRESETS[preset].batch_size == 1 else plan.scale.seeds
-            networks = tuple(plan.network(reference, preset, seed) for seed in range(seeds))
+            networks = tuple(plan.network(reference, preset, seed) for seed in range(plan.scale.seeds))
             cells.append(Cell(name, {**settings, "features": preset}, both, networks))
         if "paper" in plan.presets:
             cells += _adam_cells(name, settings, both, plan)

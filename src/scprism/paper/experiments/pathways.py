@@ -42,9 +42,7 @@ four types; hardly any gets two."""
 def plan_pathways(plan: Plan) -> list[Cell]:
     cells = []
     for model, query in foreign_pairs(plan):
-        trained = [
-            (preset, plan.network(model, preset, s)) for preset in plan.presets for s in range(n_networks(plan, preset))
-        ]
+        trained = [(preset, plan.network(model, preset, s)) for preset in plan.presets for s in range(n_networks(plan))]
         drawn = [plan.untrained(model, "paper", s) for s in range(min(MOST_UNTRAINED, plan.scale.untrained_seeds))]
         for kind, network in [*trained, *((UNTRAINED, network) for network in drawn)]:
             settings: dict[str, Scalar] = {
