@@ -1,7 +1,6 @@
 """The training loop: one optimiser, early stopping, checkpoints, the best weights restored."""
 
 import dataclasses
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +20,6 @@ from scprism.train.steps import Run, Steps, choose_steps
 from scprism.types import IntArray
 
 __all__ = ["EpochRecord", "OnEpoch", "TrainingResult", "batch_size", "mean_loss", "train_model"]
-
-logger = logging.getLogger("scprism")
 
 _Parts = tuple[IntArray, IntArray, IntArray]
 EVALUATION_BATCH = 128
@@ -122,7 +119,6 @@ def train_model(
             parameters.values.copy_(best)
     sizes = dict(zip(("n_train", "n_validation", "n_test"), (len(p) for p in parts), strict=True))
     test_loss = mean_loss(model, cells, parts[2] if len(parts[2]) else parts[1], config=config)
-    logger.info("best epoch %d of %d, test loss %.6g", progress.best_epoch, len(progress.log), test_loss)
     unseen = np.concatenate(parts[1:])
     return TrainingResult(progress.log, progress.best_epoch, progress.best_loss, test_loss, **sizes, unseen=unseen)
 
