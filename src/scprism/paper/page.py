@@ -20,11 +20,11 @@ __all__ = ["Heading", "Part", "markdown_table", "write_audit"]
 
 DPI = 110
 FOUND = (
-    "The paper trains an autoencoder on the Hallmark genes of one mouse tissue and applies it unchanged to tissues that "
-    "it has never seen. It finds that the structure of foreign data is kept in the bottleneck; that neighbours there "
-    "tell cell types about as well as neighbours over all genes, which those of an untrained network do not; that batch "
-    "correction extends this across platforms, and that some of it reaches human cells; and that single units answer to "
-    "one or a few gene sets, which a penalty for orthogonal weights is said to help."
+    "The paper trains an autoencoder on the Hallmark genes of one mouse tissue and applies it unchanged to tissues "
+    "that it has never seen. It finds that the structure of foreign data is kept in the bottleneck; that neighbours "
+    "there tell cell types about as well as neighbours over all genes, which those of an untrained network do not; "
+    "that batch correction extends this across platforms, and that some of it reaches human cells; and that single "
+    "units answer to one or a few gene sets, which a penalty for orthogonal weights is said to help."
 )
 TOLD = {
     "holds": "What holds here",
