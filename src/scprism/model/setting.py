@@ -21,7 +21,7 @@ def setting(default: Any, *, least: float | None = None, above: float | None = N
 
 def check_settings(settings: Any) -> None:
     """Raise `InputError` unless each field of a record holds a value of its type, finite, within its limits."""
-    hints = _hints(type(settings))
+    hints = _hints(type(settings))  # type: ignore[arg-type]  # mypy does not know that types are hashable
     for part in fields(settings):
         value, hint = getattr(settings, part.name), hints[part.name]
         if get_origin(hint) is Literal:
