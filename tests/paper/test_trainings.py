@@ -27,6 +27,7 @@ def test_a_network_had_stopped_if_its_loss_no_longer_fell():
     assert table.loc["paper", "epochs run"] == "500 (90–500)"
     assert table.loc["paper", "ended before the last epoch"] == 1
     assert table.loc["default", ["networks", "had stopped"]].tolist() == [1, 0]
+    assert training_summary(course(rising))["fall in the last tenth"].item() == "0.0 %"
     figure = training_curves(frame)
     assert [ax.get_title() for ax in figure.axes] == ["paper", "default"]
     drawn = [line.get_ydata() for line in figure.axes[0].lines]
