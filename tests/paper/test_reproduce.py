@@ -64,7 +64,7 @@ def test_the_page_says_what_its_verdicts_rest_on(folder):
     text = (folder / "audit.md").read_text(encoding="utf-8")
     assert text.index("The paper trains an autoencoder") < text.index("| claim |") < text.index("## Data")
     # pairs of parts and of wholes, both ways: 4; two kinds of baselines, untrained, paper, default, two by Adam
-    assert "`--only knn-single`; rests on 28 of 28 results; networks: paper 4, default 4, paper, Adam 4, other " in text
+    assert "`--only knn-single`; rests on 28 of 28 results; networks: `paper` 4, `default` 4, `paper, Adam` 4" in text
     assert "## How long the networks were trained" in text
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith(("| paper | ", "| default | "))]
     epochs = {row[0].strip("| "): row[3:5] for row in rows if len(row) == 8}

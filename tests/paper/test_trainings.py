@@ -42,4 +42,4 @@ def test_verdicts_rest_on_the_networks_of_the_computed_cells(sources, tiny):
     basis = basis_of(some[:3], n_planned=len(cells), plan=plan)
     assert str(basis) == f"3 of {len(cells)} results"  # baselines and untrained networks
     basis = basis_of(some, n_planned=len(cells), plan=plan)
-    assert str(basis) == f"{len(some)} of {len(cells)} results; networks: paper 4"
+    assert str(basis) == f"{len(some)} of {len(cells)} results; networks: `paper` 4"

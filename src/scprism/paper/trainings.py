@@ -33,7 +33,7 @@ class Basis:
 
     def __str__(self) -> str:
         """Return it as the page says it."""
-        counts = ", ".join(f"{name} {n}" for name, n in self.networks.items())
+        counts = ", ".join(f"`{name}` {n}" for name, n in self.networks.items())
         return f"{self.n_cells} of {self.n_planned} results" + (f"; networks: {counts}" if counts else "")
 
 
@@ -129,4 +129,5 @@ def training_curves(epochs: pd.DataFrame) -> Figure:
 
 def _names(plan: Plan) -> dict[Config, str]:
     presets = {scaled_config(name, plan.scale): name for name in PRESETS}
-    return {adam_config(plan.scale): ADAM, **presets}
+    adam = adam_config(plan.scale)
+    return {adam: ADAM, adam.changed(normalise="per_gene"): f"{ADAM}, per gene", **presets}

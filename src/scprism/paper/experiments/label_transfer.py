@@ -268,7 +268,7 @@ def _claims(table: pd.DataFrame, *, source: str) -> tuple[Verdict, ...]:
             cosine.outcome(margin=EQUAL),
         ),
         Verdict(
-            "This is not so for an untrained autoencoder",
+            "A trained network does better at this than an untrained one",
             source,
             "one random network",
             f"less untrained: {_each(untrained)}; `default`, cosine: {learned.text}",
