@@ -1,5 +1,9 @@
 """A small grid of the experiments, from data to page."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import anndata
@@ -10,6 +14,7 @@ from scipy.sparse import csr_matrix
 from sklearn.metrics import f1_score
 from sklearn.neighbors import KNeighborsClassifier
 
+import scprism
 from scprism.model.forward import decode, encode
 from scprism.paper import networks
 from scprism.paper.data_sets import combined_sources
@@ -53,6 +58,64 @@ def test_the_page_has_a_section_and_a_table_for_each_experiment(folder):
     for figure in ("knn-single", "loss-paper", "umap-default"):
         assert (folder / "audit" / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
         assert f"](audit/{figure}.png)" in text
+
+
+def test_the_page_says_what_its_verdicts_rest_on(folder):
+    text = (folder / "audit.md").read_text(encoding="utf-8")
+    assert text.index("The paper trains an autoencoder") < text.index("| claim |") < text.index("## Data")
+    # pairs of parts and of wholes, both ways: 4; two kinds of baselines, untrained, paper, default, two by Adam
+    assert "`--only knn-single`; rests on 28 of 28 results; networks: `paper` 4, `default` 4, `paper, Adam` 4" in text
+    assert "## How long the networks were trained" in text
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith(("| paper | ", "| default | "))]
+    epochs = {row[0].strip("| "): row[3:5] for row in rows if len(row) == 8}
+    assert epochs["paper"] == epochs["default"] == ["2", "2 (2–2)"]
+    assert (folder / "audit" / "training.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_of_what_is_there_computes_nothing_and_has_no_numbers_for_the_rest(plan, tmp_path, monkeypatch):
+    for name in ("prepare_training", "fit_network", "read_source"):
+        monkeypatch.setattr(networks, name, refuse)
+    page = reproduce_paper(plan, out=tmp_path, only=ONLY, minutes=0)
+    text = page.read_text(encoding="utf-8")
+    told = next(line for line in text.splitlines() if line.startswith("**What is not computed yet:** "))
+    assert "Label transfer between data sets (Figure 3, P3, P4)" in told
+    assert "`--only knn-single`; rests on 0 of 28 results." in text
+    assert text.count("Nothing of this is computed yet.") == len(ONLY)
+    assert "macro-F1" not in text
+
+
+def test_a_run_that_is_cut_short_keeps_what_it_did_and_goes_on(plan, tmp_path):
+    steps = []
+    reproduce_paper(plan, out=tmp_path, only=("loss-matrix",), jobs=1, minutes=1e-6, on_progress=steps.append)
+    assert [step.n_done for step in steps] == [1]
+    rest = []
+    reproduce_paper(plan, out=tmp_path, only=("loss-matrix",), jobs=1, on_progress=rest.append)
+    assert rest[-1].n_done == rest[-1].n_steps == steps[0].n_steps - 1
+
+
+@pytest.mark.slow
+def test_a_finished_command_takes_seconds_the_second_time(data_folder, tmp_path):
+    asked = ["--only", "table1", "--only", "knn-single", "--preset", "default", "--scale", "tiny", "--jobs", "1"]
+    command = [sys.executable, "-m", "scprism.cli", "reproduce", "--data", str(data_folder), *asked]
+    environment = {**os.environ, "PYTHONPATH": str(Path(scprism.__file__).parents[1])}
+    said, pages, seconds = [], [], []
+    for _ in range(2):
+        start = processor_seconds_of_children()
+        done = subprocess.run(
+            [*command, "--out", tmp_path], env=environment, capture_output=True, text=True, check=True
+        )
+        seconds.append(processor_seconds_of_children() - start)
+        said.append(done.stderr)
+        pages.append({path.relative_to(tmp_path): path.read_bytes() for path in written(tmp_path)})
+    assert " steps, " in said[0]
+    assert " steps, " not in said[1]
+    assert pages[0] == pages[1]
+    assert seconds[1] < 30
+
+
+def processor_seconds_of_children():
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def test_a_second_run_computes_nothing_and_writes_the_same_bytes(folder, plan, monkeypatch):

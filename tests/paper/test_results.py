@@ -56,6 +56,32 @@ def test_code_is_another_when_it_or_what_it_imports_computes_something_else(modu
     assert module("2", helper="5") != first
 
 
+SAYING = """
+import logging
+
+logger = logging.getLogger("scprism")
+
+def checked(value):
+    if value {limit}:
+        msg = f"{said} {{value}}"
+        raise ValueError(msg)
+    if value == 2:
+        warn("{said}")
+    logger.info("{said} %s", value)
+    return value
+"""
+
+
+def test_what_is_said_in_errors_warnings_and_the_log_computes_nothing(tmp_path):
+    def version(name, **words):
+        (tmp_path / name).write_text(SAYING.format(**words))
+        return code_version(tmp_path / name)
+
+    first = version("a.py", limit="< 0", said="It must not be negative, got")
+    assert version("b.py", limit="< 0", said="Negative:") == first
+    assert version("c.py", limit="< 1", said="Negative:") != first
+
+
 def test_what_an_experiment_imports_counts_but_not_what_draws_or_writes():
     found = {path.relative_to(PACKAGE).as_posix() for path in code_files(Path(label_transfer.__file__))}
     assert {"train/fit.py", "prepare/normalise.py", "paper/measures/knn.py", "paper/networks.py"} <= found

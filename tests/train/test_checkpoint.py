@@ -23,6 +23,7 @@ from scprism.train.fit import fit_network
 CONFIG = dataclasses.replace(
     Config(), hidden_size=8, bottleneck_size=3, max_epochs=12, patience=50, batch_size=16, penalty_weight=0.1
 )
+COMPILED = {"optimiser": "sgd", "batch_size": 1, "input_dropout": 0.0, "gene_dropout": 0.0, "weight_decay": 1e-3}
 N_GENES = 15
 
 CHILD = """
@@ -43,13 +44,14 @@ fit_network(recipe, cells, config=CONFIG, rng=0, device="cpu", on_epoch=slow, ch
 """
 
 
-def prepared(seed=0):
+def prepared(seed=0, *, config=CONFIG):
     counts = np.random.default_rng(seed).poisson(0.5, size=(80, N_GENES)).astype(np.float32)
     matrix = sparse.csr_matrix(counts)
     nothing = np.zeros(N_GENES)
     genes = tuple(f"gene_{i}" for i in range(N_GENES))
     recipe = Recipe(genes, None, "per_cell", 1e4, "recipe", "refuse", nothing, nothing, nothing, 80)
-    return recipe, TrainingCells(matrix.log1p(), matrix)
+    inputs = matrix.log1p()
+    return recipe, TrainingCells(inputs, matrix if config.counts_as_targets else inputs)
 
 
 class Stop(BaseException):
@@ -57,7 +59,7 @@ class Stop(BaseException):
 
 
 def fit(config=CONFIG, *, rng=0, seed=0, **options):
-    recipe, cells = prepared(seed)
+    recipe, cells = prepared(seed, config=config)
     return fit_network(recipe, cells, config=config, rng=rng, device="cpu", **options)
 
 
@@ -76,6 +78,7 @@ def interrupted(path, config=CONFIG, *, after=5, rng=0):
         pytest.param({}, id="adam"),
         pytest.param({"optimiser": "sgd", "penalty": "hard"}, id="sgd, hard"),
         pytest.param({"optimiser": "sgd", "momentum": 0.0, "patience": 3, "learning_rate": 1e-30}, id="stops early"),
+        pytest.param({"likelihood": "poisson", **COMPILED}, id="sgd, compiled"),
     ],
 )
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, changes):

@@ -61,4 +61,6 @@ def test_without_a_checkpoint_resume_begins_anew_and_says_so(command, tmp_path, 
     assert run(monkeypatch, *command, str(tmp_path / "model"), "--resume") == 0
     message = capsys.readouterr().err
     assert f"there is no {tmp_path / 'model.checkpoint'} to go on from: training begins anew" in message
-    assert "epoch" not in message  # quiet where stderr is no terminal
+    assert "training takes at most about" in message
+    assert ": 2 epochs of " in message
+    assert "validation loss" not in message  # no bar where stderr is no terminal

@@ -13,6 +13,7 @@ from scprism.model.presets import PRESETS
 from scprism.model.weights import Weights
 from scprism.train.batches import Dropout, TrainingCells, batches, split_cells
 from scprism.train.loop import TrainingResult, batch_size, mean_loss, train_model
+from scprism.train.steps import Steps, choose_steps
 
 N_GENES = 20
 
@@ -184,56 +185,49 @@ def test_a_dropped_gene_is_at_its_mean_in_every_cell_of_a_batch(rng):
 def test_small_data_are_cut_into_at_least_sixteen_batches(n_cells, expected):
     assert batch_size(Config(), n_cells) == expected
     assert batch_size(PRESETS["as_released"], n_cells) == 1
-    assert batch_size(PRESETS["paper"], n_cells) == 32
+    assert batch_size(PRESETS["paper"], n_cells) == 1
 
 
-def test_epochs_of_large_data_are_parts_of_it_drawn_anew(cells, monkeypatch):
-    orders: list[list[int]] = []
+@pytest.fixture
+def taken(monkeypatch):
+    """The cells that steps are taken on, a batch or what the compiled kernel is given at a time."""
+    seen: list[list[int]] = []
 
-    def recorded(cells, rows, **options):
-        if "dropout" in options:
-            orders.append(list(rows))
-        return batches(cells, rows, **options)
+    def recorded(*arguments: Any, **options: Any) -> Steps:
+        steps = choose_steps(*arguments, **options)
 
-    monkeypatch.setattr("scprism.train.loop.batches", recorded)
+        def take(rows: np.ndarray) -> tuple[float, float]:
+            seen.append(list(rows))
+            return steps.take(rows)
+
+        return Steps(take, steps.n_cells)
+
+    monkeypatch.setattr("scprism.train.loop.choose_steps", recorded)
+    return seen
+
+
+def test_epochs_of_large_data_are_parts_of_it_drawn_anew(cells, taken):
     _, result = trained(cells, settings(max_batches=3, max_epochs=20))
-    assert {len(order) for order in orders} == {3 * 8}
-    assert all(len(set(order)) == len(order) for order in orders)
-    assert len(set().union(*orders)) == result.n_train == 57
+    assert {len(order) for order in taken} == {3 * 8}
+    assert all(len(set(order)) == len(order) for order in taken)
+    assert len(set().union(*taken)) == result.n_train == 57
 
 
 @pytest.mark.parametrize(
     ("least", "most", "expected"), [(2, 1, [28]), (3, 2, [19, 19]), (16, 1, [16]), (1, 3, [40, 17]), (3, 9, [19] * 3)]
 )
-def test_an_epoch_has_no_more_batches_than_told(cells, monkeypatch, least, most, expected):
+def test_an_epoch_has_no_more_batches_than_told(cells, taken, least, most, expected):
     """57 cells in batches of 40 at most: batches keep their size where an epoch is cut short."""
-    sizes: list[int] = []
-
-    def recorded(cells, rows, **options):
-        for batch in batches(cells, rows, **options):
-            if "dropout" in options:
-                sizes.append(batch.n_cells)
-            yield batch
-
-    monkeypatch.setattr("scprism.train.loop.batches", recorded)
     trained(cells, settings(batch_size=40, min_batches=least, max_batches=most, max_epochs=1))
-    assert sizes == expected
+    assert [len(rows) for rows in taken] == expected
 
 
-def test_without_reshuffling_every_epoch_sees_the_cells_in_one_order(cells, monkeypatch):
-    orders: list[list[int]] = []
-
-    def recorded(cells, rows, **options):
-        if "dropout" in options:
-            orders.append(list(rows))
-        return batches(cells, rows, **options)
-
-    monkeypatch.setattr("scprism.train.loop.batches", recorded)
+def test_without_reshuffling_every_epoch_sees_the_cells_in_one_order(cells, taken):
     trained(cells, settings(reshuffle=False))
     trained(cells, settings(reshuffle=True))
-    assert orders[0] == orders[1] == orders[2]
-    assert orders[3] != orders[4]
-    assert sorted(orders[3]) == sorted(orders[4])
+    assert taken[0] == taken[1] == taken[2]
+    assert taken[3] != taken[4]
+    assert sorted(taken[3]) == sorted(taken[4])
 
 
 def test_training_on_planted_programs_beats_the_mean_of_each_gene(rng):

@@ -65,7 +65,7 @@ def fit(
         known_labels(cells, column)  # a wrong name is said before the training
     try:
         with training_progress(prism.config.max_epochs) as on_epoch:
-            model = prism.fit(cells, on_epoch=on_epoch, checkpoint=checkpoint)
+            model = prism.fit(cells, on_epoch=on_epoch, on_pace=lambda pace: say(f"  {pace}"), checkpoint=checkpoint)
         if labels:
             model = model.index(cells, labels=labels)
         model.save(out)

@@ -31,6 +31,12 @@ def reproduce(
         Literal["tiny", "reduced", "full"], typer.Option(help="tiny: does it run? full: the paper's numbers.")
     ] = "reduced",
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes side by side. [default: one a core]")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Compute for so long at most; 0: write the page of what is there. [default: no limit]"
+        ),
+    ] = None,
 ) -> None:
     """Run the paper's experiments and the tests of its claims; OUT/audit.md says what came out.
 
@@ -48,5 +54,5 @@ def reproduce(
         preset_config(name)
     plan = Plan(find_sources(data, out), tuple(preset or PRESETS), scale_named(scale), data)
     with grid_progress() as on_progress:
-        page = reproduce_paper(plan, only=only or (), out=out, jobs=jobs, on_progress=on_progress)
+        page = reproduce_paper(plan, only=only or (), out=out, jobs=jobs, minutes=minutes, on_progress=on_progress)
     say(f"audit: {page.resolve()}")

@@ -125,6 +125,7 @@ def run_path(
             known,
             on_epoch=watch.on_epoch,
             on_recipe=lambda recipe: _check_query(list(foreign.genes), recipe, model, sets),
+            on_pace=lambda pace: watch.on_step(f"  {pace}"),
             checkpoint=checkpoint,
         )
         watch.on_step(f"  {trained.summary['n_epochs']} epochs in {trained.summary['seconds']:.1f} s")

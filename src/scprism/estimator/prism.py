@@ -24,8 +24,9 @@ from scprism.read.checked import CheckedCells, check_cells
 from scprism.search.search import Search, tune_network
 from scprism.train.batches import TrainingCells
 from scprism.train.checkpoint import Checkpoint
-from scprism.train.fit import Fitted, fit_network, prepare_training
+from scprism.train.fit import Fitted, fit_network, prepare_training, resolve_device
 from scprism.train.loop import EpochRecord, OnEpoch
+from scprism.train.pace import Pace, measure_pace
 from scprism.types import Organism, RNGLike, UnitKind
 from scprism.units.named import NamedUnits
 from scprism.units.record import UnitSettings
@@ -144,15 +145,16 @@ class Prism:
         *,
         on_epoch: OnEpoch | None = None,
         on_recipe: Callable[[Recipe], None] | None = None,
+        on_pace: Callable[[Pace], None] | None = None,
         checkpoint: Checkpoint | None = None,
         progress: bool = False,
     ) -> Model:
         """Return the model, trained on the raw counts of `cells`, which stay as they are.
 
         `on_epoch` is called with the record of each epoch, for a progress display, `on_recipe` with the recipe before
-        the training begins: an error that it raises ends the call. `checkpoint` names a file from which
-        an interrupted run can go on; it stays until you delete it. `progress` draws a bar of the epochs, in a
-        terminal or a notebook.
+        the training begins: an error that it raises ends the call. `on_pace` is told then how long the training will
+        take, by a few steps; ``print`` shows it. `checkpoint` names a file from which an interrupted run can go on; it
+        stays until you delete it. `progress` draws a bar of the epochs, in a terminal or a notebook.
 
         Raises
         ------
@@ -166,6 +168,8 @@ class Prism:
             recipe, training = self._prepare(cells, config)
             if on_recipe is not None:
                 on_recipe(recipe)
+            if on_pace is not None:
+                on_pace(measure_pace(training, config=config, device=resolve_device(self.device)))
             with bar("training", config.max_epochs, shown=progress) as advance:
 
                 def watch(record: EpochRecord) -> None:

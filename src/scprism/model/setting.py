@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import field, fields
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -20,7 +21,7 @@ def setting(default: Any, *, least: float | None = None, above: float | None = N
 
 def check_settings(settings: Any) -> None:
     """Raise `InputError` unless each field of a record holds a value of its type, finite, within its limits."""
-    hints = get_type_hints(type(settings))
+    hints = _hints(type(settings))  # type: ignore[arg-type]  # mypy does not know that types are hashable
     for part in fields(settings):
         value, hint = getattr(settings, part.name), hints[part.name]
         if get_origin(hint) is Literal:
@@ -30,6 +31,11 @@ def check_settings(settings: Any) -> None:
             raise InputError(msg)
         elif isinstance(value, int | float):
             _check_limits(part.name, value, **part.metadata)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _check_limits(

@@ -102,7 +102,10 @@ def run_grid(
     jobs: int,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> None:
-    """Compute what is missing of the cells, networks first, and keep each result when it is there.
+    """Compute what is missing of the cells and keep each result when it is there.
+
+    What is trained on one data set comes together, networks first: so that a run that is cut short leaves results, not
+    networks alone.
 
     Parameters
     ----------
@@ -125,18 +128,32 @@ def run_grid(
     missing = [cell for cell in cells if find(cell, experiments[cell.experiment], results, max_cells=max_cells) is None]
     if not missing:
         return
-    specs = {network.key: network for cell in missing for network in cell.networks if network.is_trained}
     networks = NetworkStore(folder, max_cells=max_cells)
-    untrained = [spec for spec in specs.values() if not networks.has(spec)]
-    meter = _Meter(len(untrained) + len(missing), on_progress)
+    meter = _Meter(len(_untrained(missing, networks)) + len(missing), on_progress)
     with _one_thread_each(), _pool(jobs) as pool:
-        for _, spec in _each(_trained, untrained, folder, max_cells, pool=pool):
-            meter.count(f"network on {spec.source.name}")
-        tasks = [_Task(cell, experiments[cell.experiment].run) for cell in missing]
-        for result, (cell, _) in _each(_computed, tasks, folder, max_cells, pool=pool):
-            asked = cell.depends_on(max_cells)
-            results.keep(result, cell.experiment, asked, **_origin(cell, experiments[cell.experiment]))
-            meter.count(" ".join([cell.experiment, *(str(value) for value in cell.settings.values())]))
+        for group in _by_data(missing):
+            for _, spec in _each(_trained, _untrained(group, networks), folder, max_cells, pool=pool):
+                meter.count(f"network on {spec.source.name}")
+            tasks = [_Task(cell, experiments[cell.experiment].run) for cell in group]
+            for result, (cell, _) in _each(_computed, tasks, folder, max_cells, pool=pool):
+                asked = cell.depends_on(max_cells)
+                results.keep(result, cell.experiment, asked, **_origin(cell, experiments[cell.experiment]))
+                meter.count(" ".join([cell.experiment, *(str(value) for value in cell.settings.values())]))
+
+
+def _by_data(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Return the cells by the data set that their networks are trained on."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        trained_on = [network.source.name for network in cell.networks] or [source.name for source in cell.sources]
+        groups.setdefault(min(trained_on, default=""), []).append(cell)
+    return list(groups.values())
+
+
+def _untrained(cells: Sequence[Cell], networks: NetworkStore) -> list[NetworkSpec]:
+    """Return the networks that the cells need and the folder lacks, each once."""
+    specs = {network.key: network for cell in cells for network in cell.networks if network.is_trained}
+    return [spec for spec in specs.values() if not networks.has(spec)]
 
 
 def _pool(jobs: int) -> "AbstractContextManager[ProcessPoolExecutor | None]":

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -63,12 +63,12 @@ class NetworkSpec:
     seed: int
     is_trained: bool = True
 
-    @property
+    @cached_property
     def settings(self) -> Config:
         """The settings, for corrected expression where the source is that."""
         return settings_for(self.source, self.config)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A hash of all that the network depends on."""
         settings = {name: value for name, value in self.settings.flat().items() if name not in AFTER_TRAINING}

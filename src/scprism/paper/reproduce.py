@@ -1,21 +1,28 @@
 """The whole of the paper's experiments: plan, grid, page."""
 
 import logging
+import math
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+
+import pandas as pd
 
 from scprism._files import replacing
 from scprism.integration.methods import Method
 from scprism.paper.data_sets import Source, best_method, bundled_sources, combined_sources, file_sources
-from scprism.paper.grid import Progress, failures, frame_of, run_grid
+from scprism.paper.grid import Progress, failures, find, frame_of, run_grid
 from scprism.paper.networks import training_seconds
-from scprism.paper.page import audit_heading, write_audit
-from scprism.paper.plan import Plan
+from scprism.paper.page import Heading, Part, write_audit
+from scprism.paper.plan import Cell, Plan
 from scprism.paper.registry import EXPERIMENTS, planned
 from scprism.paper.results import ResultStore
+from scprism.paper.section import Section, Verdict
 from scprism.paper.tabula_muris.cells import tabula_muris_parts
 from scprism.paper.tabula_muris.converted import tabula_muris_h5ad
+from scprism.paper.trainings import basis_of, training_table
 
 __all__ = ["find_sources", "reproduce_paper"]
 
@@ -57,9 +64,12 @@ def reproduce_paper(
     only: Sequence[str] = (),
     command: str = "scprism reproduce",
     jobs: int | None = None,
+    minutes: float | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Path:
     """Return the path of the audit page, after everything that it needs was computed or found in `out`.
+
+    What was not computed, for want of time, has no verdict on the page.
 
     Parameters
     ----------
@@ -73,6 +83,8 @@ def reproduce_paper(
         What the page names as its origin.
     jobs
         Processes side by side; one a core if None.
+    minutes
+        How long to compute at most, but for the step in hand; None for as long as it takes, 0 for the page alone.
     on_progress
         Called after each step.
 
@@ -87,13 +99,53 @@ def reproduce_paper(
     results, max_cells = ResultStore(out / "results.sqlite"), plan.scale.max_cells
     everything = [cell for group in cells.values() for cell in group]
     processes = jobs or os.cpu_count() or 1
-    run_grid(everything, EXPERIMENTS, results, folder=out, max_cells=max_cells, jobs=processes, on_progress=on_progress)
-    frames = {name: frame_of(group, EXPERIMENTS[name], results, max_cells=max_cells) for name, group in cells.items()}
+    if minutes != 0:
+        told = _until(minutes, on_progress)
+        with suppress(_TimeIsUpError):
+            run_grid(
+                everything, EXPERIMENTS, results, folder=out, max_cells=max_cells, jobs=processes, on_progress=told
+            )
+    done = {
+        name: [cell for cell in group if find(cell, EXPERIMENTS[name], results, max_cells=max_cells) is not None]
+        for name, group in cells.items()
+    }
+    frames = {name: frame_of(group, EXPERIMENTS[name], results, max_cells=max_cells) for name, group in done.items()}
     for name, frame in frames.items():
         with replacing(out / "results" / f"{name}.tsv") as scratch:
             frame.to_csv(scratch, sep="\t", index=False)
-    sections = [(EXPERIMENTS[name], EXPERIMENTS[name].section(frames)) for name in cells]
-    failed = failures(everything, EXPERIMENTS, results, max_cells=max_cells)
-    seconds = results.seconds() + training_seconds(out)
-    heading = audit_heading(plan, command=command, seconds=seconds, failed=failed)
-    return write_audit(out, heading=heading, sections=sections)
+    parts = [
+        Part(EXPERIMENTS[name], _section(name, frames, cells), basis_of(done[name], n_planned=len(group), plan=plan))
+        for name, group in cells.items()
+    ]
+    heading = Heading(
+        plan=plan,
+        command=command,
+        seconds=results.seconds() + training_seconds(out),
+        failed=failures(everything, EXPERIMENTS, results, max_cells=max_cells),
+        epochs=training_table([cell for group in done.values() for cell in group], out, plan=plan),
+    )
+    return write_audit(out, heading=heading, parts=parts)
+
+
+class _TimeIsUpError(Exception):
+    """The time for computing is over."""
+
+
+def _until(minutes: float | None, on_progress: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Return what is told of progress, and ends the computing when the time is up."""
+    end = math.inf if minutes is None else time.monotonic() + 60 * minutes
+
+    def told(progress: Progress) -> None:
+        on_progress(progress)
+        if time.monotonic() > end:
+            raise _TimeIsUpError
+
+    return told
+
+
+def _section(name: str, frames: Mapping[str, pd.DataFrame], cells: Mapping[str, Sequence[Cell]]) -> Section:
+    """Return the section of an experiment; that of one of which nothing is computed yet has no numbers."""
+    if cells[name] and frames[name].empty:
+        verdict = Verdict(EXPERIMENTS[name].title, "", "", "", "not computed")
+        return Section("Nothing of this is computed yet.", verdicts=(verdict,))
+    return EXPERIMENTS[name].section(frames)

@@ -20,7 +20,7 @@ Rows: TypeAlias = list[dict[str, Scalar]]
 
 SCHEMA = """CREATE TABLE IF NOT EXISTS kept_results
     (key TEXT PRIMARY KEY, name TEXT, version TEXT, settings TEXT, rows TEXT, seconds REAL, message TEXT)"""
-PACKAGE = Path(scprism.__file__).parent
+PACKAGE = Path(scprism.__file__).resolve().parent
 COMPUTE_NOTHING = ("cli", "report", "model/config.py", "model/presets.py")
 """Parts of the package whose code changes no result: settings are in a result's key by their values."""
 PAPER_COMPUTES = ("paper/measures", "paper/data_sets.py", "paper/networks.py", "paper/experiments/units.py")
@@ -93,7 +93,7 @@ def file_fingerprint(path: Path) -> str:
 def code_version(file: Path, *, itself: bool = True) -> str:
     """Return a hash of the code of a module and of all that it imports, directly or not, from scprism or beside it.
 
-    Comments and docstrings make no difference, nor do modules that compute nothing (`COMPUTE_NOTHING`).
+    Comments, docstrings and messages make no difference, nor do modules that compute nothing (`COMPUTE_NOTHING`).
 
     Parameters
     ----------
@@ -145,9 +145,23 @@ def _imports(path: Path, *, beside: Path) -> list[Path]:
 
 @cache
 def _code_hash(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [n for n in body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]  # type: ignore[attr-defined]
+    tree = _Computing().visit(ast.parse(path.read_text(encoding="utf-8")))
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+class _Computing(ast.NodeTransformer):
+    """Takes out of a module what computes nothing: docstrings, and what is said in errors, warnings and the log."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        called = node.value.func if isinstance(node.value, ast.Call) else node.value
+        says = isinstance(called, ast.Name) and called.id == "warn"
+        logs = isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == "logger"
+        return None if isinstance(called, ast.Constant) or says or logs else self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        is_message = all(isinstance(target, ast.Name) and target.id == "msg" for target in node.targets)
+        return None if is_message else self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        return ast.Raise(exc=raised, cause=None)

@@ -1,4 +1,4 @@
-"""How much of each experiment is run: the paper's numbers, or as much as two cores do in two or three hours."""
+"""How much of each experiment is run: the paper's numbers, or fewer seeds and cells; trainings are of full length."""
 
 from dataclasses import dataclass, replace
 
@@ -19,8 +19,8 @@ class Scale:
         Networks of each setting, of each penalty in `orthogonality`, in each step of `ablation`, and untrained.
     penalty_pairs
         Pairs of model and foreign cells in `orthogonality`.
-    max_epochs, one_cell_epochs
-        Most epochs of a training, and of one whose batches are single cells, as the released code has them.
+    max_epochs
+        Most epochs of a training.
     search_trials, search_epochs, final_epochs, search_seeds, search_sources
         Of `table2`; the last is the number of data sets.
     n_permutations
@@ -35,7 +35,6 @@ class Scale:
     penalty_pairs: int
     untrained_seeds: int
     max_epochs: int
-    one_cell_epochs: int
     search_trials: int
     search_epochs: int
     final_epochs: int
@@ -53,7 +52,6 @@ SCALES = {
         penalty_pairs=1,
         untrained_seeds=2,
         max_epochs=2,
-        one_cell_epochs=1,
         search_trials=2,
         search_epochs=1,
         final_epochs=1,
@@ -68,8 +66,7 @@ SCALES = {
         ablation_seeds=1,
         penalty_pairs=1,
         untrained_seeds=10,
-        max_epochs=100,
-        one_cell_epochs=3,
+        max_epochs=500,
         search_trials=16,
         search_epochs=20,
         final_epochs=60,
@@ -85,7 +82,6 @@ SCALES = {
         penalty_pairs=2,
         untrained_seeds=10,
         max_epochs=500,
-        one_cell_epochs=500,
         search_trials=40,
         search_epochs=100,
         final_epochs=400,
@@ -107,15 +103,13 @@ def scale_named(name: str) -> Scale:
 def scaled_config(preset: str, scale: Scale) -> Config:
     """Return the settings of a preset, with no more epochs than the scale has."""
     config = preset_config(preset)
-    most = scale.one_cell_epochs if config.batch_size == 1 else scale.max_epochs
-    return config.changed(max_epochs=min(config.max_epochs, most))
+    return config.changed(max_epochs=min(config.max_epochs, scale.max_epochs))
 
 
 def adam_config(scale: Scale) -> Config:
     """Return the preset `paper` with the optimiser, batches and early stopping of `default`, all else the same.
 
-    The paper's optimiser leaves a network near its start unless it takes very many steps; this is the network and loss
-    of the paper, trained.
+    The network and loss of the paper with another optimiser: what it takes to train them, not what they are.
     """
     ours = preset_config("default")
     names = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -39,6 +40,8 @@ class Verdict:
         ``"mixed"`` where data sets disagree, ``"not shown"`` where the data cannot tell.
     why
         What explains a difference, or limits what was shown.
+    for_default
+        The same question asked of the preset ``default``; empty where it was not asked.
     """
 
     claim: str
@@ -47,6 +50,7 @@ class Verdict:
     ours: str
     outcome: Outcome
     why: str = ""
+    for_default: Outcome | Literal[""] = ""
 
 
 @dataclass(frozen=True)

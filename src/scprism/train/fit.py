@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import logging
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from scprism.train.loop import EpochRecord, TrainingResult, train_model
 from scprism.types import IntArray, Matrix, Organism, RNGLike
 
 __all__ = ["Fitted", "fit_network", "prepare_training", "resolve_device"]
+
+logger = logging.getLogger("scprism")
 
 MAY_CHANGE = ("learning_rate", "max_epochs", "patience")
 """Settings that a resumed run may have otherwise, such as a lower rate after the loss exploded."""
@@ -112,6 +115,7 @@ def fit_network(
     result = train_model(
         network, cells, config=config, rng=generator, device=chosen, on_epoch=on_epoch, checkpoint=checkpoint
     )
+    logger.info("best epoch %d of %d, test loss %.6g", result.best_epoch, len(result.log), result.test_loss)
     log = pd.DataFrame([dataclasses.asdict(record) for record in result.log])
     return Fitted(recipe, to_weights(network), log, _summary(result, recipe, cells, seed=seed))
 

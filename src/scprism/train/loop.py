@@ -1,7 +1,6 @@
 """The training loop: one optimiser, early stopping, checkpoints, the best weights restored."""
 
 import dataclasses
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,17 +11,15 @@ from scprism._torch import torch
 from scprism.errors import InputError, TrainingError
 from scprism.model.config import Config
 from scprism.model.network import Autoencoder
-from scprism.model.penalties import decorrelation_penalty, map_penalty, weight_penalty
 from scprism.train.batches import Dropout, TrainingCells, batches, split_cells
 from scprism.train.checkpoint import Checkpoint, TrainingState, check_checkpoint, read_checkpoint, write_checkpoint
-from scprism.train.flat import FlatParameters, flatten_parameters
-from scprism.train.optimiser import Moments, new_moments, take_step
-from scprism.train.step import PenaltyOf, Workspace, add_gradients, batch_loss, new_workspace
+from scprism.train.flat import flatten_parameters
+from scprism.train.optimiser import new_moments
+from scprism.train.step import batch_loss, new_workspace
+from scprism.train.steps import Run, Steps, choose_steps
 from scprism.types import IntArray
 
 __all__ = ["EpochRecord", "OnEpoch", "TrainingResult", "batch_size", "mean_loss", "train_model"]
-
-logger = logging.getLogger("scprism")
 
 _Parts = tuple[IntArray, IntArray, IntArray]
 EVALUATION_BATCH = 128
@@ -71,20 +68,6 @@ class _Progress:
     n_worse: int = 0
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What all epochs of a run share; parameters, optimiser, generator and best weights change with each."""
-
-    model: Autoencoder
-    parameters: FlatParameters
-    moments: Moments
-    best: torch.Tensor
-    cells: TrainingCells
-    config: Config
-    rng: np.random.Generator
-    dropout: Dropout | None
-
-
 def train_model(
     model: Autoencoder,
     cells: TrainingCells,
@@ -125,7 +108,7 @@ def train_model(
     parameters = flatten_parameters(model)
     best = parameters.values.detach().clone()
     dropout = _dropout(cells, config=config, rng=rng)
-    run = _Run(model, parameters, new_moments(parameters, config), best, cells, config, rng, dropout)
+    run = Run(model, parameters, new_moments(parameters, config), best, cells, config, rng, dropout)
     progress = _Progress()
     if checkpoint is not None and check_checkpoint(checkpoint.path, resume=checkpoint.resume):
         progress, parts = _restore(run, read_checkpoint(checkpoint))
@@ -136,7 +119,6 @@ def train_model(
             parameters.values.copy_(best)
     sizes = dict(zip(("n_train", "n_validation", "n_test"), (len(p) for p in parts), strict=True))
     test_loss = mean_loss(model, cells, parts[2] if len(parts[2]) else parts[1], config=config)
-    logger.info("best epoch %d of %d, test loss %.6g", progress.best_epoch, len(progress.log), test_loss)
     unseen = np.concatenate(parts[1:])
     return TrainingResult(progress.log, progress.best_epoch, progress.best_loss, test_loss, **sizes, unseen=unseen)
 
@@ -150,7 +132,7 @@ def mean_loss(model: Autoencoder, cells: TrainingCells, rows: IntArray, *, confi
 
 
 def _train_epochs(
-    run: _Run,
+    run: Run,
     parts: _Parts,
     *,
     progress: _Progress,
@@ -159,7 +141,7 @@ def _train_epochs(
 ) -> _Progress:
     config = run.config
     n_cells = min(batch_size(config, len(parts[0])), len(parts[0]))  # of a batch
-    workspace = new_workspace(run.model, batch_size=n_cells)
+    steps = choose_steps(run, batch_size=n_cells)
     start = time.monotonic() - (progress.log[-1].seconds if progress.log else 0.0)
     written = -np.inf
     for epoch in range(len(progress.log) + 1, config.max_epochs + 1):
@@ -167,7 +149,7 @@ def _train_epochs(
             break
         order = run.rng.permutation(parts[0]) if config.reshuffle else parts[0]
         order = order[: config.max_batches * n_cells]
-        train_loss, penalty = _train_epoch(run, order, batch_size=n_cells, epoch=epoch, workspace=workspace)
+        train_loss, penalty = _train_epoch(run, order, steps=steps, epoch=epoch)
         validation_loss = mean_loss(run.model, run.cells, parts[1], config=config)
         _check_loss(validation_loss, epoch=epoch, config=config)
         record = EpochRecord(epoch, train_loss, validation_loss, penalty, time.monotonic() - start)
@@ -193,7 +175,7 @@ def _dropout(cells: TrainingCells, *, config: Config, rng: np.random.Generator) 
     return Dropout(config.input_dropout, config.gene_dropout, mean, rng)
 
 
-def _judged(run: _Run, progress: _Progress) -> _Progress:
+def _judged(run: Run, progress: _Progress) -> _Progress:
     """Return the progress with the last epoch compared with the best; if it is the best, its weights are kept."""
     record, config = progress.log[-1], run.config
     if record.epoch % config.check_every and record.epoch != config.max_epochs:
@@ -204,45 +186,14 @@ def _judged(run: _Run, progress: _Progress) -> _Progress:
     return dataclasses.replace(progress, n_worse=progress.n_worse + 1)
 
 
-def _train_epoch(
-    run: _Run, rows: IntArray, *, batch_size: int, epoch: int, workspace: Workspace
-) -> tuple[float, float]:
+def _train_epoch(run: Run, rows: IntArray, *, steps: Steps, epoch: int) -> tuple[float, float]:
     total = total_penalty = 0.0
-    config, gradients, penalty_of = run.config, run.parameters.gradients, _penalty(run.model, run.config)
-    for batch in batches(run.cells, rows, batch_size=batch_size, dropout=run.dropout):
-        gradients.zero_()
-        loss, penalty = add_gradients(
-            run.model, batch, likelihood=config.likelihood, workspace=workspace, penalty_of=penalty_of
-        )
-        if config.l1_weight:
-            values = run.parameters.values.detach()
-            penalty += config.l1_weight * float(values.abs().sum())
-            if config.l1_gradient:
-                gradients.add_(values.sign(), alpha=config.l1_weight)
-        _check_loss(loss + penalty, epoch=epoch, config=config)
-        take_step(run.parameters, run.moments, config)
+    for start in range(0, len(rows), steps.n_cells):
+        loss, penalty = steps.take(rows[start : start + steps.n_cells])
+        _check_loss(loss + penalty, epoch=epoch, config=run.config)
         total += loss
-        total_penalty += penalty * batch.n_cells
+        total_penalty += penalty
     return total / len(rows), total_penalty / len(rows)
-
-
-def _penalty(model: Autoencoder, config: Config) -> PenaltyOf:
-    """Return the weighted penalty as a function of what a batch gives."""
-    training = config.training
-    weight, form, has_gradient = training.penalty_weight, training.penalty, training.penalty_gradient
-
-    def penalty_of(hidden: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
-        if weight == 0 or form == "hard":
-            return torch.zeros(())
-        if form == "decorrelated":
-            penalty = decorrelation_penalty(latent)
-        elif form == "separate_maps":
-            penalty = map_penalty(model, hidden)
-        else:
-            penalty = weight_penalty(model.latent.weight, form=form, has_gradient=has_gradient)
-        return weight * (penalty if has_gradient else penalty.detach())
-
-    return penalty_of
 
 
 def _check_loss(loss: float, *, epoch: int, config: Config) -> None:
@@ -255,14 +206,14 @@ def _check_loss(loss: float, *, epoch: int, config: Config) -> None:
         raise TrainingError(msg)
 
 
-def _state(run: _Run, progress: _Progress, parts: _Parts) -> TrainingState:
+def _state(run: Run, progress: _Progress, parts: _Parts) -> TrainingState:
     tensors = {f"optimiser.{name}": moment for name, moment in run.moments.items()}
     split = {f"split.{i}": torch.from_numpy(part) for i, part in enumerate(parts)}
     record = {**dataclasses.asdict(progress), "generator": run.rng.bit_generator.state}
     return TrainingState({"values": run.parameters.values, "best": run.best, **tensors, **split}, record)
 
 
-def _restore(run: _Run, state: TrainingState) -> tuple[_Progress, _Parts]:
+def _restore(run: Run, state: TrainingState) -> tuple[_Progress, _Parts]:
     """Return the progress and split of a checkpoint, after its weights, moments and generator were put in place."""
     tensors, record = state.tensors, dict(state.record)
     with torch.no_grad():

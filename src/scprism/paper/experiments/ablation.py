@@ -45,7 +45,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "attribution": ("attribution", "baseline", "first_unit_plain"),
 }
 """Settings that mean nothing one without the other, in the order of the steps; what is in no group is a step of its
-own, before those that only use a network. Batches come first, as single cells train slowly."""
+own, before those that only use a network."""
 USING = ("missing genes", "distance", "attribution")
 """Groups that need no other network."""
 USED = tuple(name for group in USING for name in GROUPS[group])
@@ -132,9 +132,8 @@ def plan_ablation(plan: Plan) -> list[Cell]:
     for i, step in enumerate(ablation_steps(plan.scale)):
         used: dict[str, Scalar] = {name: getattr(step.config, name) for name in USED}
         words: dict[str, Scalar] = {"step": i, "name": step.name, "towards": step.towards, "changes": step.changes}
-        seeds = 1 if step.config.batch_size == 1 else plan.scale.ablation_seeds
         for reference, query in _pairs(plan):
-            for seed in range(seeds):
+            for seed in range(plan.scale.ablation_seeds):
                 settings: dict[str, Scalar] = {"reference": reference.name, "query": query.name, "seed": seed, **words}
                 network = NetworkSpec(reference, step.trained, seed)
                 n = plan.scale.n_permutations

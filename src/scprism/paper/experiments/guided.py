@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scprism.explain.explanation import Explanation
-from scprism.paper.experiments.units import n_networks, seen_cells, some_inputs
+from scprism.paper.experiments.units import seen_cells, some_inputs
 from scprism.paper.measures.bootstrap import Estimate, mean_with_interval, number
 from scprism.paper.networks import NetworkStore
 from scprism.paper.plan import Cell, Experiment, Plan
@@ -46,7 +46,7 @@ def plan_guided(plan: Plan) -> list[Cell]:
         for source in plan.wholes
         for preset in PRESETS_TRIED
         if preset in plan.presets
-        for seed in range(n_networks(plan, preset, most=plan.scale.seeds))
+        for seed in range(plan.scale.seeds)
     ]
 
 

@@ -80,7 +80,7 @@ def plan_tissue_genes(plan: Plan) -> list[Cell]:
         if tissue_of(query)
         for preset in PRESETS_TRIED
         if preset in plan.presets
-        for seed in range(n_networks(plan, preset))
+        for seed in range(n_networks(plan))
     ]
 
 

@@ -17,7 +17,6 @@ from scprism.explain.attribution import GRADIENTS, Attribution, baseline_row
 from scprism.explain.explanation import Explanation
 from scprism.explain.grouping import asked_attribution, explain_query
 from scprism.label.labels import labels_as_text
-from scprism.model.presets import PRESETS
 from scprism.paper.data_sets import FIGURE_5, Source, figure_pairs, shared_types
 from scprism.paper.networks import Network
 from scprism.paper.plan import Plan
@@ -150,9 +149,9 @@ def without_whole(explanation: Explanation) -> Explanation:
     )
 
 
-def n_networks(plan: Plan, preset: str, *, most: int = N_NETWORKS) -> int:
-    """Return how many networks of a preset are looked at: one where batches are single cells, which trains slowly."""
-    return 1 if PRESETS[preset].batch_size == 1 else min(most, plan.scale.seeds)
+def n_networks(plan: Plan) -> int:
+    """Return how many networks of a preset are looked at."""
+    return min(N_NETWORKS, plan.scale.seeds)
 
 
 def some_inputs(network: Network, cells: AnnData) -> sparse.csr_matrix:

@@ -29,7 +29,7 @@ LEAST_TESTED = 6
 Estimate = tuple[float, tuple[float, float]]
 """A mean and its interval of 95 %; NaN where there is nothing to take it of."""
 
-Outcome = Literal["holds", "does not hold", "mixed", "not shown", "no data"]
+Outcome = Literal["holds", "does not hold", "mixed", "not shown", "no data", "not computed"]
 
 
 def mean_with_interval(values: FloatArray) -> Estimate:
