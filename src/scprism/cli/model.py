@@ -1,7 +1,7 @@
 """The commands that make models and describe them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -225,8 +225,8 @@ def info(
 
     bundle = load_bundle(model)
     fingerprint = bundle.weights.fingerprint()
-    index = read_index(model, fingerprint=fingerprint)
+    index = read_index(model, fingerprint=fingerprint, weights=bundle.weights, settings=bundle.config.labels)
     named = read_units(model, genes=bundle.recipe.genes, fingerprint=fingerprint)
-    labels = {column: len(cast("Any", known).latent) for column, known in index.items()}
+    labels = {column: known.n_cells for column, known in index.items()}
     units = None if named is None else named.proposed_names
     typer.echo(describe_model(bundle, labels=labels, units=units, settings=settings))
