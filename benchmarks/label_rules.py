@@ -2,10 +2,12 @@
 
     python benchmarks/label_rules.py --data DIR [--store FILE] [--only PATTERN ...] [--minutes M]
     python benchmarks/label_rules.py --data DIR --table
+    python benchmarks/label_rules.py --data DIR --trust [--only 'PAIR' ...]
 
 A method's log probabilities are kept in the store under pair, method and seed, so that an interrupted run goes on where
 it stopped and a stack of methods costs nothing. Choices were made on the pairs of the group "choose", both of whose
 data sets are on that side of the split; of "one side new" one data set played no part, of "confirm" none did.
+With --trust: calibration, false alarms and new types as `scprism label` has them, a row a pair.
 Scores are macro-F1 over the types of which both sides have 5 cells; intervals are over pairs (bootstrap, 95 %).
 """
 
@@ -20,6 +22,7 @@ import pandas as pd
 from sklearn.metrics import f1_score
 
 from one_reference.cells import Pair, all_pairs, group_of
+from one_reference.product import trust_row
 from one_reference.store import Store
 from one_reference.task import open_task
 from one_reference.voices import voice
@@ -27,6 +30,7 @@ from scprism.errors import PrismWarning
 
 UNION = "hallmark+variable"
 VOICES = (
+    "scprism",
     "knn shared",
     "sklearn shared",
     "celltypist",
@@ -106,6 +110,19 @@ def _scores(pair: Pair, parts: dict[str, float], store: Store, seed: int, task: 
     return [f1_score(task.truth, t.argmax(axis=1), labels=task.types, average="macro", zero_division=0) for t in total]
 
 
+def print_trust(pairs: list[Pair], options: argparse.Namespace) -> None:
+    """Print a row a pair as it is computed, and means over pairs."""
+    rows = {}
+    for pair in pairs:
+        if options.only and not any(fnmatch(pair.name, pattern) for pattern in options.only):
+            continue
+        rows[pair.name] = {**trust_row(open_task(pair, options.data)), "crosses": float(pair.crosses)}
+        print(pair.name, {name: round(value, 3) for name, value in rows[pair.name].items()}, flush=True)
+    found = pd.DataFrame(rows).T
+    print(found.round(3).to_string())
+    print(found.groupby("crosses").mean().round(3).to_string())
+
+
 def table(pairs: list[Pair], found: pd.DataFrame) -> str:
     """Return means by group of pairs, the share of pairs within .01 of the best baseline, and intervals."""
     groups = pd.Series({pair.name: group_of(pair) for pair in pairs})
@@ -135,9 +152,13 @@ def main() -> None:
     parser.add_argument("--only", action="append", default=[], metavar="'METHOD PAIR'", help="patterns with * and ?")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after this time; run again to go on")
     parser.add_argument("--table", action="store_true", help="print what is there; compute nothing")
+    parser.add_argument("--trust", action="store_true", help="print confidence and novelty instead")
     options = parser.parse_args()
     warnings.simplefilter("ignore", PrismWarning)
     pairs, store = all_pairs(options.data), Store(options.store)
+    if options.trust:
+        print_trust(pairs, options)
+        return
     if not options.table:
         compute(pairs, store, options)
     found = scores(pairs, store, options)

@@ -63,7 +63,7 @@ def scored(task: Task, z: np.ndarray, z_query: np.ndarray) -> list[dict[str, flo
         elif kind == "weighted":
             calls = neighbour_shares(near[:, : int(k)], weights=weights).argmax(axis=1)
         else:
-            calls = majority_label(near[:, : int(k)])[0]
+            calls = majority_label(near[:, : int(k)])
         f1 = f1_score(task.truth, calls, labels=places, average="macro", zero_division=0)
         lost = float(np.mean(~np.isin(places, calls)))
         rows.append({"rule": rule, "macro_f1": round(float(f1), 5), "types_lost": lost})

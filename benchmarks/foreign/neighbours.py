@@ -24,7 +24,7 @@ def knn_calls(
     """
     near = _near(reference, codes, query, metric=metric)
     if equal:
-        return _for_each_k(near, lambda labels: majority_label(labels)[0])
+        return _for_each_k(near, majority_label)
     weights = label_weights(codes, n_labels=int(codes.max()) + 1)
     return _for_each_k(near, lambda labels: neighbour_shares(labels, weights=weights).argmax(axis=1))
 

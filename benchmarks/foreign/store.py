@@ -51,7 +51,7 @@ IGNORED = frozenset(
         "n_neighbours",
         "projection",
         "search_trials",
-        "votes",
+        "neighbour_weights",
         "whiten_latent",
         "search_epochs",
         "final_epochs",

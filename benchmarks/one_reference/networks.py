@@ -10,9 +10,9 @@ from anndata import AnnData
 from scipy import sparse
 
 import scprism
-from label_stack.platforms import PLATFORMS, measured_by
 from one_reference.cells import PARTS, read_part
 from one_reference.task import Task, hallmark, variable_genes
+from scprism.label.simulated_platforms import PLATFORMS, measured_by
 from scprism.model.config import Config
 from scprism.train import batches, loop
 
@@ -119,6 +119,6 @@ def latents(
     z_query = embedded(task.query.counts[task.scored], task.columns[1])
     moved = []
     for platform in PLATFORMS if copies else ():
-        copy = measured_by(platform, own[task.copied], task.reference.genes)
+        copy = measured_by(platform, own[task.copied], task.reference.genes, keys=task.keys[task.copied])
         moved.append(embedded(copy, task.columns[0]))
     return z, z_query, moved

@@ -11,16 +11,15 @@ from anndata import AnnData
 from scipy import sparse
 
 import scprism
-from label_stack.draws import cell_keys, gene_keys, row_order
-from label_stack.platforms import PLATFORMS, measured_by
 from one_reference.cells import PARTS, Cells, Pair, read_part, shared_types
 from scprism.genes.tables import read_orthologs
+from scprism.label.simulated_platforms import PLATFORMS, copied_rows, measured_by
+from scprism.prepare.draws import count_keys, gene_keys
 
 __all__ = ["Task", "log_values", "open_task"]
 
 TARGET = 1e4
 N_VARIABLE = 2000
-COPIED_CELLS = 200
 
 
 @cache
@@ -121,7 +120,8 @@ class Task:
         """Return the log expression of the copied cells by each platform."""
         if "copies" not in self.kept:
             counts = self.reference.counts[np.flatnonzero(self.labelled)[self.copied]]
-            copied = [measured_by(platform, counts, self.reference.genes) for platform in PLATFORMS]
+            keys = self.keys[self.copied]
+            copied = [measured_by(platform, counts, self.reference.genes, keys=keys) for platform in PLATFORMS]
             self.kept["copies"] = [log_values(copy, library_of(copy)) for copy in copied]
         columns = self.columns[0][self.chosen(genes)]
         return [copy[:, columns] for copy in self.kept["copies"]]
@@ -138,16 +138,14 @@ class Task:
         return sides[0], sides[1]
 
     @cached_property
+    def keys(self) -> np.ndarray:
+        """A number of each labelled reference cell."""
+        return count_keys(self.reference.counts[self.labelled], gene_keys(self.reference.genes.tolist()))
+
+    @cached_property
     def copied(self) -> np.ndarray:
-        """Which of the labelled reference cells have copies: up to 200, of each label alike, by their keys."""
-        counts = self.reference.counts[self.labelled]
-        order = row_order(cell_keys(counts, gene_keys(self.reference.genes)))
-        codes = self.codes[order]
-        rank = np.zeros(len(order))
-        for code in np.unique(codes):
-            here = np.flatnonzero(codes == code)
-            rank[here] = np.arange(len(here))
-        return np.sort(order[np.argsort(rank, kind="stable")[:COPIED_CELLS]])
+        """Which of the labelled reference cells have copies: up to 200, of each label alike."""
+        return copied_rows(self.codes, self.keys)
 
 
 def open_task(pair: Pair, folder: Path) -> Task:

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 from scipy import sparse
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from label_stack.draws import gene_keys
-from label_stack.platforms import platform_covariance
-from label_stack.regression import balanced_weights, fit_regression
 from one_reference.networks import latents
+from one_reference.product import probabilities_of_product
 from one_reference.rule import principal, rule_probabilities, unit
 from one_reference.task import Task
+from scprism.label.regression import balanced_weights, fit_regression
+from scprism.label.simulated_platforms import platform_covariance
 
 __all__ = ["voice"]
 
@@ -31,9 +31,10 @@ def voice(name: str, task: Task, *, seed: int = 0, kept: Path = Path("networks")
     Parameters
     ----------
     name
-        ``"knn GENES"``, ``"sklearn GENES"``, ``"regression GENES [C=..] [equal] [copies] [scaled] [subspaces=..]"``,
+        ``"knn GENES"``, ``"sklearn GENES"``, ``"regression GENES [C=..] [equal] [copies] [scaled]"``,
         ``"rule pca GENES [platforms=..]"``,
-        ``"rule network GENES NOISE [platforms=..]"``, ``"counts GENES"``, ``"centroids GENES"``, ``"celltypist"``.
+        ``"rule network GENES NOISE [platforms=..]"``, ``"counts GENES"``, ``"centroids GENES"``, ``"celltypist"``,
+        ``"scprism"``: `scprism.label` as it is.
     seed, kept
         Of networks: their seed, and the folder that keeps them.
     """
@@ -48,6 +49,8 @@ def voice(name: str, task: Task, *, seed: int = 0, kept: Path = Path("networks")
         return rule_in_pca(task, options[1], options[2:])[None]
     if kind == "rule" and options[0] == "network":
         return rule_in_network(task, options[1:], seed=seed, kept=kept)[None]
+    if kind == "scprism":
+        return logs(probabilities_of_product(task))[None]
     if kind == "celltypist":
         return celltypist(task)
     if kind == "counts":
@@ -102,15 +105,6 @@ def regression(task: Task, genes: str, options: list[str]) -> np.ndarray:
         x, y = x.tocsr(), y.tocsr()
     weights = np.ones(len(codes)) if "equal" in options else balanced_weights(codes, n_labels=n_labels)
     strength = value_of(options, "C", 0.1)
-    n_subspaces = int(value_of(options, "subspaces", 0))
-    if n_subspaces:
-        odds = np.zeros((y.shape[0], n_labels))
-        names = task.genes[task.chosen(genes_of(genes))]
-        for i in range(n_subspaces):
-            half = gene_keys(names, draw=f"half {i // 2}") % np.uint64(2) == i % 2
-            fitted = fit_regression(x[:, half], codes, n_labels=n_labels, strength=strength, weights=weights)
-            odds += fitted.log_odds(y[:, half]) * (2 / n_subspaces)
-        return logs(np.exp(log_softmax(odds, axis=1)))
     fitted = fit_regression(x, codes, n_labels=n_labels, strength=strength, weights=weights)
     return logs(np.exp(fitted.log_probabilities(y)))
 

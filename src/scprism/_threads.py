@@ -2,18 +2,23 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
+import numba
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from scprism._compiled import compiled
 
-__all__ = ["available_cores", "compiled", "one_thread_products", "spread", "worker_pool"]
+__all__ = ["available_cores", "compiled", "in_threads", "one_thread_products", "spread", "worker_pool"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _PARTS = 16  # more parts than threads, so that a slow core does not hold up the others
 
@@ -53,6 +58,26 @@ def worker_pool(threads: int | None) -> Iterator[Executor | None]:
         return
     with ThreadPoolExecutor(n_threads) as pool:
         yield pool
+
+
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield ``function(item)`` for each item, in order, several at once.
+
+    While one thread makes the next item, others work; at most a few items are held. There are as many threads as
+    kernels may use.
+    """
+    n_threads = int(numba.config.NUMBA_NUM_THREADS)
+    if n_threads == 1:
+        yield from map(function, items)
+        return
+    with one_thread_products(), ThreadPoolExecutor(n_threads) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2 * n_threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def spread(kernel: Callable[..., object], arguments: tuple[Any, ...], *, n_tasks: int, pool: Executor | None) -> None:

@@ -1,136 +1,107 @@
-"""From agreement and distances to the probability that a label is right."""
+"""From evidence to confidence, learned on cells that were judged without themselves."""
 
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, log_softmax
 
-from scprism.label.calibrate import Calibration, Evidence, fold_numbers, joined_evidence, learn_calibration
-from scprism.paper.measures.calibration import calibration_error
-
-PLAIN = Calibration(
-    distance_scale=(0.0, 1.0),
-    deviation_scale=(0.0, 1.0),
-    novel_above=1.5,
-    intercept=0.0,
-    share=1.0,
-    distance=0.0,
-    far_distance=-2.0,
-)
+from scprism.label.calibrate import Confidence, cross_fitted, fold_numbers, learn_calibration, log_odds_of
+from scprism.label.evidence import Evidence
 
 
-def evidence(share, distance, deviation=None):
-    distance = np.asarray(distance, dtype=float)
-    return Evidence(
-        np.asarray(share, dtype=float), 15, distance, distance if deviation is None else np.array(deviation)
-    )
+def test_each_label_is_spread_over_the_folds():
+    codes = np.repeat([0, 1, 2], [50, 11, 3])
+    folds = fold_numbers(codes, np.random.default_rng(0).permutation(64).astype(np.uint64), n_cells=64)
+    for code, (least, most) in {0: (10, 10), 1: (2, 3), 2: (0, 1)}.items():
+        sizes = np.bincount(folds[codes == code], minlength=5)
+        assert (sizes.min(), sizes.max()) == (least, most)
 
 
-def test_confidence_by_hand():
-    # log odds of the share with half a neighbour added to either side: 15 of 15, 12 of 15; distance 3 is 2 beyond 1
-    found = PLAIN.confidence(evidence([1.0, 0.8, 1.0], [0.0, 1.0, 3.0]))
-    np.testing.assert_allclose(found, expit([np.log(31), np.log(12.5 / 3.5), np.log(31) - 4]))
+def test_a_cells_fold_ignores_where_it_stands():
+    rng = np.random.default_rng(1)
+    codes, keys, order = rng.integers(0, 3, 60), rng.permutation(60).astype(np.uint64), rng.permutation(60)
+    turned = fold_numbers(codes[order], keys[order], n_cells=60)
+    assert (turned == fold_numbers(codes, keys, n_cells=60)[order]).all()
 
 
-def test_relative_distance_is_the_mean_of_both_distances_on_their_scales():
-    calibration = Calibration((1.0, 2.0), (0.0, 0.5), 1.5, 0.0, 0.0, 0.0, 0.0)
-    assert calibration.relative_distance(evidence([1.0], [5.0], [0.5])).tolist() == [(2.0 + 1.0) / 2]
-    assert calibration.novel(evidence([1.0, 1.0], [5.0, 5.1], [0.5, 0.5])).tolist() == [False, True]
+def test_equal_cells_lie_in_one_fold():
+    keys = np.array([7, 1, 7, 2, 3, 7], dtype=np.uint64)
+    folds = fold_numbers(np.zeros(6, dtype=int), keys, n_cells=6)
+    assert len(set(folds[keys == 7].tolist())) == 1
 
 
-def planted(rng, n, shift=0.0):
-    """Evidence whose labels are right with a known probability."""
-    share, distance = rng.integers(5, 16, size=n) / 15, rng.normal(shift, 1, size=n)
-    e = evidence(share, distance)
-    chance = expit(1.2 * np.log((share * 15 + 0.5) / (15.5 - share * 15)) - 0.8 * distance)
-    return e, rng.random(n) < chance, chance
+def said(log_probabilities, scores=None):
+    n = len(log_probabilities)
+    scores = np.random.default_rng(0).normal(size=n) if scores is None else scores
+    return Evidence(log_probabilities, scores[None], np.zeros(n), np.full(n, 1000.0))
 
 
-def test_planted_probabilities_are_found(rng):
-    clean, right, _ = planted(rng, 4000)
-    foreign, foreign_right, _ = planted(rng, 4000, shift=1.0)
-    calibration = learn_calibration((clean, right), [(foreign, foreign_right)], None)
-    fresh, fresh_right, chance = planted(rng, 4000, shift=0.5)
-    confidence = calibration.confidence(fresh)
-    assert np.abs(confidence - chance).mean() < 0.03
-    of_share = calibration_error(fresh.share, fresh_right)  # the share itself is no probability
-    assert calibration_error(confidence, fresh_right) < min(0.03, of_share / 2)
+def test_what_judges_a_cell_was_learned_without_its_fold():
+    folds = np.array([0, 1, 0, 2, 1])
+    values = np.array([1.0, 2, 3, 4, 5])
+
+    def ask(total, rows):
+        return Evidence(np.full((len(rows), 1), total), np.zeros((1, len(rows))), values[rows], values[rows])
+
+    (found,) = cross_fitted(folds, lambda rows: values[rows].sum(), [ask])
+    assert found.log_probabilities[:, 0].tolist() == [11.0, 8.0, 11.0, 11.0, 8.0]
+    assert found.distance.tolist() == values.tolist()
 
 
-def test_far_cells_lose_confidence_even_if_every_label_was_right(rng):
-    e = evidence(np.ones(500), rng.normal(size=500))
-    calibration = learn_calibration((e, np.ones(500, dtype=bool)), [], None)
-    near, far = calibration.confidence(evidence([1.0, 1.0], [0.0, 20.0]))
-    assert near > 0.95
-    assert far < near
+def two_labels(odds):
+    """Return log probabilities of two labels of which the first has these log odds."""
+    return log_softmax(np.column_stack([odds, np.zeros(len(odds))]), axis=1)
 
 
-def test_cells_without_their_type_lower_the_confidence_of_far_cells(rng):
-    e, right, _ = planted(rng, 2000)
-    unknown = evidence(np.ones(2000), rng.normal(6, 1, size=2000))
-    with_unknown = learn_calibration((e, right), [], unknown)
-    without = learn_calibration((e, right), [], None)
-    far = evidence([1.0], [6.0])
-    assert with_unknown.confidence(far)[0] < 0.2 < without.confidence(far)[0]
+def test_confidence_finds_planted_chances():
+    rng = np.random.default_rng(3)
+    odds, far = np.abs(rng.normal(2, 2, 20_000)), rng.gamma(1, 0.5, 20_000)
+    far = (far - np.median(far)) / (np.quantile(far, 0.95) - np.median(far))
+    chance = expit(0.7 * odds - 1.0 * far + 0.3)
+    codes = np.where(rng.random(20_000) < chance, 0, 1)
+    evidence = said(two_labels(odds), far)
+    calls = learn_calibration([evidence], [], None, codes, n_labels=2).calls(evidence, crosses_species=False)
+    assert (calls.best.label == 0).all()
+    assert abs(calls.confidence - chance).mean() < 0.015
 
 
-def test_one_in_twenty_of_new_cells_of_the_same_kind_is_novel(rng):
-    alarms = []
-    for _ in range(200):
-        e = evidence(np.ones(100), rng.normal(size=100))
-        calibration = learn_calibration((e, np.ones(100, dtype=bool)), [], None)
-        alarms.append(calibration.novel(evidence(np.ones(100), rng.normal(size=100))).mean())
-    # split conformal: at most 0.05 on average, at least 0.05 − 1/101; the standard error of the mean is 0.002
-    assert 0.05 - 1 / 101 - 0.006 < np.mean(alarms) < 0.05 + 0.006
+def test_cells_whose_label_was_taken_away_teach_that_strange_cells_are_wrong():
+    rng = np.random.default_rng(4)
+    n = 2000
+    known = said(two_labels(rng.normal(6, 1, n)), rng.normal(0, 0.5, n))
+    unknown = said(two_labels(rng.normal(6, 1, n)), rng.normal(3, 0.5, n))
+    codes, strange = np.zeros(n, dtype=int), said(two_labels(np.array([6.0])), np.array([3.0]))
+    found = [
+        learn_calibration([known], [], other, codes, n_labels=2).calls(strange, crosses_species=False).confidence[0]
+        for other in (unknown, None)
+    ]
+    assert found[0] < 0.5 < found[1]
 
 
-def test_every_way_of_making_cells_foreign_counts_as_much_as_the_cells_as_they_are():
-    near = np.linspace(-1, 1, 100)
-    shifted = np.where(np.arange(100) < 9, 50.0, near)  # 9 of 100 lie far out in each of three copies: 27 of 400 in all
-    as_is, copy = evidence(np.ones(100), near), evidence(np.ones(100), shifted)
-    right = np.ones(100, dtype=bool)
-    calibration = learn_calibration((as_is, right), [(copy, right)] * 3, None)
-    assert calibration.novel_above == pytest.approx(calibration.relative_distance(copy).max())
-    assert not calibration.novel(copy).any()
+def test_no_confidence_is_certain_even_where_every_label_was_right():
+    evidence = said(two_labels(np.full(100, 10.0)))
+    calibration = learn_calibration([evidence], [], None, np.zeros(100, dtype=int), n_labels=2)
+    sure = said(two_labels(np.array([50.0])), np.zeros(1))
+    assert calibration.calls(sure, crosses_species=False).confidence[0] < 1
 
 
-def test_a_calibration_comes_back_from_json():
-    assert (
-        Calibration.from_json({k: list(v) if isinstance(v, tuple) else v for k, v in PLAIN.to_json().items()}) == PLAIN
-    )
+def test_probabilities_are_as_sure_as_labels_are_right():
+    """Evidence that is five times too sure is brought back."""
+    rng = np.random.default_rng(1)
+    codes = rng.integers(0, 4, 6000)
+    odds = rng.normal(size=(6000, 4))
+    odds[np.arange(6000), codes] += 2
+    evidence = said(log_softmax(5 * log_softmax(odds, axis=1), axis=1), np.zeros(6000))
+    calls = learn_calibration([evidence], [], None, codes, n_labels=4).calls(evidence, crosses_species=False)
+    right = calls.best.label == codes
+    assert calls.confidence.mean() == pytest.approx(right.mean(), abs=0.02)
+    assert np.exp(calls.log_probabilities).sum(axis=1) == pytest.approx(np.ones(6000))
+    assert calls.best.probability.mean() == pytest.approx(right.mean(), abs=0.06)
 
 
-@pytest.mark.parametrize(
-    ("confidence", "right", "error"),
-    [
-        ([0.9, 0.9], [True, False], 0.4),
-        ([0.25, 0.75], [False, True], 0.25),
-        ([1.0, 1.0], [True, True], 0.0),
-        ([], [], 0),
-    ],
-)
-def test_calibration_error_by_hand(confidence, right, error):
-    assert calibration_error(np.array(confidence), np.array(right, dtype=bool)) == pytest.approx(error)
+def test_log_odds_are_of_the_label_against_all_others():
+    assert log_odds_of(np.log([[0.8, 0.1, 0.1]]))[0] == pytest.approx(np.log(4))
 
 
-def test_cells_without_their_type_count_a_twentieth():
-    """Where their evidence is that of right cells, 20 of 21 are right by weight, whatever else is learned."""
-    alike = evidence(np.ones(2000), np.tile([-1.0, 1.0], 1000))
-    calibration = learn_calibration((alike, np.ones(2000, dtype=bool)), [], alike)
-    assert calibration.confidence(alike).mean() == pytest.approx(1 / 1.05, abs=0.002)
-
-
-def test_each_fold_has_as_many_cells_of_a_label_and_leaves_out_a_twentieth_of_a_reference():
-    codes = np.repeat([0, 1, 2], [40, 20, 3])
-    folds = fold_numbers(codes, n_cells=63)
-    assert np.unique(folds).tolist() == list(range(10))
-    counts = np.array([np.bincount(folds[codes == label], minlength=10) for label in range(3)])
-    assert (counts.max(axis=1) - counts.min(axis=1)).tolist() == [0, 0, 1]
-    assert fold_numbers(codes, n_cells=63 * 5).max() == 3
-    assert fold_numbers(codes, n_cells=10**6).max() == 1  # never judged with all others of the sample in place
-
-
-def test_evidence_of_parts_comes_back_in_the_order_of_the_cells():
-    parts = [evidence([0.1, 0.4], [1.0, 4.0], [10.0, 40.0]), evidence([0.2, 0.3], [2.0, 3.0], [20.0, 30.0])]
-    joined = joined_evidence(parts, [np.array([0, 3]), np.array([1, 2])])
-    assert joined.share.tolist() == [0.1, 0.2, 0.3, 0.4]
-    assert (joined.log_distance.tolist(), joined.log_deviation.tolist()) == ([1, 2, 3, 4], [10, 20, 30, 40])
+def test_confidence_survives_json():
+    confidence = Confidence(0.1, 0.2, 0.3, 0.4)
+    assert Confidence.from_json(confidence.to_json()) == confidence

@@ -7,10 +7,10 @@ import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from scprism.label.centroids import Whitening, centroid_shares, centroids_of, space_of
-from scprism.model.config import Config
+from scprism.model.settings import LabelSettings
 
-WHITE = Config(metric="euclidean", whiten_latent=True)
-COSINE = Config(metric="cosine", whiten_latent=True)
+WHITE = LabelSettings(metric="euclidean", whiten_latent=True)
+COSINE = LabelSettings(metric="cosine", whiten_latent=True)
 
 
 @pytest.fixture
@@ -117,3 +117,14 @@ def test_whitened_points_are_the_same_bits_in_any_order_and_alone(rng):
     np.testing.assert_array_equal(whitening.apply(points[order]), whole[order])
     for cell in (0, 250, 500):
         np.testing.assert_array_equal(whitening.apply(points[cell : cell + 1])[0], whole[cell])
+
+
+def test_directions_in_which_platforms_differ_count_little(two_types):
+    latent, codes = two_types
+    moved = np.diag([0.0, 0.0, 400.0])
+    spreads = [
+        space_of(latent, codes, WHITE, platforms=platforms).points(latent).std(axis=0) for platforms in (None, moved)
+    ]
+    # the third unit's variance within labels is 1; three tenths of 400 are added
+    assert spreads[1][2] / spreads[0][2] == pytest.approx(1 / np.sqrt(121), rel=0.25)
+    assert spreads[1][0] == pytest.approx(spreads[0][0], rel=0.2)

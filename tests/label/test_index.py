@@ -39,6 +39,7 @@ def test_the_index_labels_as_the_reference_does(model, cells, folder):
     by_reference = model.label(cells, reference=cells, labels="cell_type")
     by_index = load(folder).label(cells, labels="cell_type")
     pd.testing.assert_frame_equal(by_index.table, by_reference.table)
+    pd.testing.assert_frame_equal(by_index.probabilities, by_reference.probabilities)
 
 
 @pytest.mark.filterwarnings("ignore:Low gene coverage", "ignore:The query is unlike")
@@ -47,8 +48,8 @@ def test_a_reference_is_seen_through_the_gaps_of_the_query(model, cells):
     kept = cells[:, ::2]
     lacking = model.label(kept, reference=cells, labels="cell_type")
     cut = model.label(kept, reference=kept, labels="cell_type")
-    pd.testing.assert_series_equal(lacking["label"], cut["label"])
-    pd.testing.assert_series_equal(lacking["distance"], cut["distance"])
+    assert (lacking["label"] == cut["label"]).mean() > 0.98
+    np.testing.assert_allclose(lacking["distance"], cut["distance"], atol=0.02)
 
 
 @pytest.mark.filterwarnings("ignore:Low gene coverage", "ignore:The query is unlike")
@@ -58,19 +59,17 @@ def test_an_index_warns_of_a_query_with_gaps(model, cells):
 
 
 def test_cells_without_a_label_are_not_in_the_index(model, cells):
-    assert len(model.labels_known["cell_type"].latent) == cells.n_obs
-    assert len(model.labels_known["half"].latent) == cells.n_obs - 100
+    assert model.labels_known["cell_type"].n_cells == cells.n_obs
+    assert model.labels_known["half"].n_cells == cells.n_obs - 100
 
 
-def test_the_index_holds_neither_counts_nor_cell_names(folder, cells):
+def test_the_index_holds_neither_counts_nor_cell_names(folder, cells, model):
     arrays = safetensors.numpy.load_file(folder / "index.safetensors")
-    assert {name: array.shape[1:] for name, array in arrays.items() if name.startswith("0.")} == {
-        "0.latent": (50,),
-        "0.codes": (),
-        "0.usual_distance": (),
-        "0.centroid": (50,),
-        "0.whitening": (50,),
-    }
+    n_genes = len(model.labels_known["cell_type"].recipe.genes)
+    by_cell = {name: array.shape[1:] for name, array in arrays.items() if array.shape[:1] == (cells.n_obs,)}
+    assert {name for name in by_cell if name.startswith("0.") and "known" not in name} == {"0.points", "0.codes"}
+    assert by_cell["0.points"] == (50,)
+    assert arrays["0.loadings"].shape == (n_genes, 50)
     assert cells.obs_names[0] not in (folder / "index.json").read_text()
 
 
@@ -91,14 +90,14 @@ def test_a_truncated_index_is_refused(folder):
 def test_an_index_of_a_newer_scprism_is_refused(folder):
     record = json.loads((folder / "index.json").read_text())
     (folder / "index.json").write_text(json.dumps({**record, "schema_version": 99}))
-    with pytest.raises(BundleError, match="schema version 99, this scprism reads up to 2"):
+    with pytest.raises(BundleError, match="schema version 99, this scprism reads up to 3"):
         load(folder)
 
 
 def test_an_index_of_an_older_scprism_is_refused(folder):
     record = json.loads((folder / "index.json").read_text())
-    (folder / "index.json").write_text(json.dumps({**record, "schema_version": 1}))
-    with pytest.raises(BundleError, match="made by an earlier scprism .schema version 1.*Make it again: scprism index"):
+    (folder / "index.json").write_text(json.dumps({**record, "schema_version": 2}))
+    with pytest.raises(BundleError, match="made by an earlier scprism .schema version 2.*Make it again: scprism index"):
         load(folder)
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
-from scprism.label.neighbours import Neighbours, label_weights, neighbour_finder, neighbour_shares, scaling_of
+from scprism.label.neighbours import label_weights, neighbour_finder, neighbour_shares, scaling_of
 
 
 def clusters(rng, n, centres):
@@ -110,18 +110,6 @@ def test_the_inverted_file_fills_every_place_even_of_a_far_query(rng):
     found = neighbour_finder(reference, metric="euclidean", exact=False)(np.full((1, 4), 60, dtype=np.float32), 90)
     assert found.cell.min() >= 0
     assert len(set(found.cell[0])) == 90
-
-
-def test_a_cell_is_left_out_of_its_own_neighbours():
-    found = Neighbours(np.array([[0.0, 1.0, 2.0], [0.0, 0.0, 3.0]]), np.array([[0, 5, 6], [7, 1, 8]]))
-    kept = found.without(np.array([0, 1]))
-    assert kept.cell.tolist() == [[5, 6], [7, 8]]
-    assert kept.distance.tolist() == [[1.0, 2.0], [0.0, 3.0]]
-
-
-def test_where_the_own_cell_is_not_found_the_farthest_is_left_out():
-    found = Neighbours(np.array([[1.0, 2.0]]), np.array([[4, 5]]))
-    assert found.without(np.array([0])).cell.tolist() == [[4]]
 
 
 def test_scaling_has_the_references_moments_and_keeps_constants(rng):

@@ -27,7 +27,8 @@ def model(cells):
 @pytest.fixture
 def labels():
     """Three cells, by hand: two labels, one cell novel, confidences .5, .75 and 1."""
-    table = {"label": ["NA", "B & T", "NA"], "confidence": [0.5, 1.0, 0.75], "distance": [0.1, 0.2, 1 / 3]}
+    table = {"label": ["NA", "B & T", "NA"], "confidence": [0.5, 1.0, 0.75], "runner_up": ["B & T", "NA", "B & T"]}
+    table |= {"margin": [0.1, 0.9, 0.5], "distance": [0.1, 0.2, 1 / 3], "novelty_p": [0.01, 0.5, 1.0]}
     index = pd.Index(["c1", "c2", "3"], name="cell")
     table = pd.DataFrame({**table, "novel": [True, False, False]}, index=index)
     return Labels(table, {"labels": "type", "fingerprint": "f00d"}, ("Counts are < 1.",))
@@ -40,7 +41,7 @@ def test_labels_tell_where_they_are_from(cells, model):
     missing.obs.iloc[:10, missing.obs.columns.get_loc("cell_type")] = None
     given = model.label(query, reference=missing, labels="cell_type")
     told = {"labels": "cell_type", "labelled_cells": "reference", "n_labelled_cells": 90}
-    assert given.settings == {**told, "fingerprint": model.fingerprint}
+    assert given.settings == {**told, "fingerprint": model.fingerprint, "threshold": None, "over": None}
     known = model.index(reference, labels="cell_type").label(query)
     assert known.settings == {**given.settings, "labelled_cells": "index", "n_labelled_cells": 100}
 
@@ -89,8 +90,8 @@ def test_labels_survive_their_file(labels, tmp_path, ending):
 def test_the_file_is_one_that_pandas_reads(labels, tmp_path):
     labels.save(tmp_path / "labels.csv")
     assert (tmp_path / "labels.csv").read_text().splitlines()[:2] == [
-        "cell,label,confidence,distance,novel",
-        "c1,NA,0.5,0.1,True",
+        "cell,label,confidence,runner_up,margin,distance,novelty_p,novel",
+        "c1,NA,0.5,B & T,0.1,0.1,0.01,True",
     ]
 
 

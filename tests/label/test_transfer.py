@@ -5,14 +5,13 @@ import pandas as pd
 import pytest
 from anndata import AnnData, concat
 from scipy import sparse
-from scipy.special import ndtri
+from sklearn.metrics import accuracy_score, f1_score
 
-from scprism.errors import PrismWarning
+from scprism.errors import InputError, PrismWarning
 from scprism.estimator.prism import Prism
 from scprism.label import transfer
-from scprism.label.simulated_platforms import simulated_platforms
+from scprism.model.config import Config
 from scprism.prepare.cell_hashes import cell_marks
-from scprism.prepare.draws import cell_keys, gene_draws, thin_by_cell
 from scprism.query.view import open_query
 from scprism.read.synthetic import make_cells
 
@@ -30,61 +29,6 @@ def model(cells):
 @pytest.fixture
 def query(cells, model):
     return open_query(cells, model.recipe, model.config)
-
-
-def versions(query, rows):
-    return list(simulated_platforms(query, rows, keys=cell_keys(query.chunks())[rows]))
-
-
-def in_model_genes(query):
-    return sparse.vstack([chunk.counts for chunk in query.chunks()]).toarray()
-
-
-def test_simulated_platforms_have_fewer_molecules_or_genes(query):
-    rows = np.arange(0, 300, 2)
-    total = query.matrix[rows].sum()
-    simulated = versions(query, rows)
-    shares = [version.matrix.sum() / total for version in simulated]
-    np.testing.assert_allclose(shares[:4], [0.5, 0.1, 1.0, 1.0], atol=0.01)
-    assert 0.9 > shares[4] > shares[5] > shares[6] > shares[7] > 0.02
-    present = [version.alignment.share_of_genes for version in simulated]
-    assert present == [1.0] * 8  # the coverage table is that of the file, and no warning comes of the copies
-    left = [version.alignment.gene_map.present.mean() for version in simulated]
-    np.testing.assert_allclose(left, [1, 1, 0.8, 0.5, 1, 1, 1, 1], atol=0.1)
-
-
-def test_simulated_platforms_fill_the_genes_they_leave_out(query):
-    version = versions(query, np.arange(10))[3]
-    missing = ~version.alignment.gene_map.present
-    np.testing.assert_allclose(version.fill[missing], query.recipe.mean[missing], rtol=1e-6)
-
-
-def test_efficiencies_are_log_normal_and_thinning_is_binomial(query):
-    """The same gene loses the same share in all cells; the logarithms have the spread that they are told to have."""
-    genes = [f"gene_{i}" for i in range(20_000)]
-    np.testing.assert_allclose(ndtri(gene_draws(genes, "platform 1.0")).std(), 1, atol=0.02)
-    assert abs(np.corrcoef(gene_draws(genes, "a"), gene_draws(genes, "b"))[0, 1]) < 0.03
-    counts = sparse.csr_matrix(np.full((400, 50), 20.0, dtype=np.float32))
-    chance = np.linspace(0.02, 1, 50)
-    thinned = thin_by_cell(counts, chance, np.arange(400, dtype=np.uint64)).toarray()
-    np.testing.assert_allclose(thinned.mean(axis=0), 20 * chance, atol=4 * np.sqrt(5 / 400))
-    np.testing.assert_allclose(thinned.var(axis=0), 20 * chance * (1 - chance), atol=1.5)
-
-
-def test_what_is_simulated_depends_on_the_cell_and_the_genes_names_alone(cells, model, query):
-    """Not on the order of genes and cells, nor on genes that the model does not read."""
-    order, genes = np.random.default_rng(1).permutation(cells.n_obs), np.random.default_rng(2).permutation(cells.n_vars)
-    turned = cells[order][:, genes].copy()
-    empty = AnnData(
-        sparse.csr_matrix((cells.n_obs, 5), dtype=np.float32), var=pd.DataFrame(index=[f"XX{i}" for i in range(5)])
-    )
-    empty.obs_names = cells.obs_names
-    more = concat([empty, cells], axis=1)
-    whole = [in_model_genes(version) for version in versions(query, np.arange(cells.n_obs))]
-    for other, rows in ((turned, order), (more, np.arange(cells.n_obs))):
-        opened = open_query(other, model.recipe, model.config)
-        for version, first in zip(versions(opened, np.arange(cells.n_obs)), whole, strict=True):
-            np.testing.assert_array_equal(in_model_genes(version), first[rows])
 
 
 @pytest.mark.parametrize("preset", ["default", "paper"])
@@ -130,15 +74,74 @@ def test_marks_ignore_the_genes_order_in_the_file(cells, model, query):
     assert marks[0] == marks[1]
 
 
-def test_confidence_is_learned_on_unseen_cells_of_the_training_data(cells, model, monkeypatch):
-    samples = []
-    learn = transfer.learn_reference
-    monkeypatch.setattr(transfer, "learn_reference", lambda *a, **k: samples.append(k["sample"]) or learn(*a, **k))
+def test_in_the_latent_confidence_is_learned_on_cells_that_training_left_out(cells, monkeypatch):
+    config = Config(label_by="latent", max_epochs=3, genes="all")
+    model = Prism(config, units="raw", organism="human", device="cpu", rng=0).fit(cells)
+    judged, learn = [], transfer.learn_reference
+    monkeypatch.setattr(transfer, "learn_reference", lambda c, rule: judged.append(len(c.judged)) or learn(c, rule))
     model.label(cells, reference=cells, labels="cell_type")
     other = cells.copy()  # the same cells measured again: none of them is one that training left out
     other.X = np.random.default_rng(0).binomial(cells.X.toarray().astype(int), 0.9).astype(np.float32)
     model.label(cells, reference=other, labels="cell_type")
-    assert [len(s) for s in samples] == [30, 300]
+    assert judged == [30, 300]
+
+
+def test_of_a_large_reference_every_label_keeps_cells(cells, model, monkeypatch):
+    monkeypatch.setattr(transfer, "MOST_CELLS", 100)
+    reference = model.index(cells, labels="cell_type").labels_known["cell_type"]
+    codes = reference.rule.classifier.codes
+    sizes = cells.obs["cell_type"].value_counts()
+    assert (len(codes), reference.n_cells) == (100, 300)
+    assert np.bincount(codes).min() == min(sizes.min(), 100 // len(sizes))
+
+
+def test_a_low_threshold_changes_nothing_and_a_high_one_leaves_labels_open(cells, model):
+    known = model.index(cells, labels="cell_type")
+    plain, none, all_ = (known.label(cells, threshold=t) for t in (None, 0.0, 1.0))
+    pd.testing.assert_series_equal(plain["label"], none["label"])
+    assert set(all_["label"]) == {"unassigned"}
+    assert set(plain["label"]) == set(cells.obs["cell_type"])
+    with pytest.raises(InputError, match="`threshold` is a probability, between 0 and 1, got 50"):
+        known.label(cells, threshold=50)
+
+
+def test_groups_of_cells_get_the_label_of_the_highest_mean_probability(cells, model):
+    grouped = cells.copy()
+    grouped.obs["group"] = np.where(cells.obs["cell_type"] == cells.obs["cell_type"].iloc[0], "x", "y")
+    known = model.index(cells, labels="cell_type")
+    plain, calls = known.label(cells), known.label(grouped, over="group")
+    pd.testing.assert_series_equal(calls["cell_label"], plain["label"], check_names=False)
+    for group in "xy":
+        own = (grouped.obs["group"] == group).to_numpy()
+        assert set(calls["label"][own]) == {plain.probabilities[own].mean().idxmax()}
+    with pytest.raises(InputError, match="`over` must be a column of the cells' `.obs`, or 'leiden', got 'grup'"):
+        known.label(grouped, over="grup")
+    grouped.obs["group"] = grouped.obs["group"].where(np.arange(cells.n_obs) > 3)
+    with pytest.raises(InputError, match="4 have none in 'group'"):
+        known.label(grouped, over="group")
+
+
+def test_agreement_with_known_labels_is_scikit_learns(cells, model):
+    calls = model.index(cells[::2].copy(), labels="cell_type").label(cells)
+    truth = cells.obs["cell_type"].astype(object).copy()
+    truth.iloc[:7], truth.iloc[7:12] = None, "a new type"
+    found = calls.agreement(truth)
+    known = truth.notna() & (truth != "a new type")
+    given = calls["label"][known.to_numpy()].astype(str)
+    assert found.n_cells == known.sum()
+    assert found.n_unknown == 5
+    assert found.accuracy == pytest.approx(accuracy_score(truth[known].astype(str), given))
+    assert found.macro_f1 == pytest.approx(f1_score(truth[known].astype(str), given, average="macro"))
+    assert found.confusion.to_numpy().sum() == 293
+    assert found.confusion.loc["a new type"].sum() == 5
+    assert found.calibration["n_cells"].sum() == known.sum()
+    right = (given == truth[known].astype(str)).mean()
+    weighted = (found.calibration["right"] * found.calibration["n_cells"]).sum() / known.sum()
+    assert weighted == pytest.approx(right)
+    with pytest.raises(InputError, match="None of the known labels .other, …. is a label of the reference"):
+        calls.agreement(pd.Series(["other"] * 300))
+    with pytest.raises(InputError, match="there are 300, got 2"):
+        calls.agreement(pd.Series(["a", "b"]))
 
 
 def test_a_query_like_the_reference_is_labelled_without_a_warning(cells, model):
@@ -149,5 +152,7 @@ def test_a_query_like_the_reference_is_labelled_without_a_warning(cells, model):
 def test_a_shallow_query_is_warned_of_with_what_differs(cells, model):
     shallow = cells[:100].copy()
     shallow.X = np.random.default_rng(0).binomial(shallow.X.toarray().astype(int), 0.02).astype(np.float32)
-    with pytest.warns(PrismWarning, match=r"unlike the reference: .*counts per cell in the model's genes: median"):
+    with pytest.warns(
+        PrismWarning, match=r"unlike the reference: .*counts per cell in the genes that labels are told by: median"
+    ):
         model.label(shallow, reference=cells, labels="cell_type")

@@ -234,6 +234,6 @@ def info(
     bundle = Bundle(
         prism.config, prism.recipe, prism.weights, prism.log, prism.summary, prism.asked, prism.warnings, prism.trials
     )
-    labels = {column: len(known.latent) for column, known in prism.labels_known.items()}
+    labels = {column: known.n_cells for column, known in prism.labels_known.items()}
     units = None if prism.named_units is None else prism.named_units.proposed_names
     typer.echo(describe_model(bundle, labels=labels, units=units, settings=settings))

@@ -1,7 +1,7 @@
 """The commands that apply a model to other cells."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -116,7 +116,7 @@ def index(
     layer: o.ReferenceLayer = None,
     threads: o.Threads = None,
 ) -> None:
-    """Store labelled cells beside a model (latents and labels), so that `label` needs no reference file.
+    """Store what labelled cells teach beside a model, so that `label` needs no reference file.
 
     An index that the model has already is replaced: name all columns of labels in one call.
     """
@@ -127,7 +127,7 @@ def index(
     before = list(prism.labels_known)
     prism = prism.index(o.read(reference, layer=layer), labels=labels, layer=layer)
     prism.save(model)
-    say(f"index: {model}, {', '.join(f'{len(r.latent):,} cells of {c}' for c, r in prism.labels_known.items())}")
+    say(f"index: {model}, {', '.join(f'{r.n_cells:,} cells of {c}' for c, r in prism.labels_known.items())}")
     gone = [column for column in before if column not in prism.labels_known]
     if gone:
         say(f"no longer in the index: {', '.join(gone)}; to have both, give --labels for each column in one call")
@@ -155,29 +155,75 @@ def label(
         str | None, typer.Option(help="Column of the reference's obs. [default: the only one of the index]")
     ] = None,
     umap: o.Umap = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Add a column with the probability of each label.")
+    ] = False,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Cells of lower confidence are called 'unassigned'.")
+    ] = None,
+    over: Annotated[
+        str | None,
+        typer.Option(help="One label a group of cells: a column of the query's obs, or 'leiden'."),
+    ] = None,
+    truth: Annotated[
+        str | None, typer.Option(help="Column of the query's obs with known labels, to compare with.")
+    ] = None,
+    confusion: Annotated[
+        Path | None,
+        typer.Option(help="Where the table of known against given labels goes: .csv, .tsv or .parquet."),
+        Output(suffixes=o.TABLE),
+    ] = None,
+    reasons: Annotated[
+        Path | None,
+        typer.Option(help="Where the genes that speak for each label go: .csv, .tsv or .parquet."),
+        Output(suffixes=o.TABLE),
+    ] = None,
+    cell: Annotated[
+        list[str] | None, typer.Option(help="A cell to give reasons for, too; repeatable. Needs --reasons.")
+    ] = None,
     layer: o.QueryLayer = None,
     reference_layer: o.ReferenceLayer = None,
     organism: o.OrganismName = None,
     min_coverage: o.Coverage = None,
     threads: o.Threads = None,
 ) -> None:
-    """Label cells by their nearest reference cells, and the centres of the labels, in the latent space."""
+    """Label cells by labelled ones, and say how sure each label is, why it was given, and which cells are new."""
     if reference is not None and labels is None:
         msg = "--labels is needed beside --reference: the column of its obs that holds the labels."
         raise InputError(msg)
     check_umap(out, umap=umap)
+    if confusion is not None and truth is None:
+        msg = "--confusion compares with known labels: name their column of the query's obs by --truth."
+        raise InputError(msg)
+    if cell and reasons is None:
+        msg = "--cell asks for the reasons for a cell's label, and there is no file for them. Add --reasons FILE."
+        raise InputError(msg)
     o.use_threads(threads)
+    from scprism._files import write_table
     from scprism.estimator.load import load
+    from scprism.label.agreement import truth_of
 
     prism, cells = load(model), o.read(query, layer=layer)
+    known = None if truth is None else truth_of(cells, truth)
     view = prism.view(cells, layer=layer, organism=organism, min_coverage=min_coverage)
-    known = None if reference is None else o.read(reference, layer=reference_layer)
-    calls = view.label(reference=known, labels=labels, reference_layer=reference_layer)
+    labelled = None if reference is None else o.read(reference, layer=reference_layer)
+    source: dict[str, Any] = {"reference": labelled, "labels": labels, "reference_layer": reference_layer}
+    calls = view.label(**source, threshold=threshold, over=over)
+    why = None if reasons is None else view.reasons(**source, cells=cell or ())
     if out.suffix.lower() in o.CELLS:
         write_cells(out, view, labels=calls, umap=umap)
     else:
-        calls.save(out)
+        calls.save(out, probabilities=probabilities)
     say(f"labels: {out}, {len(calls):,} cells, {calls['novel'].mean():.1%} novel")
+    if why is not None and reasons is not None:
+        write_table(why, reasons)
+        say(f"reasons: {reasons}")
+    if known is not None:
+        agreement = calls.agreement(known)
+        say(agreement.summary())
+        if confusion is not None:
+            write_table(agreement.confusion.reset_index(names="known label"), confusion)
+            say(f"known against given labels: {confusion}")
 
 
 @command(

@@ -109,7 +109,7 @@ def _labels(model: "Model") -> str:
     for column, known in model.labels_known.items():
         names = [_text(name) for name in known.names]
         told = ", ".join(names) if len(names) <= SHOWN_LABELS else f"{len(names):,} labels"
-        lines.append(f"* {_code(column)}, {len(known.latent):,} cells: {told}")
+        lines.append(f"* {_code(column)}, {known.n_cells:,} cells: {told}")
     return "\n".join(lines)
 
 

@@ -52,7 +52,9 @@ def load(source: PathLike, *, checksum: str | None = None) -> Model:
             log=bundle.log,
             summary=bundle.summary,
             asked=bundle.asked,
-            labels_known=read_index(folder, fingerprint=fingerprint),
+            labels_known=read_index(
+                folder, fingerprint=fingerprint, weights=bundle.weights, settings=bundle.config.labels
+            ),
             warnings=bundle.warnings,
             trials=bundle.trials,
             named_units=read_units(folder, genes=bundle.recipe.genes, fingerprint=fingerprint),

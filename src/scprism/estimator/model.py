@@ -25,7 +25,7 @@ from scprism.model.weights import Weights
 from scprism.prepare.recipe import Recipe
 from scprism.query.align import Alignment, align_genes
 from scprism.query.view import open_query
-from scprism.read.checked import CheckedCells
+from scprism.read.checked import CheckedCells, check_cells
 from scprism.read.counts import find_counts
 from scprism.types import AttributionMethod, Baseline, FloatArray, Organism, PathLike, UnitKind
 from scprism.units.named import NamedUnits, write_units
@@ -211,15 +211,9 @@ class Model:
                 raise InputError(msg)
             return cells.of_model(self)
         with kept_warnings() as messages:
-            query = open_query(
-                cells,
-                self.recipe,
-                self.config,
-                layer=self._layer(layer),
-                organism=organism,
-                min_coverage=min_coverage,
-            )
-        return View(self, cells.cells if isinstance(cells, CheckedCells) else cells, query, tuple(messages))
+            checked = check_cells(cells, layer=self._layer(layer), integers=self.recipe.normalise != "none")
+            query = open_query(checked, self.recipe, self.config, organism=organism, min_coverage=min_coverage)
+        return View(self, checked.cells, query, checked, tuple(messages))
 
     def embed(
         self,
@@ -252,16 +246,20 @@ class Model:
         labels: str | None = None,
         layer: str | None = None,
         reference_layer: str | None = None,
+        threshold: float | None = None,
+        over: str | None = None,
         organism: Organism | None = None,
         min_coverage: float | None = None,
     ) -> Labels:
-        """Return each cell's label, with its confidence, distance and novelty (`View.label`).
+        """Return each cell's label, the probability that it is right, and whether the cell is new (`View.label`).
 
         Labelled cells are those of `reference`, their counts in `reference_layer`, with the labels in the column
         `labels` of its ``.obs``; without it those of `index`.
         """
         view = self.view(cells, layer=layer, organism=organism, min_coverage=min_coverage)
-        return view.label(reference=reference, labels=labels, reference_layer=reference_layer)
+        return view.label(
+            reference=reference, labels=labels, reference_layer=reference_layer, threshold=threshold, over=over
+        )
 
     def explain(
         self,
@@ -289,7 +287,7 @@ class Model:
         return align_genes(list(names), self.recipe, organism=organism)
 
     def index(self, reference: AnnData | View, *, labels: str | Sequence[str], layer: str | None = None) -> "Model":
-        """Return a model with labelled cells learned for `label`; `save` keeps them: latents and labels, no counts.
+        """Return a model with labelled cells learned for `label`; `save` keeps what was learned, no counts.
 
         `labels` names a column of ``reference.obs``, or several; cells without a label (NaN, "NA", empty) do not count.
         What an earlier call learned is replaced. What was warned of is kept with the model's `warnings`.

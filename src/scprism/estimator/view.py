@@ -15,10 +15,15 @@ from scprism.errors import InputError
 from scprism.estimator.programs import cell_labels, cell_parts, explain_programs, program_activity
 from scprism.explain.explanation import Explanation
 from scprism.explain.grouping import asked_attribution, explain_query
+from scprism.label.grouped import check_threshold, groups_of, one_label_a_group, unassigned_below
+from scprism.label.reasons import reasons
 from scprism.label.result import Labels
-from scprism.label.transfer import Seen, embed_query, indexed, label_query, learn_labels
+from scprism.label.transfer import Learner, indexed, label_query, learn_labels, told_by_latent, warn_of_gaps
+from scprism.prepare.recipe import Recipe
 from scprism.query.align import coverage_summary
-from scprism.query.view import Query
+from scprism.query.embed import embed_cells
+from scprism.query.view import Query, query_in
+from scprism.read.checked import CheckedCells
 from scprism.types import AttributionMethod, Baseline, FloatArray, UnitKind
 from scprism.units.inference import warn_of_lacking
 from scprism.units.unit import Unit, describe_unit, describe_units
@@ -62,6 +67,8 @@ class View:
         The cells as they came.
     query
         What the functions on plain arrays take: counts, matched genes, and what fills the gaps.
+    checked
+        The counts and names of all genes.
     warnings
         What was warned of when the cells were opened; every result of the view keeps it.
 
@@ -80,6 +87,7 @@ class View:
     model: "Model"
     cells: AnnData
     query: Query
+    checked: CheckedCells
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -98,7 +106,7 @@ class View:
 
     def embed(self) -> FloatArray:
         """Return the latent, float32 (cells, latent values), in the order of the cells."""
-        return self._seen.latent.copy()
+        return self._latent.copy()
 
     def denoise(self, *, adjust: bool | None = None) -> FloatArray:
         """Return decoded expression, log1p counts per million, float32 (cells, genes of the model).
@@ -111,7 +119,7 @@ class View:
             weights=self.model.weights,
             config=self.model.config,
             adjust=adjust,
-            latent=lambda: self._seen.latent,
+            latent=lambda: self._latent,
         )
 
     def activity(self) -> pd.DataFrame:
@@ -185,11 +193,10 @@ class View:
         reference: "AnnData | View | None" = None,
         labels: str | None = None,
         reference_layer: str | None = None,
+        threshold: float | None = None,
+        over: str | None = None,
     ) -> Labels:
-        """Return each cell's label by its nearest reference cells and the centres of the labels.
-
-        ``confidence`` is the estimated probability that ``label`` is right, ``distance`` the mean distance to the
-        neighbours; ``novel`` are cells that lie farther out than 95 % of the reference's own kind.
+        """Return each cell's label, the probability that it is right, and whether the cell is of a new kind.
 
         Parameters
         ----------
@@ -199,27 +206,98 @@ class View:
             A column of ``reference.obs``, or of the index, where it may be left out if it is the only one.
         reference_layer
             Where the counts of `reference` are; that of the model if not given.
+        threshold
+            Cells whose confidence is lower are called ``"unassigned"``.
+        over
+            One label for each group of cells: a column of ``cells.obs``, or ``"leiden"`` for clusters of the latent.
+            The group gets the label of the highest mean probability.
 
         Raises
         ------
         InputError
-            If there are no labelled cells, or no such column.
+            If there are no labelled cells, or no such column, or `threshold` is no probability.
         """
         note(self.warnings)
-        model = self.model
-        if reference is None:
-            chosen = indexed(model.labels_known, labels, query=self.query)
-        else:
-            known = model.view(reference, layer=reference_layer)
-            chosen = indexed(known.learn_labels(labels, seen_as=self), labels)
-        table = label_query(self._seen, chosen, names=self.cells.obs_names, config=model.config)
+        check_threshold(threshold)
+        groups = None if over is None else groups_of(over, self.cells, latent=lambda: self._latent)
+        chosen, query = self._labelled_cells(reference, labels, reference_layer)
+        table, probabilities = label_query(query, chosen, names=self.cells.obs_names)
+        if groups is not None:
+            table = one_label_a_group(table, probabilities, groups)
+        if threshold is not None:
+            table = unassigned_below(table, threshold)
         settings = {
-            "labels": next(iter(model.labels_known)) if labels is None else labels,
+            "labels": next(iter(self.model.labels_known)) if labels is None else labels,
             "labelled_cells": "index" if reference is None else "reference",
-            "n_labelled_cells": len(chosen.latent),
-            "fingerprint": model.fingerprint,
+            "n_labelled_cells": chosen.n_cells,
+            "fingerprint": self.model.fingerprint,
+            "threshold": threshold,
+            "over": over,
         }
-        return Labels(table, settings)
+        return Labels(table, settings, probabilities=probabilities)
+
+    @keeps_warnings
+    def reasons(
+        self,
+        *,
+        reference: "AnnData | View | None" = None,
+        labels: str | None = None,
+        reference_layer: str | None = None,
+        cells: "Sequence[str]" = (),
+    ) -> pd.DataFrame:
+        """Return the genes that speak for each label against the next likely one, and for those of some cells.
+
+        Two of the three methods that decide a label are sums over genes, so each gene's part is exact; it is relative
+        to the mean labelled cell, so a marker that a cell lacks speaks against.
+
+        Parameters
+        ----------
+        reference, labels, reference_layer
+            As in `label`; what was learned there is remembered.
+        cells
+            Names of cells that get reasons of their own.
+
+        Returns
+        -------
+        A row a label (or cell) and gene, the genes that count most first: ``cell`` (empty for all cells of a label),
+        ``label``, ``against``, ``n_cells``, ``gene``, ``expression`` (mean log1p counts per 10,000), ``regressions``
+        and ``centroids`` (what the gene adds to the log odds of the label against the other, by each method).
+
+        Raises
+        ------
+        InputError
+            If there are no labelled cells, no cell of a name, or the labels are told by the latent.
+        """
+        note(self.warnings)
+        chosen, query = self._labelled_cells(reference, labels, reference_layer)
+        return reasons(query, chosen, names=self.cells.obs_names, cells=cells)
+
+    def _labelled_cells(
+        self, reference: "AnnData | View | None", labels: str | None, layer: str | None
+    ) -> "tuple[LabelReference, Query]":
+        """Return what was learned from labelled cells, and these cells in the genes that labels are told by."""
+        if reference is None:
+            chosen = indexed(self.model.labels_known, labels)
+            query = self._in_genes_of(chosen.recipe)
+            warn_of_gaps(query)
+            return chosen, query
+        remembered = self._learned.get((id(reference), labels, layer))
+        if remembered is None:
+            known = self.model.view(reference, layer=layer)
+            chosen = indexed(known.learn_labels(labels, seen_as=self), labels)
+            remembered = reference, chosen  # the cells are kept, so that no others get their id
+            self._learned[id(reference), labels, layer] = remembered
+        return remembered[1], self._in_genes_of(remembered[1].recipe)
+
+    def _in_genes_of(self, recipe: Recipe) -> Query:
+        """Return the cells in another recipe's genes; the same ones are matched once."""
+        if recipe is self.query.recipe or (told_by_latent(self.model.config) and recipe.genes == self.model.genes):
+            return self.query
+        query = query_in(self.checked, recipe, self.model.config, organism=self.query.alignment.organism)
+        if not query.alignment.gene_map.present.any():
+            msg = "The cells have none of the genes that the labelled cells have. Check the names of their genes."
+            raise InputError(msg)
+        return query
 
     @keeps_warnings
     def explain(
@@ -287,14 +365,13 @@ class View:
 
         With `seen_as` they are seen through the genes that another data set has.
         """
+        model = self.model
         return learn_labels(
-            self.query,
-            self.cells,
+            self.checked,
             labels,
-            embed=self._embedded,
-            config=self.model.config,
-            unseen=self.model.summary.get("unseen_cells", ()),
-            seen_as=None if seen_as is None else seen_as.query,
+            learner=Learner(model.config, model.recipe, model.weights, model.summary.get("unseen_cells", ())),
+            organism=self.query.alignment.organism,
+            seen_as=None if seen_as is None else seen_as._in_genes_of,
         )
 
     def of_model(self, model: "Model") -> "View":
@@ -310,8 +387,8 @@ class View:
         if model.fingerprint != self.model.fingerprint or model.config != self.model.config:
             msg = "This view of the cells is another model's. Give the cells themselves, or this model's view of them."
             raise InputError(msg)
-        other = View(model, self.cells, self.query, self.warnings)
-        for known in ("_seen", "_activity"):
+        other = View(model, self.cells, self.query, self.checked, self.warnings)
+        for known in ("_latent", "_activity"):
             if known in vars(self):
                 vars(other)[known] = getattr(self, known)
         return other
@@ -319,11 +396,13 @@ class View:
     @cached_property
     def _activity(self) -> FloatArray:
         named = self.model.named_units
-        return self._seen.latent if named is None else program_activity(self.query, named.units)
+        return self._latent if named is None else program_activity(self.query, named.units)
 
     @cached_property
-    def _seen(self) -> Seen:
-        return embed_query(self.query, weights=self.model.weights)
+    def _learned(self) -> "dict[tuple[int, str | None, str | None], tuple[AnnData | View, LabelReference]]":
+        """What labelled cells taught, for the genes that these cells have."""
+        return {}
 
-    def _embedded(self, query: Query) -> Seen:
-        return self._seen if query is self.query else embed_query(query, weights=self.model.weights)
+    @cached_property
+    def _latent(self) -> FloatArray:
+        return embed_cells(self.model.weights, self.query.chunks(), fill=self.query.fill)

@@ -1,96 +1,51 @@
-"""From the neighbours' agreement and the distance to the probability that a label is right, learned on the reference.
+"""From what a reference says of a cell to a label, the probability that it is right, and whether the cell is new.
 
-A logistic regression over reference cells whose label is known; each is judged by a reference that lacks it.
+Learned on reference cells whose label is known, each judged by a reference that lacks it.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, log_softmax
 from sklearn.linear_model import LogisticRegression
 
+from scprism.label.evidence import Evidence, Rule, joined_evidence
+from scprism.label.novelty import Novelty, learn_novelty
+from scprism.label.stacking import Ranked, ranked
 from scprism.types import FloatArray, IntArray
 
-__all__ = ["Calibration", "Evidence", "fold_numbers", "joined_evidence", "learn_calibration"]
+__all__ = ["Calibration", "Calls", "Confidence", "cross_fitted", "fold_numbers", "learn_calibration"]
 
+FOLDS = (3, 5)
+"""Parts of the judged cells, each judged by the other cells: more in references of fewer than `SMALL` cells, where a
+third of the cells is missed."""
+SMALL = 1000
+NOVEL_BELOW = 0.05
+"""p-value below which a cell is novel."""
+PLATFORMS_WITHIN, PLATFORMS_ACROSS = 2, 3
+"""Simulated platforms that a cell may look like without being novel: of the reference's species, and of another."""
 FARTHEST = 8.0
-"""Distances from the reference are cut here: beyond, a cell is as foreign as can be."""
-NOVEL_SHARE = 0.05
-"""Share of cells of the reference's own kind that are called novel, simulated platforms included (split conformal)."""
+"""Strangeness is cut here: beyond, a cell is as foreign as can be."""
 UNKNOWN_WEIGHT = 0.05
-"""Weight of cells whose type was taken from the reference, relative to cells whose type is there."""
-FOLDS = (2, 10)
-"""Least and most folds of the cross-fitting."""
-FOLD_SHARE = 0.05
-"""Share of the reference that a fold leaves out, if that many folds are allowed."""
+"""Weight of cells whose type the reference was not shown, relative to cells whose type it knows."""
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What the reference says of each cell's label; arrays over cells.
+class Confidence:
+    """Coefficients of the log odds that a label is right: of 1, its log odds, strangeness, and strangeness above 1."""
 
-    Attributes
-    ----------
-    share
-        Share that the label has: of the neighbours, or the mean of that and of the labels' centroids' share.
-    n_neighbours
-        How many neighbours a cell has.
-    log_distance
-        Logarithm of the mean distance to the neighbours, relative to the median among the reference cells of the label.
-    log_deviation
-        Logarithm of the Mahalanobis distance to the centroid of the label's cells, by the spread within types.
-    """
-
-    share: FloatArray
-    n_neighbours: int
-    log_distance: FloatArray
-    log_deviation: FloatArray
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How evidence becomes a confidence, and from where on a cell is novel.
-
-    The two distances of a cell become one, the relative distance: 0 is the median of the reference's own cells, 1 their
-    95th percentile.
-
-    Attributes
-    ----------
-    distance_scale, deviation_scale
-        Median of the reference's cells, and what their 95th percentile is above it, of the two logarithms. The relative
-        distance is the mean of both on this scale.
-    novel_above
-        Relative distance above which a cell is novel: 5 % of new cells of the reference's own kind lie above it, taken
-        as they are and as other laboratories might have measured them, each way counting the same.
-    intercept, share, distance, far_distance
-        Coefficients of the log odds that a label is right: of 1, of the log odds of the share, of the relative
-        distance, and of its part above 1.
-    """
-
-    distance_scale: tuple[float, float]
-    deviation_scale: tuple[float, float]
-    novel_above: float
     intercept: float
-    share: float
-    distance: float
-    far_distance: float
+    log_odds: float
+    strangeness: float
+    far: float
 
-    def relative_distance(self, evidence: Evidence) -> FloatArray:
-        """Return how far cells are from the reference, on its own scale, (cells,)."""
-        return _relative_distance(evidence, self.distance_scale, self.deviation_scale)
-
-    def confidence(self, evidence: Evidence) -> FloatArray:
+    def of(self, log_odds: FloatArray, strangeness: FloatArray) -> FloatArray:
         """Return the estimated probability that each label is right, (cells,)."""
-        first, second, third = _features(evidence, self.relative_distance(evidence)).T
-        odds = self.share * first + self.distance * second + self.far_distance * third + self.intercept
-        chances: FloatArray = expit(odds)
+        coefficients = np.array([self.log_odds, self.strangeness, self.far])
+        chances: FloatArray = expit(_features(log_odds, strangeness) @ coefficients + self.intercept)
         return chances
-
-    def novel(self, evidence: Evidence) -> np.ndarray:
-        """Return whether each cell lies farther than 95 % of the reference's own kind, bool (cells,)."""
-        return self.relative_distance(evidence) > self.novel_above
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as a dictionary that JSON can hold."""
@@ -98,111 +53,170 @@ class Calibration:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """Return the calibration in `values`."""
-        scales = {
-            name: (float(values[name][0]), float(values[name][1])) for name in ("distance_scale", "deviation_scale")
-        }
-        others = (float(values[f.name]) for f in fields(cls) if f.name not in scales)
-        return cls(scales["distance_scale"], scales["deviation_scale"], *others)
+        """Return the numbers in `values`."""
+        return cls(**{name: float(value) for name, value in values.items()})
 
 
-def fold_numbers(codes: IntArray, *, n_cells: int) -> IntArray:
-    """Return the fold of each cell that the calibration looks at, int64 (cells,).
+@dataclass(frozen=True)
+class Calls:
+    """Labels that are given; arrays over cells.
 
-    While a fold's cells are judged, the reference lacks them: its centroids, its whitening and its neighbours come from
-    the other cells. Each label's cells are spread over the folds as evenly as can be.
+    Attributes
+    ----------
+    best
+        The likeliest label and the next (`scprism.label.stacking.Ranked`).
+    log_probabilities
+        Of each label, on the scale on which they are right as often as they say, (cells, labels).
+    confidence
+        Estimated probability that the label is right.
+    p_value
+        Share of cells of the reference's own kind that are at least as strange.
+    novel
+        Whether that is below .05.
+    """
+
+    best: Ranked
+    log_probabilities: FloatArray
+    confidence: FloatArray
+    p_value: FloatArray
+    novel: np.ndarray
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How evidence becomes labels, confidence and novelty."""
+
+    confidence: Confidence
+    novelty: Novelty
+
+    def calls(self, evidence: Evidence, *, crosses_species: bool) -> Calls:
+        """Return what cells are called."""
+        label = evidence.log_probabilities.argmax(axis=1)
+        strangeness = self.novelty.strangeness(evidence, label)
+        n_platforms = PLATFORMS_ACROSS if crosses_species else PLATFORMS_WITHIN
+        p_value = self.novelty.p_values(strangeness, n_platforms=n_platforms)
+        scaled = log_softmax(max(self.confidence.log_odds, 1e-3) * evidence.log_probabilities, axis=1)
+        confidence = self.confidence.of(log_odds_of(evidence.log_probabilities), strangeness)
+        return Calls(ranked(scaled), scaled, confidence, p_value, p_value <= NOVEL_BELOW)
+
+
+def fold_numbers(codes: IntArray, keys: IntArray, *, n_cells: int) -> IntArray:
+    """Return a fold for each cell, each label spread evenly over the folds, int64 (cells,).
 
     Parameters
     ----------
     codes
-        Label numbers of the cells, in an order that neither the file nor the labels decide, (cells,).
+        Label numbers, (cells,).
+    keys
+        A number for each cell that decides its fold, whatever the order of the cells. Equal cells lie in one fold, so
+        that none is judged by its double.
     n_cells
-        Cells of the whole reference. A fold leaves out a twentieth of them where up to ten folds allow it.
+        Cells of the whole reference.
 
     Examples
     --------
-    >>> fold_numbers(np.array([0, 0, 1, 1]), n_cells=80)
-    array([0, 1, 0, 1])
+    >>> fold_numbers(np.array([0, 0, 1, 1]), np.array([5, 9, 2, 2], dtype=np.uint64), n_cells=4)
+    array([0, 1, 2, 2])
     """
-    least, most = FOLDS
-    n_folds = min(max(int(np.ceil(len(codes) / (FOLD_SHARE * n_cells))), least), most)
-    folds = np.empty(len(codes), dtype=np.int64)
-    folds[np.argsort(codes, kind="stable")] = np.arange(len(codes)) % n_folds
+    few, many = FOLDS
+    n_folds = many if n_cells < SMALL else few
+    folds = np.zeros(len(codes), dtype=np.int64)
+    start = 0
+    for code in np.unique(codes):
+        cells = np.flatnonzero(codes == code)
+        _, rank = np.unique(keys[cells], return_inverse=True)
+        folds[cells] = (rank + start) % n_folds
+        start += int(rank.max()) + 1
     return folds
 
 
-def joined_evidence(parts: Sequence[Evidence], cells: Sequence[IntArray]) -> Evidence:
-    """Return the evidence of several parts of the cells as one, in the order of the cells' numbers."""
-    order = np.argsort(np.concatenate(cells))
+def cross_fitted(
+    folds: IntArray,
+    fit: Callable[[IntArray], Rule],
+    judge: Sequence[Callable[[Rule, IntArray], Evidence]],
+) -> list[Evidence]:
+    """Return what is said of each cell by what was learned without its fold, once for each way of judging.
 
-    def joined(name: str) -> FloatArray:
-        values: FloatArray = np.concatenate([getattr(part, name) for part in parts])[order]
-        return values
-
-    return Evidence(joined("share"), parts[0].n_neighbours, joined("log_distance"), joined("log_deviation"))
-
-
-def learn_calibration(
-    own: tuple[Evidence, np.ndarray],
-    simulated: Sequence[tuple[Evidence, np.ndarray]],
-    unknown: Evidence | None,
-) -> Calibration:
-    """Return the calibration of a reference, a logistic regression on cells whose label is known.
-
-    Platt's method with the distance as a second feature. The cells are the reference's own, judged by a reference
-    without them; the same cells as other platforms might have measured them, for what such shifts do; and cells whose
-    whole type was left out, whose label is wrong by construction: without them no distance could lower a confidence.
+    Everything that was learned from labels is learned anew: regressions, profiles, whitening, centroids, neighbours.
+    What saw the cell's own label would be right too often: with 20 labels of 20 cells without any signal, .33 in place
+    of .05.
 
     Parameters
     ----------
-    own
-        Evidence on reference cells, and whether the label that it gives is right.
-    simulated
-        The same for these cells on each simulated platform.
+    folds
+        Of each cell (`fold_numbers`).
+    fit
+        Given the row numbers of the cells to learn from, what is learned.
+    judge
+        Given that and the row numbers of other cells, what is said of them.
+
+    References
+    ----------
+    Stone, J. R. Stat. Soc. B 36 (1974), 111–147.
+    """
+    held_out = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    said: list[list[Evidence]] = [[] for _ in judge]
+    for rows in held_out:
+        rule = fit(np.flatnonzero(~np.isin(np.arange(len(folds)), rows)))
+        for parts, ask in zip(said, judge, strict=True):
+            parts.append(ask(rule, rows))
+    return [joined_evidence(parts, held_out) for parts in said]
+
+
+def learn_calibration(
+    known: Sequence[Evidence], thinned: Sequence[Evidence], unknown: Evidence | None, codes: IntArray, *, n_labels: int
+) -> Calibration:
+    """Return how often labels are right, by a logistic regression (Platt's method) on cells whose label is known.
+
+    Parameters
+    ----------
+    known
+        What is said of the reference's cells by cross-fitting, as they are, and as other platforms measure them; each
+        counts alike.
+    thinned
+        The same with fewer molecules: it tells what depth does.
     unknown
-        Evidence on cells whose type was left out; None where there is one type only.
+        What is said of the same cells by references without any cell of their own label: that label is wrong by
+        construction, and teaches what strangeness means. None where there is one label only.
+    codes
+        The cells' label numbers, (cells,).
+    n_labels
+        How many labels there are.
+
+    References
+    ----------
+    Platt, Advances in Large Margin Classifiers (1999), 61–74.
     """
-    scales = _scale(own[0].log_distance), _scale(own[0].log_deviation)
-    parts = [own, *simulated]
-    shares = [1 / len(parts)] * len(parts)
+    given = [evidence.log_probabilities.argmax(axis=1) for evidence in known]
+    novelty = learn_novelty(list(zip(known, given, strict=True)), thinned, n_labels=n_labels)
+    parts = [
+        (_features_of(evidence, novelty), label == codes, 1 / len(known))
+        for evidence, label in zip(known, given, strict=True)
+    ]
     if unknown is not None:
-        parts.append((unknown, np.zeros(len(unknown.share), dtype=bool)))
-        shares.append(UNKNOWN_WEIGHT)
-    features = [_features(e, _relative_distance(e, *scales)) for e, _ in parts]
-    # one cell in the midst of the reference that is right, one beyond all that is wrong: neither is ever certain
-    ends = Evidence(np.ones(2), own[0].n_neighbours, np.zeros(2), np.zeros(2))
-    rows = np.concatenate([*features, _features(ends, np.array([0, FARTHEST]))])
-    right = np.concatenate([*(r for _, r in parts), np.array([True, False])])
-    sizes = [(len(r), share * len(own[1]) / len(r)) for (_, r), share in zip(parts, shares, strict=True)]
-    weights = np.concatenate([*(np.full(n, weight) for n, weight in sizes), np.ones(2)])
-    model = LogisticRegression(C=10.0, max_iter=1000).fit(rows, right, sample_weight=weights)
-    own_kind = np.concatenate([_relative_distance(e, *scales) for e, _ in (own, *simulated)])
-    novel_above = _upper_bound(own_kind, NOVEL_SHARE)
-    return Calibration(*scales, novel_above, float(model.intercept_[0]), *(float(c) for c in model.coef_[0]))
+        parts.append((_features_of(unknown, novelty), np.zeros(len(codes), dtype=bool), UNKNOWN_WEIGHT))
+    # one usual cell that is right, one beyond all that is wrong: nothing is ever certain
+    ends = _features(np.array([FARTHEST, -FARTHEST]), np.array([0, FARTHEST]))
+    model = LogisticRegression(C=10.0, max_iter=1000).fit(
+        np.concatenate([*(features for features, _, _ in parts), ends]),
+        np.concatenate([*(right for _, right, _ in parts), np.array([True, False])]),
+        sample_weight=np.concatenate([*(np.full(len(r), weight) for _, r, weight in parts), np.ones(2)]),
+    )
+    return Calibration(Confidence(float(model.intercept_[0]), *(float(c) for c in model.coef_[0])), novelty)
 
 
-def _scale(values: FloatArray) -> tuple[float, float]:
-    middle, high = np.quantile(values, [0.5, 0.95])
-    return float(middle), max(float(high - middle), 1e-6)
+def log_odds_of(log_probabilities: FloatArray) -> FloatArray:
+    """Return the log odds of each cell's likeliest label against all others, (cells,)."""
+    best = np.minimum(log_probabilities.max(axis=1), -1e-9)
+    odds: FloatArray = best - np.log1p(-np.exp(best))
+    return odds
 
 
-def _upper_bound(values: FloatArray, share: float) -> float:
-    """Return the bound that one more value of the same kind exceeds with a probability of at most `share`.
-
-    Split conformal prediction: Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World (2005).
-    """
-    rank = int(np.ceil((len(values) + 1) * (1 - share)))
-    return float(np.sort(values)[rank - 1]) if rank <= len(values) else FARTHEST
+def _features_of(evidence: Evidence, novelty: Novelty) -> FloatArray:
+    label = evidence.log_probabilities.argmax(axis=1)
+    return _features(log_odds_of(evidence.log_probabilities), novelty.strangeness(evidence, label))
 
 
-def _relative_distance(evidence: Evidence, distance: tuple[float, float], deviation: tuple[float, float]) -> FloatArray:
-    apart = (evidence.log_distance - distance[0]) / distance[1]
-    off_centroid = (evidence.log_deviation - deviation[0]) / deviation[1]
-    return (apart + off_centroid) / 2
-
-
-def _features(evidence: Evidence, relative_distance: FloatArray) -> FloatArray:
-    k = evidence.n_neighbours
-    log_odds = np.log((evidence.share * k + 0.5) / ((1 - evidence.share) * k + 0.5))
-    near = np.clip(relative_distance, -FARTHEST, FARTHEST)
-    return np.stack([log_odds, near, np.maximum(near - 1, 0)], axis=1)
+def _features(log_odds: FloatArray, strangeness: FloatArray) -> FloatArray:
+    near = np.clip(strangeness, -FARTHEST, FARTHEST)
+    return np.stack([np.clip(log_odds, -20, 20), near, np.maximum(near - 1, 0)], axis=1)

@@ -6,14 +6,24 @@ from typing import Literal
 import numpy as np
 
 from scprism.label.neighbours import Finder, Scaling, neighbour_finder, points_of, scaling_of
-from scprism.model.config import Config
 from scprism.model.row_product import row_product
+from scprism.model.settings import LabelSettings
 from scprism.types import FloatArray, IntArray
 
-__all__ = ["Space", "Whitening", "centroid_shares", "centroids_of", "inverse_root_within", "space_of"]
+__all__ = [
+    "Space",
+    "Whitening",
+    "centroid_shares",
+    "centroids_of",
+    "inverse_root_within",
+    "plain_space",
+    "space_of",
+]
 
 LEAST_SPREAD = 1e-6
 """Spread that cells within labels have at least: they may be equal."""
+PLATFORM_WEIGHT = 0.3
+"""Weight of what platforms do to cells beside how cells of one label differ (`docs/labels.md`)."""
 TEMPERATURE = 0.1
 """A centroid whose cosine is higher by this has e times the share; from 0.05 to 0.2 labels hardly change."""
 
@@ -57,7 +67,14 @@ class Space:
         return lambda query, k: find(self.points(query), k)
 
 
-def space_of(latent: FloatArray, codes: IntArray, config: Config) -> Space:
+def plain_space(points: FloatArray, settings: LabelSettings) -> Space:
+    """Return the space in which cells are compared without whitening."""
+    return Space(scaling_of(points) if settings.standardise_latent else None, settings.metric)
+
+
+def space_of(
+    points: FloatArray, codes: IntArray, settings: LabelSettings, *, platforms: FloatArray | None = None
+) -> Space:
     """Return the space in which a reference's labelled cells are compared.
 
     With ``whiten_latent`` directions in which cells of one label differ much count little. With cosines this is the
@@ -65,24 +82,27 @@ def space_of(latent: FloatArray, codes: IntArray, config: Config) -> Space:
 
     Parameters
     ----------
-    latent
-        As the model gives it, (cells, units).
+    points
+        Cells, (cells, dimensions).
     codes
         Label number of each cell, (cells,).
-    config
+    settings
         Metric, scaling and whitening.
+    platforms
+        Mean outer product of what platforms do to cells, (dimensions, dimensions); .3 of it is added to the covariance
+        within labels.
 
     References
     ----------
     Hatch, Kajarekar and Stolcke, Interspeech (2006), 1471–1474.
     """
-    plain = Space(scaling_of(latent) if config.standardise_latent else None, config.metric)
-    if not config.whiten_latent:
+    plain = plain_space(points, settings)
+    if not settings.whiten_latent:
         return plain
-    points = plain.points(latent).astype(np.float64)
-    centroids = centroids_of(points, codes)
-    whitening = Whitening(np.nanmean(centroids, axis=0), inverse_root_within(points - centroids[codes]))
-    return Space(plain.scaling, plain.metric, whitening)
+    scaled = plain.points(points).astype(np.float64)
+    centroids = centroids_of(scaled, codes)
+    turn = inverse_root_within(scaled - centroids[codes], platforms=platforms)
+    return Space(plain.scaling, plain.metric, Whitening(np.nanmean(centroids, axis=0), turn))
 
 
 def centroids_of(points: FloatArray, codes: IntArray, *, n_labels: int | None = None) -> FloatArray:
@@ -127,15 +147,24 @@ def centroid_shares(points: FloatArray, centroids: FloatArray) -> FloatArray:
     return shares
 
 
-def inverse_root_within(deviations: FloatArray) -> FloatArray:
-    """Return what gives deviations from the labels' centroids (cells, units) unit spread, float64 (units, units).
+def inverse_root_within(deviations: FloatArray, *, platforms: FloatArray | None = None) -> FloatArray:
+    """Return what gives deviations from the labels' centroids unit spread, float64 (dimensions, dimensions).
 
-    Their covariance is shrunk towards a sphere, the more so the fewer cells there are for the units.
+    Their covariance is shrunk towards a sphere, the more so the fewer cells there are for the dimensions.
+
+    Parameters
+    ----------
+    deviations
+        (cells, dimensions).
+    platforms
+        As in `space_of`.
     """
-    n_cells, n_units = deviations.shape
+    n_cells, n_dimensions = deviations.shape
     covariance = deviations.T @ deviations / n_cells
-    share = min(1.0, (n_units + 2) / n_cells)
-    sphere = np.eye(n_units) * max(float(np.trace(covariance)) / n_units, LEAST_SPREAD)
+    if platforms is not None:
+        covariance = covariance + PLATFORM_WEIGHT * platforms
+    share = min(1.0, (n_dimensions + 2) / n_cells)
+    sphere = np.eye(n_dimensions) * max(float(np.trace(covariance)) / n_dimensions, LEAST_SPREAD)
     root: FloatArray = np.linalg.cholesky(np.linalg.inv((1 - share) * covariance + (share + 1e-3) * sphere))
     return root
 

@@ -19,6 +19,7 @@ __all__ = [
     "Finder",
     "Neighbours",
     "Scaling",
+    "equal_shares",
     "label_weights",
     "majority_label",
     "neighbour_finder",
@@ -73,14 +74,6 @@ class Neighbours:
 
     distance: FloatArray
     cell: IntArray
-
-    def without(self, own: IntArray) -> "Neighbours":
-        """Return one neighbour fewer: the reference cell `own` (cells,) left out, or the farthest where it is none."""
-        is_own = self.cell == own[:, None]
-        drop = np.where(is_own.any(axis=1), is_own.argmax(axis=1), self.cell.shape[1] - 1)
-        kept = np.arange(self.cell.shape[1]) != drop[:, None]
-        shape = (len(self.cell), self.cell.shape[1] - 1)
-        return Neighbours(self.distance[kept].reshape(shape), self.cell[kept].reshape(shape))
 
 
 Finder: TypeAlias = Callable[[FloatArray, int], Neighbours]
@@ -171,7 +164,7 @@ def neighbour_labels(
         Distance between cells.
     """
     neighbours = neighbour_finder(reference, metric=metric)(query, n_neighbours)
-    return majority_label(labels[neighbours.cell])[0]
+    return majority_label(labels[neighbours.cell])
 
 
 def label_weights(codes: IntArray, *, n_labels: int) -> FloatArray:
@@ -194,19 +187,35 @@ def label_weights(codes: IntArray, *, n_labels: int) -> FloatArray:
     return weights
 
 
-def majority_label(labels: IntArray) -> tuple[IntArray, FloatArray]:
-    """Return the commonest label of each cell's neighbours, and its share of them; of equals that of the nearer ones.
+def equal_shares(labels: IntArray, *, n_labels: int) -> FloatArray:
+    """Return each label's share of the neighbours, adding up to 1, float64 (cells, labels).
+
+    All neighbours count the same but for a thousandth, by which of equals the label of the nearer ones wins.
+
+    Parameters
+    ----------
+    labels
+        Labels of each cell's neighbours, nearest first, int (cells, neighbours).
+    n_labels
+        How many labels there are.
+    """
+    k = labels.shape[1]
+    # what decides between equals is too small to change a majority
+    by_rank = 1 + 1e-3 * np.arange(k, 0, -1) / k**2
+    shares: FloatArray = _sums(labels, by_rank, np.ones(n_labels)) / by_rank.sum()
+    return shares
+
+
+def majority_label(labels: IntArray) -> IntArray:
+    """Return the commonest label of each cell's neighbours, of equals that of the nearer ones, (cells,).
 
     Parameters
     ----------
     labels
         Labels of each cell's neighbours, nearest first, int (cells, neighbours).
     """
-    k, n_labels = labels.shape[1], int(labels.max(initial=0)) + 1
-    # what decides between equals is too small to change a majority
-    by_rank = 1 + 1e-3 * np.arange(k, 0, -1) / k**2
-    best = _sums(labels, by_rank, np.ones(n_labels)).argmax(axis=1)
-    return best, (labels == best[:, None]).mean(axis=1)
+    commonest: IntArray = equal_shares(labels, n_labels=int(labels.max(initial=0)) + 1).argmax(axis=1)
+    return commonest
 
 
 def neighbour_shares(labels: IntArray, *, weights: FloatArray) -> FloatArray:

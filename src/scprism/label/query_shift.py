@@ -1,18 +1,21 @@
 """Whether a query lies where the reference lies, and what differs if not."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 
 from scprism.prepare.stream import PreparedChunk
 from scprism.types import FloatArray
 
-__all__ = ["CellQuality", "UsualRange", "describe_difference", "joined_quality", "usual_range", "with_quality"]
+__all__ = ["CellQuality", "UsualRange", "describe_difference", "joined_quality", "quality_of", "usual_range"]
 
 FAR_SHARE = 0.2
 """Share of novel cells from which a query is said to lie apart; of the reference's own kind it is 0.05 at most."""
+
+LEAST_CELLS = 20
+"""Cells of a label from which on its share of novel ones is told."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,9 @@ class CellQuality:
     Attributes
     ----------
     depth
-        Counts in the model's genes.
+        Counts in the genes that labels are told by.
     zeros
-        Share of the model's genes, of those that the file has, without a count.
+        Share of these genes, of those that the file has, without a count.
     """
 
     depth: FloatArray
@@ -49,21 +52,11 @@ class UsualRange:
         return cls(depth=(a, b, c), zeros=(d, e, f))
 
 
-def with_quality(chunks: Iterable[PreparedChunk], *, n_genes: int, seen: list[CellQuality]) -> Iterator[PreparedChunk]:
-    """Yield the chunks unchanged, and add the quality of each to `seen`.
-
-    Parameters
-    ----------
-    chunks
-        Prepared cells.
-    n_genes
-        How many of the recipe's genes the file has.
-    """
-    for chunk in chunks:
-        depth = np.asarray(chunk.counts.sum(axis=1), dtype=np.float64).ravel()
-        zeros = 1 - np.asarray((chunk.counts != 0).sum(axis=1), dtype=np.float64).ravel() / max(n_genes, 1)
-        seen.append(CellQuality(depth, zeros))
-        yield chunk
+def quality_of(chunk: PreparedChunk, *, n_genes: int) -> CellQuality:
+    """Return the quality of a few cells; `n_genes` is how many of the recipe's genes the file has."""
+    depth = np.asarray(chunk.counts.sum(axis=1), dtype=np.float64).ravel()
+    zeros = 1 - np.asarray((chunk.counts != 0).sum(axis=1), dtype=np.float64).ravel() / max(n_genes, 1)
+    return CellQuality(depth, zeros)
 
 
 def joined_quality(seen: list[CellQuality]) -> CellQuality:
@@ -81,7 +74,7 @@ def usual_range(quality: CellQuality) -> UsualRange:
     return UsualRange((float(low), float(middle), float(high)), (float(few), float(some), float(many)))
 
 
-def describe_difference(quality: CellQuality, usual: UsualRange, *, far_share: float) -> str:
+def describe_difference(quality: CellQuality, usual: UsualRange, *, calls: pd.DataFrame) -> str:
     """Return what sets a query apart from the reference as a sentence, empty if nothing does.
 
     Parameters
@@ -89,22 +82,29 @@ def describe_difference(quality: CellQuality, usual: UsualRange, *, far_share: f
     quality, usual
         Of the query's and of the reference's cells. The query differs where its median lies outside the reference's
         1st to 99th percentile.
-    far_share
-        Share of the query's cells that are novel.
+    calls
+        ``label`` and ``novel`` of the query's cells.
     """
     if len(quality.depth) == 0:
         return ""
     found = []
-    if far_share > FAR_SHARE:
+    share = float(calls["novel"].mean())
+    if share > FAR_SHARE:
         found.append(
-            f"{far_share:.0%} of its cells are novel, where 5% or fewer are expected of the reference's own kind "
+            f"{share:.0%} of its cells are novel, where 5% or fewer are expected of the reference's own kind "
             "(types or states that the reference lacks, or another tissue or platform)"
         )
+    else:
+        by_label = calls.groupby("label")["novel"].agg(["size", "mean"])
+        odd = by_label[(by_label["size"] >= LEAST_CELLS) & (by_label["mean"] > FAR_SHARE)]
+        if len(odd):
+            each = ", ".join(f"{label!r} ({row['mean']:.0%} of {int(row['size']):,})" for label, row in odd.iterrows())
+            found.append(f"of the cells with some labels many are novel: {each}; they may be another type")
     depth, zeros = float(np.median(quality.depth)), float(np.median(quality.zeros))
     if not usual.depth[0] <= depth <= usual.depth[2]:
         found.append(
-            f"counts per cell in the model's genes: median {depth:,.0f}, in the reference {usual.depth[1]:,.0f} "
-            f"({usual.depth[0]:,.0f} to {usual.depth[2]:,.0f})"
+            f"counts per cell in the genes that labels are told by: median {depth:,.0f}, in the reference "
+            f"{usual.depth[1]:,.0f} ({usual.depth[0]:,.0f} to {usual.depth[2]:,.0f})"
         )
     if not usual.zeros[0] <= zeros <= usual.zeros[2]:
         found.append(

@@ -1,202 +1,176 @@
-"""Labelled reference cells as label transfer needs them: latents, labels, and what was learned from them."""
+"""What is learned from labelled cells, and the labels of other cells by it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import numpy as np
-import pandas as pd
+from scipy import sparse
 
-from scprism.errors import InputError
-from scprism.label.calibrate import Calibration, Evidence, fold_numbers, joined_evidence, learn_calibration
-from scprism.label.centroids import space_of
-from scprism.label.classifier import Calls, Classifier, LabelShape, learned_classifier, weights_of
-from scprism.label.neighbours import BLOCK
-from scprism.label.query_shift import UsualRange
-from scprism.model.config import Config
-from scprism.types import FloatArray, IntArray
+from scprism._threads import in_threads
+from scprism.label.calibrate import Calibration, Calls, cross_fitted, fold_numbers, learn_calibration
+from scprism.label.evidence import Evidence, Rule, joined_evidence
+from scprism.label.expression_rule import ExpressionRule
+from scprism.label.latent_rule import LatentRule
+from scprism.label.query_shift import CellQuality, UsualRange, joined_quality, quality_of, usual_range
+from scprism.label.simulated_platforms import THINNED, UNSEEN_PLATFORMS, Platform, by_platform
+from scprism.prepare.recipe import Recipe
+from scprism.prepare.stream import PreparedChunk
+from scprism.query.view import Query, rows_of
+from scprism.types import IntArray
 
-__all__ = [
-    "LabelReference",
-    "calibration_sample",
-    "classifier_of",
-    "label_cells",
-    "learn_reference",
-]
+__all__ = ["LabelReference", "LabelledCells", "Learn", "calls_of", "learn_reference"]
 
-LEAST_CELLS = 10
-LEAST_UNSEEN = 20
-"""With one in twenty cells called novel, a threshold takes at least 20 cells."""
-SAMPLE = 2000
+JUDGED = 2000
 """Cells that calibration looks at; more would not change it."""
+LEFT_OUT_GROUPS = 2
+"""Groups of labels that are left out together, to learn what cells of an unknown type look like."""
+
+
+class Learn(Protocol):
+    """What makes a rule of cells, their label numbers and their keys."""
+
+    def __call__(self, query: Query, codes: IntArray, *, keys: IntArray) -> ExpressionRule | LatentRule:
+        """Return the rule."""
+        ...
 
 
 @dataclass(frozen=True)
-class LabelReference:
-    """The cells of a reference that have a label, in an order that does not depend on the file's.
+class LabelledCells:
+    """Labelled cells in the genes that labels are told by, in an order that does not depend on the file's.
 
     Attributes
     ----------
-    latent
-        float32 (cells, units), as the model gives it.
+    query
+        The cells (`scprism.query.model_genes.in_model_genes`).
     codes
         Number of each cell's label, int64 (cells,).
     names
         The labels.
-    shape
-        Where each label's cells lie.
-    calibration
-        From agreement and distances to confidence.
-    usual
-        What the cells are like, to tell whether a query is like them.
+    keys
+        A number of each cell that its counts decide, uint64 (cells,).
+    judged
+        Row numbers of the cells that confidence may be learned on, ascending.
+    n_cells
+        Labelled cells of the reference; more than those here where it is large.
     """
 
-    latent: FloatArray
+    query: Query
     codes: IntArray
     names: tuple[str, ...]
-    shape: LabelShape
+    keys: IntArray
+    judged: IntArray
+    n_cells: int
+
+
+@dataclass(frozen=True)
+class LabelReference:
+    """What was learned from labelled cells.
+
+    Attributes
+    ----------
+    names
+        The labels.
+    recipe
+        The genes that they are told by, and how cells are prepared.
+    rule
+        From expression to the probability of each label.
+    calibration
+        From there to confidence and novelty.
+    usual
+        What the cells are like, to tell whether a query is like them.
+    n_cells
+        Labelled cells of the reference.
+    """
+
+    names: tuple[str, ...]
+    recipe: Recipe
+    rule: ExpressionRule | LatentRule
     calibration: Calibration
     usual: UsualRange
+    n_cells: int
 
 
-def classifier_of(reference: LabelReference, config: Config) -> Classifier:
-    """Return the cells of a reference ready to label others."""
-    space = space_of(reference.latent, reference.codes, config)
-    weights = weights_of(reference.codes, config, n_labels=len(reference.names))
-    n_neighbours = min(config.n_neighbours, len(reference.latent) - 1)
-    find = space.finder(reference.latent)
-    return Classifier(space, find, reference.codes, reference.shape, n_neighbours, weights)
-
-
-def label_cells(query: FloatArray, reference: LabelReference, *, names: pd.Index, config: Config) -> pd.DataFrame:
-    """Return the labels of a query's latent as a table: ``label confidence distance novel``, index ``cell``.
+def learn_reference(cells: LabelledCells, learn: Learn) -> LabelReference:
+    """Return what labelled cells teach, and how far to trust it.
 
     Parameters
     ----------
-    query
-        Latent of the query, (cells, units).
-    reference
-        Labelled cells of the same model.
-    names
-        Of the query cells.
-    config
-        Metric, scaling, whitening, weights and number of neighbours.
+    cells
+        Labelled cells.
+    learn
+        What a rule is learned by: `scprism.label.expression_rule`, or `scprism.label.latent_rule`.
     """
-    classifier = classifier_of(reference, config)
-    label_names, calibration = np.asarray(reference.names, dtype=object), reference.calibration
-    parts = []
-    for start in range(0, max(len(query), 1), BLOCK):
-        calls = classifier.calls(query[start : start + BLOCK])
-        table = {
-            "label": label_names[calls.label],
-            "confidence": calibration.confidence(calls.evidence),
-            "distance": calls.distance,
-            "novel": calibration.novel(calls.evidence),
-        }
-        parts.append(pd.DataFrame(table, index=pd.Index(names[start : start + BLOCK], name="cell")))
-    return pd.concat(parts)
+    judged = np.sort(cells.judged[np.argsort(cells.keys[cells.judged], kind="stable")[:JUDGED]])
+    folds = fold_numbers(cells.codes[judged], cells.keys[judged], n_cells=len(cells.codes))
+
+    def fitted(is_left_out: np.ndarray) -> ExpressionRule | LatentRule:
+        rows = np.flatnonzero(~is_left_out)
+        return learn(rows_of(cells.query, rows), cells.codes[rows], keys=cells.keys[rows])
+
+    def without_fold(kept: IntArray) -> Rule:
+        is_left_out = np.zeros(len(cells.codes), dtype=bool)
+        is_left_out[judged] = True
+        is_left_out[judged[kept]] = False
+        return fitted(is_left_out)
+
+    def judge(platform: Platform | None, rule: Rule, rows: IntArray) -> Evidence:
+        own = rows_of(cells.query, judged[rows])
+        return said_of(own if platform is None else by_platform(own, platform, keys=cells.keys[judged[rows]]), rule)
+
+    n_labels, codes = len(cells.names), cells.codes[judged]
+    others = (*UNSEEN_PLATFORMS, *THINNED) if cells.query.recipe.normalise != "none" else ()
+    said = cross_fitted(folds, without_fold, [partial(judge, platform) for platform in (None, *others)])
+    known, thinned = said[: 1 + len(UNSEEN_PLATFORMS)], said[1 + len(UNSEEN_PLATFORMS) :]
+    unknown = None if n_labels == 1 else _without_own_label(cells, judged, fitted)
+    calibration = learn_calibration(known, thinned, unknown, codes, n_labels=n_labels)
+    rule = fitted(np.zeros(len(cells.codes), dtype=bool))
+    quality = joined_quality([quality_of(chunk, n_genes=_n_present(cells.query)) for chunk in cells.query.chunks()])
+    return LabelReference(cells.names, cells.query.recipe, rule, calibration, usual_range(quality), cells.n_cells)
 
 
-def learn_reference(
-    latent: FloatArray,
-    labels: "pd.Series[str]",
-    *,
-    keys: IntArray,
-    sample: IntArray,
-    simulated: Sequence[FloatArray],
-    usual: UsualRange,
-    config: Config,
-) -> LabelReference:
-    """Return a reference for label transfer, the same whatever the order of the cells and the names of the labels.
+def calls_of(query: Query, reference: LabelReference) -> Iterator[tuple[Calls, Evidence, CellQuality]]:
+    """Yield what the cells of a query are called, chunk by chunk, what is said of them, and what they are like."""
+    rule, crosses = reference.rule.seen_by(query), query.crosses_species
+    n_genes = _n_present(query)
 
-    Parameters
-    ----------
-    latent
-        Of cells that all have a label, (cells, units).
-    labels
-        Their labels.
-    keys
-        A number of each cell that does not depend on the others (`scprism.prepare.draws.cell_keys`), uint64 (cells,).
-    sample
-        Row numbers of the cells that confidence is learned on (`calibration_sample`).
-    simulated
-        Latents of these cells as other platforms might have measured them (`scprism.label.simulated_platforms`), each
-        (sampled cells, units).
-    usual
-        What the cells are like.
-    config
-        Metric, scaling, whitening, weights and number of neighbours.
-    """
-    if len(latent) < LEAST_CELLS:
-        msg = (
-            f"A reference needs at least {LEAST_CELLS} labelled cells to tell how often its labels are right, got "
-            f"{len(latent)}. Label more cells, or use a larger reference."
-        )
-        raise InputError(msg)
-    text = np.asarray(labels, dtype=str)
-    order = np.lexsort((text, keys))  # sums over cells come out the same if cells always come in one order
-    codes, names = pd.factorize(text[order])
-    latent, row = latent[order], np.argsort(order)[sample]
-    sample, simulated = np.sort(row), [version[np.argsort(row)] for version in simulated]
-    classifier = learned_classifier(latent, codes.astype(np.int64), config, n_labels=len(names))
-    own, *others = _cross_fitted(latent, classifier, sample, simulated, config)
-    calibration = learn_calibration(
-        own, others, _evidence_without_own_type(latent, classifier, sample) if len(names) > 1 else None
+    def called(chunk: PreparedChunk) -> tuple[Calls, Evidence, CellQuality]:
+        evidence = rule.evidence(chunk)
+        calls = reference.calibration.calls(evidence, crosses_species=crosses)
+        return calls, evidence, quality_of(chunk, n_genes=n_genes)
+
+    return in_threads(called, query.chunks())
+
+
+def said_of(query: Query, rule: Rule) -> Evidence:
+    """Return what a rule says of all cells of a query, which has the genes that the rule was learned on."""
+    chunks = list(query.chunks())
+    whole = PreparedChunk(
+        slice(0, query.matrix.shape[0]),
+        sparse.vstack([chunk.counts for chunk in chunks], format="csr"),
+        sparse.vstack([chunk.inputs for chunk in chunks], format="csr"),
     )
-    return LabelReference(
-        latent, classifier.codes, tuple(str(name) for name in names), classifier.shape, calibration, usual
-    )
+    return rule.evidence(whole)
 
 
-def calibration_sample(is_unseen: np.ndarray, keys: IntArray) -> IntArray:
-    """Return the row numbers of the cells that confidence is learned on, in order, at most `SAMPLE` of them.
+def _without_own_label(cells: LabelledCells, judged: IntArray, fitted: Callable[[np.ndarray], Rule]) -> Evidence:
+    """Return what is said of the judged cells by references without any cell of their own label.
 
-    A network pulls cells that it was not trained on towards the middle of their type, so cells that it was trained on
-    say little about foreign ones: those that it has not seen are taken. Where fewer than `LEAST_UNSEEN` of a reference
-    are known to be of that kind, as in data that the model was not trained on, all cells are taken.
-
-    Parameters
-    ----------
-    is_unseen
-        Which cells the training is known to have left out, bool (cells,).
-    keys
-        A number of each cell, uint64 (cells,); of more than `SAMPLE` cells, those with the lowest are taken.
+    Labels are left out in a few groups.
     """
-    known = np.flatnonzero(is_unseen)
-    cells = known if len(known) >= LEAST_UNSEEN else np.arange(len(is_unseen))
-    return np.sort(cells[np.argsort(keys[cells], kind="stable")[:SAMPLE]])
+    present = np.unique(cells.codes[judged])
+    groups = np.empty(len(cells.names), dtype=np.int64)
+    groups[present] = np.arange(len(present)) % max(min(LEFT_OUT_GROUPS, len(present)), 2)
+    parts, rows = [], []
+    for group in np.unique(groups[present]):
+        left_out = present[groups[present] == group]
+        own = np.flatnonzero(np.isin(cells.codes[judged], left_out))
+        rule = fitted(np.isin(cells.codes, left_out))
+        parts.append(said_of(rows_of(cells.query, judged[own]), rule))
+        rows.append(own)
+    return joined_evidence(parts, rows)
 
 
-def _cross_fitted(
-    latent: FloatArray, whole: Classifier, sample: IntArray, simulated: Sequence[FloatArray], config: Config
-) -> list[tuple[Evidence, np.ndarray]]:
-    """Return the evidence on the sampled cells, and on each simulated version of them, and whether labels are right.
-
-    Each cell is judged by centroids, whitening and neighbours that were learned without it.
-    """
-    codes = whole.codes
-    folds = fold_numbers(codes[sample], n_cells=len(latent))
-    versions = [latent[sample], *simulated]
-    cells = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
-    parts: list[list[Calls]] = [[] for _ in versions]
-    for held_out in cells:
-        kept = np.ones(len(latent), dtype=bool)
-        kept[sample[held_out]] = False
-        others = learned_classifier(latent[kept], codes[kept], config, n_labels=len(whole.shape.centroid))
-        for version, calls in zip(versions, parts, strict=True):
-            calls.append(others.calls(version[held_out]))
-    order = np.argsort(np.concatenate(cells))
-    return [
-        (
-            replace(joined_evidence([c.evidence for c in calls], cells), n_neighbours=whole.n_neighbours),
-            np.concatenate([c.label for c in calls])[order] == codes[sample],
-        )
-        for calls in parts
-    ]
-
-
-def _evidence_without_own_type(latent: FloatArray, classifier: Classifier, sample: IntArray) -> Evidence:
-    """Return the evidence on the sampled cells by a reference without any cell of their own type."""
-    codes = classifier.codes[sample]
-    cells = [np.flatnonzero(codes == label) for label in np.unique(codes)]
-    parts = [classifier.without_label(latent, int(codes[own[0]])).calls(latent[sample[own]]).evidence for own in cells]
-    return joined_evidence(parts, cells)
+def _n_present(query: Query) -> int:
+    return int(query.alignment.gene_map.present.sum())

@@ -11,11 +11,15 @@ from scprism._check import some
 from scprism._files import read_record, read_table, write_table
 from scprism._html import record_html
 from scprism.errors import InputError
+from scprism.label.agreement import Agreement, agreement
+from scprism.label.labels import labels_as_text
 from scprism.types import PathLike
 
 __all__ = ["Labels", "read_labels"]
 
-COLUMNS = ("label", "confidence", "distance", "novel")
+PROBABILITY = "probability of "
+"""What the columns of probabilities begin with in a file."""
+COLUMNS = ("label", "confidence", "runner_up", "margin", "distance", "novelty_p", "novel")
 FILE_COLUMNS = ["cell", *COLUMNS]
 
 
@@ -30,14 +34,19 @@ class Labels:
     ----------
     table
         A row a cell, in the order of the query; index: cell. ``label``; ``confidence``, the estimated probability that
-        it is right; ``distance``, the mean distance to the nearest labelled cells; ``novel``, whether the cell lies
-        farther out than 95 % of the labelled cells' own kind.
+        it is right; ``runner_up``, the next likely label, and ``margin``, by how much less probable that is;
+        ``distance``, the mean distance to the nearest labelled cells; ``novelty_p``, the share of cells of the labelled
+        cells' own kind that are as strange, and ``novel``, whether that is .05 or less. Where groups of cells got one
+        label (``over=``), ``cell_label`` is the cell's own.
     settings
         ``labels``, the column that the labels are from; ``labelled_cells``, ``"reference"`` if they were given, or
         ``"index"`` for those that the model knows (`Model.index`); ``n_labelled_cells``; ``fingerprint`` of the model's
-        weights. Empty where they are not known.
+        weights; ``threshold`` and ``over``. Empty where they are not known.
     warnings
         What was warned of when the cells were labelled.
+    probabilities
+        The probability of each label if the cell's type is one of them, cells × labels; None if they were not kept in
+        the file that the labels were read from.
 
     Examples
     --------
@@ -54,6 +63,7 @@ class Labels:
     table: pd.DataFrame
     settings: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
+    probabilities: pd.DataFrame | None = None
 
     def __repr__(self) -> str:
         """Return the numbers of cells, labels and novel cells in one line."""
@@ -82,13 +92,43 @@ class Labels:
         values: pd.Series[Any] = self.table[column]
         return values
 
-    def save(self, path: PathLike) -> None:
-        """Write the table ``cell label confidence distance novel``; settings and warnings go to ``PATH.json``.
+    def agreement(self, truth: "pd.Series[Any]") -> Agreement:
+        """Return how the labels agree with known ones: accuracy, macro-F1, confusion, calibration.
+
+        Parameters
+        ----------
+        truth
+            Known labels of the same cells, in the same order; NaN where there is none.
+
+        Raises
+        ------
+        InputError
+            If there are other numbers of cells, no known label is one of the reference's, or the labels were read from
+            a file without probabilities, which name the reference's labels.
+
+        Examples
+        --------
+        >>> from scprism import Prism, make_cells
+        >>> reference, cells = make_cells(rng=0), make_cells(rng=1)
+        >>> model = Prism(genes="all", organism="human", max_epochs=2, device="cpu", rng=0).fit(reference)
+        >>> labels = model.label(cells, reference=reference, labels="cell_type")
+        >>> labels.agreement(cells.obs["cell_type"]).accuracy > 0.9
+        True
+        """
+        if self.probabilities is None:
+            msg = "The labels that could have been given are not known: the file has no probabilities. Save them with"
+            raise InputError(f"{msg} labels.save(path, probabilities=True), on the command line --probabilities.")
+        return agreement(self.table, tuple(self.probabilities.columns), labels_as_text(truth))
+
+    def save(self, path: PathLike, *, probabilities: bool = False) -> None:
+        """Write the table, a row a cell; settings and warnings go to ``PATH.json``.
 
         Parameters
         ----------
         path
             A name that ends in ``.csv``, ``.tsv`` or ``.parquet``.
+        probabilities
+            Whether to add a column ``probability of LABEL`` for each label.
 
         Raises
         ------
@@ -99,7 +139,11 @@ class Labels:
         if lacking:
             msg = f"The table of labels must have the columns of `Model.label`; it lacks {some(lacking)}."
             raise InputError(msg)
-        table = self.table.reset_index(names="cell")[FILE_COLUMNS]
+        kept = [*COLUMNS, *(["cell_label"] if "cell_label" in self.table else [])]
+        table = self.table[kept].reset_index(names="cell")
+        if probabilities and self.probabilities is not None:
+            spread = self.probabilities.add_prefix(PROBABILITY).reset_index(drop=True)
+            table = pd.concat([table, spread], axis=1)
         write_table(table, path, record={"settings": dict(self.settings), "warnings": list(self.warnings)})
 
     def _summary(self) -> str:
@@ -134,16 +178,21 @@ def read_labels(path: PathLike) -> Labels:
     True
     """
     try:
-        table = read_table(path, dtypes={"cell": str, "label": str})
+        table = read_table(path, dtypes=dict.fromkeys(("cell", "label", "runner_up", "cell_label"), str))
         record = read_record(path)
     except (OSError, ValueError) as error:
         msg = f"The labels in {str(path)!r} cannot be read: {error}. Give a file that `scprism label --out` wrote."
         raise InputError(msg) from error
-    if list(table.columns) != FILE_COLUMNS:
+    spread = [column for column in table.columns if column.startswith(PROBABILITY)]
+    others = [column for column in table.columns if column not in spread]
+    if others not in (FILE_COLUMNS, [*FILE_COLUMNS, "cell_label"]):
         msg = f"{str(path)!r} must have the columns {some(FILE_COLUMNS)}, got {some(table.columns)}."
         raise InputError(f"{msg} Give a file that `scprism label --out` wrote.")
+    table = table.set_index("cell")
+    probabilities = table[spread].rename(columns=lambda name: name.removeprefix(PROBABILITY)) if spread else None
     if record is None:
         name = Path(path).name
         unknown = f"{name} lies without its record {name}.json, so it is not known what was warned of when labelling."
-        return Labels(table.set_index("cell"), {}, (unknown,))
-    return Labels(table.set_index("cell"), record.get("settings", {}), tuple(record.get("warnings", ())))
+        return Labels(table[others[1:]], {}, (unknown,), probabilities)
+    told = record.get("settings", {}), tuple(record.get("warnings", ()))
+    return Labels(table[others[1:]], *told, probabilities)

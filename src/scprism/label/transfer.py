@@ -1,74 +1,90 @@
 """Label transfer from AnnData to AnnData: a reference learned from labelled cells, a query labelled by it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from scprism._check import closest, some
 from scprism._warnings import warn
 from scprism.errors import InputError
+from scprism.label.expression_rule import learn_expression_rule
+from scprism.label.genes import label_recipe
 from scprism.label.labels import known_labels
-from scprism.label.query_shift import CellQuality, describe_difference, joined_quality, usual_range, with_quality
-from scprism.label.reference import LabelReference, calibration_sample, label_cells, learn_reference
-from scprism.label.simulated_platforms import simulated_platforms
+from scprism.label.latent_rule import learn_latent_rule
+from scprism.label.query_shift import describe_difference, joined_quality
+from scprism.label.reference import LabelledCells, LabelReference, Learn, calls_of, learn_reference
+from scprism.label.simulated_platforms import rank_in_label
 from scprism.model.config import Config
 from scprism.model.weights import Weights
 from scprism.prepare.cell_hashes import cell_marks
-from scprism.prepare.draws import keys_of_hashes
-from scprism.query.embed import embed_cells
-from scprism.query.view import USUAL_COVERAGE, Query, with_gaps_of
-from scprism.types import FloatArray
+from scprism.prepare.draws import count_keys, gene_keys
+from scprism.prepare.recipe import Recipe
+from scprism.query.model_genes import in_model_genes
+from scprism.query.view import USUAL_COVERAGE, Query, query_in, with_gaps_of
+from scprism.read.checked import CheckedCells
+from scprism.read.chunks import picked_rows, row_chunks
+from scprism.types import IntArray, Organism
 
-__all__ = ["Seen", "cells_among", "embed_query", "indexed", "label_query", "learn_labels"]
+__all__ = ["Learner", "cells_among", "indexed", "label_query", "learn_labels", "told_by_latent"]
+
+LEAST_CELLS = 10
+LEAST_UNSEEN = 20
+"""With one in twenty cells called novel, a threshold takes at least 20 cells."""
+MOST_CELLS = 20_000
+"""Labelled cells that are learned from; of the common labels as many are left out as it takes."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one pass over a query gives: its latent, float32 (cells, units), and what its cells are like."""
+class Learner:
+    """What of a model label transfer needs.
 
-    latent: FloatArray
-    quality: CellQuality
+    Attributes
+    ----------
+    config, recipe, weights
+        Of the model.
+    unseen
+        Hashes of cells that the network was not trained on (`scprism.prepare.cell_hashes`).
+    """
+
+    config: Config
+    recipe: Recipe
+    weights: Weights
+    unseen: Collection[str] = ()
 
 
-def embed_query(query: Query, *, weights: Weights) -> Seen:
-    """Return a query's latent and what its cells are like, in one pass."""
-    seen: list[CellQuality] = []
-    n_genes = int(query.alignment.gene_map.present.sum())
-    chunks = with_quality(query.chunks(), n_genes=n_genes, seen=seen)
-    return Seen(embed_cells(weights, chunks, fill=query.fill), joined_quality(seen))
+def told_by_latent(config: Config) -> bool:
+    """Return whether labels are told by the latent: if the settings say so, or there are no counts."""
+    return bool(config.label_by == "latent" or config.normalise != "per_cell")
 
 
 def learn_labels(
-    query: Query,
-    cells: AnnData,
+    checked: CheckedCells,
     columns: str | Sequence[str] | None,
     *,
-    embed: Callable[[Query], Seen],
-    config: Config,
-    unseen: Collection[str],
-    seen_as: Query | None = None,
+    learner: Learner,
+    organism: Organism | None,
+    seen_as: Callable[[Recipe], Query] | None = None,
 ) -> dict[str, LabelReference]:
     """Return labelled cells ready for label transfer, by the name of the column of ``cells.obs`` with the labels.
 
+    The result is the same whatever the order of the cells and genes, and the names of the labels.
+
     Parameters
     ----------
-    query
-        The labelled cells as the model sees them.
-    cells
-        The same cells as they came. Those without a label are left out.
+    checked
+        The labelled cells. Those without a label are left out.
     columns
         One column of ``cells.obs`` or several.
-    embed
-        What a query is embedded with: `embed_query` with the model's weights, or what remembers its results.
-    config
-        Of the model.
-    unseen
-        Hashes of cells that the model was not trained on (`scprism.prepare.cell_hashes`).
+    learner
+        The model.
+    organism
+        Of the labelled cells; None to detect it.
     seen_as
-        A query to label: the labelled cells are seen through the genes that it has.
+        From the genes that labels are told by to a query in these genes: the labelled cells are seen through those
+        that it has.
 
     Raises
     ------
@@ -79,55 +95,55 @@ def learn_labels(
         msg = "`labels` is needed beside `reference`: the column of its `.obs` that holds the labels."
         raise InputError(msg)
     wanted = [columns] if isinstance(columns, str) else list(columns)
-    labels = {column: known_labels(cells, column) for column in wanted}
-    hashes = _hashes(query)
-    is_unseen, keys = _among(hashes, unseen), keys_of_hashes(hashes)
-    query = query if seen_as is None else with_gaps_of(query, seen_as)
-    seen = embed(query)
-    latent, quality = seen.latent, seen.quality
-    references = {}
-    for column, known in labels.items():
-        rows = np.flatnonzero(known.notna())
-        sample = calibration_sample(is_unseen[rows], keys[rows])
-        platforms = simulated_platforms(query, rows[sample], keys=keys[rows[sample]])
-        references[column] = learn_reference(
-            latent[rows],
-            known.iloc[rows],
-            keys=keys[rows],
-            sample=sample,
-            simulated=[embed(version).latent for version in platforms],
-            usual=usual_range(CellQuality(quality.depth[rows], quality.zeros[rows])),
-            config=config,
-        )
-    return references
+    labels = {column: known_labels(checked.cells, column) for column in wanted}
+    keys = _keys_of(checked)
+    return {
+        column: _learned(checked, known, keys, learner=learner, organism=organism, seen_as=seen_as)
+        for column, known in labels.items()
+    }
 
 
-def label_query(seen: Seen, reference: LabelReference, *, names: pd.Index, config: Config) -> pd.DataFrame:
-    """Return the labels of a query, as `scprism.label.reference.label_cells` does; warn if it is unlike the reference.
+def label_query(query: Query, reference: LabelReference, *, names: pd.Index) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the labels of a query as a table, and the probability of each label, (cells, labels); both index ``cell``.
+
+    The table has ``label confidence runner_up margin distance novelty_p novel``. Warn if the query is unlike the
+    reference.
 
     Parameters
     ----------
-    seen
-        The cells to label, embedded.
+    query
+        The cells, in the genes of the reference's recipe.
     reference
-        Labelled cells of the same model.
-    config
-        Of the model.
+        What was learned from labelled cells.
     names
         Of the query cells.
     """
-    table = label_cells(seen.latent, reference, names=names, config=config)
-    far_share = float(table["novel"].mean()) if len(table) else 0.0
-    difference = describe_difference(seen.quality, reference.usual, far_share=far_share)
+    label_names = np.asarray(reference.names, dtype=object)
+    parts, probabilities, seen = [], [], []
+    for calls, evidence, quality in calls_of(query, reference):
+        table = {
+            "label": label_names[calls.best.label],
+            "confidence": calls.confidence,
+            "runner_up": label_names[calls.best.runner_up],
+            "margin": calls.best.margin,
+            "distance": evidence.distance,
+            "novelty_p": calls.p_value,
+            "novel": calls.novel,
+        }
+        parts.append(pd.DataFrame(table))
+        probabilities.append(np.exp(calls.log_probabilities).astype(np.float32))
+        seen.append(quality)
+    index = pd.Index(names, name="cell")
+    whole = pd.concat(parts).set_axis(index) if parts else _no_cells(index)
+    spread = np.concatenate(probabilities) if probabilities else np.zeros((0, len(label_names)), np.float32)
+    difference = describe_difference(joined_quality(seen), reference.usual, calls=whole)
     if difference:
         warn(difference)
-    return table
+    return whole, pd.DataFrame(spread, index=index, columns=list(reference.names)).sort_index(axis=1)
 
 
-def indexed(index: Mapping[str, LabelReference], column: str | None, *, query: Query | None = None) -> LabelReference:
+def indexed(index: Mapping[str, LabelReference], column: str | None) -> LabelReference:
     """Return the reference of a label column in a model's index; of its only one if no column is named.
-
-    Warn if `query`, to be labelled by it, lacks many genes: an index holds the cells as they are with all genes.
 
     Raises
     ------
@@ -141,12 +157,6 @@ def indexed(index: Mapping[str, LabelReference], column: str | None, *, query: Q
             "command line: scprism index MODEL REFERENCE --labels KEY. An adapted model needs an index of its own."
         )
         raise InputError(msg)
-    if query is not None and query.alignment.share_of_genes < USUAL_COVERAGE:
-        msg = (
-            "The query lacks many of the model's genes, and the index holds its cells as they look with all of them. "
-            "Labels will be better with reference= (--reference), which sees the labelled cells as the query is seen."
-        )
-        warn(msg)
     if column is None and len(index) == 1:
         return next(iter(index.values()))
     if column is None:
@@ -158,16 +168,90 @@ def indexed(index: Mapping[str, LabelReference], column: str | None, *, query: Q
     return index[column]
 
 
+def warn_of_gaps(query: Query) -> None:
+    """Warn if a query, to be labelled by an index, lacks many genes: an index has seen its cells with all of them."""
+    if query.alignment.share_of_genes < USUAL_COVERAGE:
+        msg = (
+            "The query lacks many of the genes that labels are told by, and the index has seen its cells with all of "
+            "them. Labels will be better with reference= (--reference), which sees the labelled cells as the query is "
+            "seen."
+        )
+        warn(msg)
+
+
 def cells_among(query: Query, hashes: Collection[str]) -> np.ndarray:
     """Return which cells have one of the hashes (`scprism.prepare.cell_hashes`), bool (cells,)."""
     if not hashes:
         return np.zeros(query.matrix.shape[0], dtype=bool)
-    return _among(_hashes(query), hashes)
+    known = frozenset(hashes)
+    return np.array([name in known for chunk in query.chunks() for name in cell_marks(chunk.inputs)], dtype=bool)
 
 
-def _hashes(query: Query) -> list[str]:
-    return [name for chunk in query.chunks() for name in cell_marks(chunk.inputs)]
+def _learned(
+    checked: CheckedCells,
+    known: "pd.Series[str]",
+    keys: IntArray,
+    *,
+    learner: Learner,
+    organism: Organism | None,
+    seen_as: Callable[[Recipe], Query] | None,
+) -> LabelReference:
+    rows, codes, names = _chosen(known, keys)
+    matrix = picked_rows(checked.matrix, np.sort(rows))[np.argsort(np.argsort(rows))]
+    cells = replace(checked, matrix=matrix)
+    if told_by_latent(learner.config):
+        recipe, learn = learner.recipe, _by_latent(learner, n_labels=len(names))
+    else:
+        recipe, is_variable = label_recipe(matrix, list(checked.genes), organism=organism)
+        if seen_as is not None and seen_as(recipe).alignment.share_of_genes < USUAL_COVERAGE:
+            # a library of a few genes is no whole one: both sides' are those of the genes that both have
+            recipe = replace(recipe, library="recipe")
+        learn = _by_expression(learner.config, is_variable, n_labels=len(names))
+    query = query_in(cells, recipe, learner.config, organism=organism)
+    unseen = cells_among(query, learner.unseen) if told_by_latent(learner.config) else np.zeros(len(rows), dtype=bool)
+    query = query if seen_as is None else with_gaps_of(query, seen_as(recipe))
+    query = in_model_genes(query, np.arange(len(rows)))
+    judged = np.flatnonzero(unseen) if unseen.sum() >= LEAST_UNSEEN else np.arange(len(rows))
+    labelled = LabelledCells(query, codes, names, keys[rows], judged, int(known.notna().sum()))
+    return learn_reference(labelled, learn)
 
 
-def _among(hashes: Sequence[str], wanted: Collection[str]) -> np.ndarray:
-    return np.isin(hashes, list(wanted)) if wanted else np.zeros(len(hashes), dtype=bool)
+def _by_expression(config: Config, is_variable: np.ndarray, *, n_labels: int) -> Learn:
+    return partial(learn_expression_rule, is_variable=is_variable, n_labels=n_labels, settings=config.labels)
+
+
+def _by_latent(learner: Learner, *, n_labels: int) -> Learn:
+    return partial(learn_latent_rule, weights=learner.weights, n_labels=n_labels, settings=learner.config.labels)
+
+
+def _keys_of(checked: CheckedCells) -> IntArray:
+    """Return a number of each cell that its counts and the names of their genes decide, uint64 (cells,)."""
+    of_genes = gene_keys(list(checked.genes))
+    parts = [count_keys(chunk, of_genes) for _, chunk in row_chunks(checked.matrix)]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)
+
+
+def _chosen(known: "pd.Series[str]", keys: IntArray) -> tuple[IntArray, IntArray, tuple[str, ...]]:
+    """Return the cells to learn from, in an order that does not depend on the file's, label numbers and labels.
+
+    Of more than `MOST_CELLS` every label keeps as many as the rarest ones allow, those of the lowest keys.
+    """
+    labelled = np.flatnonzero(known.notna())
+    if len(labelled) < LEAST_CELLS:
+        msg = (
+            f"A reference needs at least {LEAST_CELLS} labelled cells to tell how often its labels are right, got "
+            f"{len(labelled)}. Label more cells, or use a larger reference."
+        )
+        raise InputError(msg)
+    text = known.iloc[labelled].to_numpy(dtype=str)
+    order = np.lexsort((text, keys[labelled]))
+    labelled = labelled[order]
+    codes, names = pd.factorize(text[order])  # numbered by their cells, so that names change nothing
+    kept = np.sort(np.argsort(rank_in_label(codes, keys[labelled]), kind="stable")[:MOST_CELLS])
+    return labelled[kept], codes[kept].astype(np.int64), tuple(str(name) for name in names)
+
+
+def _no_cells(index: pd.Index) -> pd.DataFrame:
+    table = pd.DataFrame({"label": [], "runner_up": []}, dtype=object)
+    numbers = pd.DataFrame(dtype=float, columns=["confidence", "margin", "distance", "novelty_p"], index=table.index)
+    return pd.concat([table, numbers], axis=1).assign(novel=np.zeros(0, dtype=bool)).set_axis(index)

@@ -34,9 +34,10 @@ PAPER = Config(
     patience=1,
     search_space="simple",
     adjust_denoised=False,
+    label_by="latent",
     metric="euclidean",
     whiten_latent=False,
-    votes="equal",
+    neighbour_weights="equal",
     attribution="guided",
 )
 """As the paper's text describes, with the penalty's gradient. The text names neither sizes nor a learning rate (they

@@ -193,24 +193,29 @@ class SearchSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSettings:
-    """How cells are labelled by others, and compared in the latent.
+    """How cells are labelled by others, and compared.
 
     Attributes
     ----------
+    label_by
+        What labels are told by: ``"expression"`` of the genes (regressions, neighbours and centroids in principal
+        components of the labelled cells), or the network's ``"latent"`` (neighbours and centroids).
     metric, standardise_latent, n_neighbours
-        Distance, scaling and number of neighbours of the label transfer.
+        Distance, scaling and number of neighbours, in the components or in the latent.
     whiten_latent
-        Compare cells after units were made uncorrelated and of unit spread within the reference's labels.
-    votes
-        All neighbours count the same; or the more the nearer they are and the rarer their label, and the centres of the
-        labels have half of the say.
+        Compare cells after the numbers compared were made uncorrelated and of unit spread within the reference's
+        labels.
+    neighbour_weights
+        ``"equal"``: the commonest label of the neighbours. ``"weighted"``: a neighbour counts the more the nearer it is
+        and the rarer its label, and the centroids of the labels count as much as all neighbours.
     """
 
+    label_by: Literal["expression", "latent"] = "expression"
     metric: Literal["cosine", "euclidean"] = "cosine"
     standardise_latent: bool = False
     n_neighbours: int = setting(15, least=1)
     whiten_latent: bool = True
-    votes: Literal["equal", "weighted"] = "weighted"
+    neighbour_weights: Literal["equal", "weighted"] = "weighted"
 
     def __post_init__(self) -> None:
         """Refuse values that no step could use."""

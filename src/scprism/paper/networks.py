@@ -47,7 +47,7 @@ AFTER_TRAINING = frozenset(
         "search_stopping",
         "search_trials",
         "standardise_latent",
-        "votes",
+        "neighbour_weights",
         "whiten_latent",
     ]
 )

@@ -5,12 +5,25 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy import sparse
+from scipy.special import ndtri
 
 from scprism.prepare.cell_hashes import cell_marks
 from scprism.prepare.stream import PreparedChunk
 from scprism.types import FloatArray, IntArray
 
-__all__ = ["cell_keys", "gene_draws", "keys_of_hashes", "thin_by_cell"]
+__all__ = [
+    "cell_keys",
+    "count_keys",
+    "gene_draws",
+    "gene_keys",
+    "keys_of_hashes",
+    "normal_of_genes",
+    "thin_by_cell",
+    "uniform_draws",
+]
+
+_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+_STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
 def cell_keys(chunks: Iterable[PreparedChunk]) -> IntArray:
@@ -37,6 +50,51 @@ def gene_draws(genes: Sequence[str], purpose: str) -> FloatArray:
     True
     """
     return (np.array([_number(f"{purpose}:{gene}") for gene in genes], dtype=np.float64) + 0.5) / 2**64
+
+
+def gene_keys(genes: Sequence[str], *, draw: str = "") -> IntArray:
+    """Return a number for each gene that depends on its name and on `draw` alone, uint64 (genes,).
+
+    Examples
+    --------
+    >>> bool((gene_keys(["CD3E", "MS4A1"]) == gene_keys(["MS4A1", "CD3E"])[::-1]).all())
+    True
+    """
+    return np.array([_number(f"{draw}:{gene}") for gene in genes], dtype=np.uint64)
+
+
+def normal_of_genes(genes: Sequence[str], *, draw: str) -> FloatArray:
+    """Return a standard normal number for each gene, by its name and the name of the draw, float64 (genes,)."""
+    normal: FloatArray = ndtri(gene_draws(genes, draw))
+    return normal
+
+
+def uniform_draws(first: IntArray, second: IntArray) -> FloatArray:
+    """Return a number strictly between 0 and 1 for each pair of keys (uint64), evenly spread, float64 of their shape.
+
+    References
+    ----------
+    Steele, Lea and Flood, OOPSLA (2014), 453–472: SplitMix64.
+    """
+    bits = _mixed(first ^ _mixed(second + _STEP)) >> np.uint64(11)
+    uniform: FloatArray = (bits.astype(np.float64) + 0.5) * 2.0**-53
+    return uniform
+
+
+def count_keys(counts: sparse.csr_matrix, keys: IntArray) -> IntArray:
+    """Return a number for each cell that depends on its counts and on the names of their genes alone, uint64 (cells,).
+
+    Parameters
+    ----------
+    counts
+        Raw counts, csr (cells, genes), without stored zeros.
+    keys
+        Of the genes (`gene_keys`), (genes,).
+    """
+    values = np.ascontiguousarray(counts.data, dtype=np.float64)
+    terms = _mixed(keys[counts.indices] ^ _mixed(values.view(np.uint64)))
+    sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(terms, dtype=np.uint64)])
+    return _mixed(sums[counts.indptr[1:]] - sums[counts.indptr[:-1]])
 
 
 def thin_by_cell(
@@ -75,3 +133,10 @@ def thin_by_cell(
 
 def _number(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def _mixed(keys: IntArray) -> IntArray:
+    mixed = keys + _STEP
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX[0]
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX[1]
+    return mixed ^ (mixed >> np.uint64(31))

@@ -1,15 +1,12 @@
 """Cells through the unchanged network: the latent, and the expression it decodes to."""
 
-from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
-import numba
 import numpy as np
 from scipy.special import softmax
 
-from scprism._threads import one_thread_products
+from scprism._threads import in_threads
 from scprism.model.config import Config
 from scprism.model.forward import decode, encode
 from scprism.model.weights import Weights
@@ -22,23 +19,8 @@ __all__ = ["denoised", "embed_cells"]
 
 
 def embed_cells(weights: Weights, chunks: Iterable[PreparedChunk], *, fill: FloatArray) -> FloatArray:
-    """Return the latent of all cells, float32 (cells, units), in the order of the chunks.
-
-    While one thread prepares the next chunk, others encode; at most a few chunks are held.
-    """
-    encode_chunk = partial(encode, weights, fill=fill)
-    n_threads = int(numba.config.NUMBA_NUM_THREADS)
-    if n_threads == 1:
-        parts = [encode_chunk(chunk.inputs) for chunk in chunks]
-    else:
-        parts = []
-        with one_thread_products(), ThreadPoolExecutor(n_threads) as pool:
-            waiting: deque[Future[FloatArray]] = deque()
-            for chunk in chunks:
-                waiting.append(pool.submit(encode_chunk, chunk.inputs))
-                if len(waiting) > 2 * n_threads:
-                    parts.append(waiting.popleft().result())
-            parts.extend(future.result() for future in waiting)
+    """Return the latent of all cells, float32 (cells, units), in the order of the chunks."""
+    parts = list(in_threads(partial(encode, weights, fill=fill), (chunk.inputs for chunk in chunks)))
     return np.concatenate(parts) if parts else np.zeros((0, weights.n_units), dtype=np.float32)
 
 

@@ -16,9 +16,10 @@ from scprism.prepare.stream import CHUNK_SIZE, GeneMap, PreparedChunk, fill_row,
 from scprism.query.align import Alignment, align_genes, check_coverage, coverage_summary
 from scprism.query.filtered import FILTERED, filtered_as_zero
 from scprism.read.checked import CheckedCells, check_cells
-from scprism.types import FloatArray, Matrix, Organism
+from scprism.read.chunks import picked_rows
+from scprism.types import FloatArray, IntArray, Matrix, Organism
 
-__all__ = ["USUAL_COVERAGE", "Query", "open_query", "with_gaps_of"]
+__all__ = ["USUAL_COVERAGE", "Query", "open_query", "query_in", "rows_of", "with_gaps_of"]
 
 logger = logging.getLogger("scprism")
 
@@ -49,6 +50,11 @@ class Query:
     random_missing: bool
     seed: int
 
+    @property
+    def crosses_species(self) -> bool:
+        """Whether its genes are known to be another organism's than the recipe's."""
+        return None not in (own := (self.alignment.organism, self.recipe.organism)) and own[0] != own[1]
+
     def chunks(self, *, size: int = CHUNK_SIZE) -> Iterator[PreparedChunk]:
         """Yield the cells in order, normalised, in the recipe's genes."""
         chunks = prepared_chunks(self.matrix, self.alignment.gene_map, self.recipe, size=size)
@@ -78,9 +84,8 @@ def open_query(
         there.
     """
     checked = check_cells(cells, layer=layer, integers=recipe.normalise != "none")
-    alignment = align_genes(list(checked.genes), recipe, organism=organism)
-    if config.missing_genes == "mean" and recipe.normalise == "per_cell":
-        alignment = filtered_as_zero(alignment, recipe, checked.matrix)
+    query = query_in(checked, recipe, config, organism=organism, seed=seed)
+    alignment = query.alignment
     check_coverage(alignment, min_coverage=config.min_coverage if min_coverage is None else min_coverage)
     summary = coverage_summary(alignment)
     logger.info("query: %s", summary)
@@ -94,9 +99,24 @@ def open_query(
         warn(msg)
     if alignment.share_of_genes < USUAL_COVERAGE:
         warn(f"Low gene coverage: {summary}")
+    return query
+
+
+def query_in(
+    checked: CheckedCells, recipe: Recipe, config: Config, *, organism: Organism | None = None, seed: int = 0
+) -> Query:
+    """Return checked cells in a recipe's genes, however many of them the cells have."""
+    alignment = align_genes(list(checked.genes), recipe, organism=organism)
+    if config.missing_genes == "mean" and recipe.normalise == "per_cell":
+        alignment = filtered_as_zero(alignment, recipe, checked.matrix)
     is_random = config.missing_genes == "random"
     fill = np.zeros(len(recipe.genes), dtype=np.float32) if is_random else fill_row(recipe, alignment.gene_map)
     return Query(checked.matrix, alignment, fill, recipe, is_random, seed)
+
+
+def rows_of(query: Query, rows: IntArray) -> Query:
+    """Return some cells of a query, by row numbers that ascend."""
+    return replace(query, matrix=picked_rows(query.matrix, rows))
 
 
 def with_gaps_of(reference: Query, query: Query) -> Query:

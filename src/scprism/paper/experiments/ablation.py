@@ -51,7 +51,15 @@ USING = ("missing genes", "distance", "attribution")
 USED = tuple(name for group in USING for name in GROUPS[group])
 ELSEWHERE = (
     *("search_trials", "search_epochs", "final_epochs", "search_space", "search_stopping"),
-    *("n_neighbours", "votes", "whiten_latent", "knn_neighbours", "foreign_loss", "gene_count", "projection"),
+    *(
+        "n_neighbours",
+        "neighbour_weights",
+        "whiten_latent",
+        "knn_neighbours",
+        "foreign_loss",
+        "gene_count",
+        "projection",
+    ),
     "adjust_denoised",
 )
 """Settings that nothing in this table depends on: the search, other experiments, and the number of neighbours, which is

@@ -1,22 +1,23 @@
 """Multinomial logistic regression of labels on gene expression: every call is a sum over genes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_softmax
 
 from scprism.errors import InputError
 from scprism.types import FloatArray, IntArray
 
-__all__ = ["Regression", "balanced_weights", "fit_in_fixed_order", "fit_regression"]
+__all__ = ["Regression", "balanced_weights", "fit_regression"]
 
 STRENGTH = 0.1
 """Inverse of the ridge penalty (scikit-learn's C)."""
 MAX_STEPS = 200
+LEAST_GAIN = 1e-7
+"""Relative gain of a step below which the fit ends; probabilities are then within .003 of their limit."""
 TOLERANCE = 1e-4
 """Largest slope at which the fit ends, relative to the number of cells."""
 
@@ -52,32 +53,6 @@ class Regression:
         result: FloatArray = log_softmax(self.log_odds(values), axis=1)
         return result
 
-    def energy(self, values: sparse.csr_matrix | FloatArray) -> FloatArray:
-        """Return −log Σ exp of each cell's scores: high where no label speaks for the cell, float64 (cells,).
-
-        References
-        ----------
-        Liu, Wang, Owens and Li, NeurIPS 33 (2020), 21464–21475.
-        """
-        result: FloatArray = -logsumexp(self.log_odds(values), axis=1)
-        return result
-
-    def contributions(self, values: sparse.csr_matrix, label: IntArray, against: IntArray) -> sparse.csr_matrix:
-        """Return what each gene of each cell adds to the log odds of one label against another, csr (cells, genes).
-
-        A row's sum, plus the difference of the two intercepts, is the difference of the two labels' log probabilities.
-
-        Parameters
-        ----------
-        values
-            Expression on the scale of the fit, csr (cells, genes).
-        label, against
-            Two label numbers for each cell, (cells,).
-        """
-        cells = np.repeat(np.arange(values.shape[0]), np.diff(values.indptr))
-        slopes = self.weights[values.indices, label[cells]] - self.weights[values.indices, against[cells]]
-        return sparse.csr_matrix((values.data * slopes, values.indices, values.indptr), shape=values.shape)
-
 
 def balanced_weights(codes: IntArray, *, n_labels: int) -> FloatArray:
     """Return the weight of each cell if every label is to weigh the same; they add up to the number of cells."""
@@ -93,7 +68,6 @@ def fit_regression(
     n_labels: int,
     strength: float = STRENGTH,
     weights: FloatArray | None = None,
-    start: Regression | None = None,
 ) -> Regression:
     """Return the ridge regression of the labels, as scikit-learn's ``LogisticRegression(C=strength)`` fits it.
 
@@ -112,8 +86,6 @@ def fit_regression(
         Inverse of the ridge penalty.
     weights
         Of the cells, (cells,); so that all labels weigh the same (`balanced_weights`) if not given.
-    start
-        A regression to start from, of the same genes and labels; changes the time alone.
 
     Raises
     ------
@@ -128,41 +100,9 @@ def fit_regression(
     each = balanced_weights(codes, n_labels=n_labels) if weights is None else weights
     problem = _Problem(values.astype(np.float32), codes, each.astype(np.float64), n_labels, 1 / strength)
     first = np.zeros((n_genes + 1) * n_labels)
-    if start is not None:
-        first = problem.packed(start)
-    options = {"maxiter": MAX_STEPS, "gtol": TOLERANCE * each.sum() / n_cells, "ftol": 1e-9, "maxcor": 10}
+    options = {"maxiter": MAX_STEPS, "gtol": TOLERANCE * each.sum() / n_cells, "ftol": LEAST_GAIN, "maxcor": 10}
     found = minimize(problem.loss, first, jac=True, method="L-BFGS-B", options=options)
     return problem.unpacked(found.x)
-
-
-def fit_in_fixed_order(
-    values: sparse.csr_matrix,
-    codes: IntArray,
-    *,
-    n_labels: int,
-    genes: Sequence[str],
-    keys: NDArray[np.uint64],
-    strength: float = STRENGTH,
-) -> Regression:
-    """Return what `fit_regression` does, the same to the last bit in whatever order cells and genes came.
-
-    Parameters
-    ----------
-    values, codes, n_labels, strength
-        As in `fit_regression`; all labels weigh the same. Number the labels by their names.
-    genes
-        Names of the genes, all different; the weights come back in their order.
-    keys
-        A number for each cell that depends on what it is, not on where it stands (`label_stack.draws.cell_keys`).
-    """
-    by_name = np.argsort(np.asarray(genes, dtype=str), kind="stable")
-    cells = np.lexsort((codes, keys))
-    ordered = values[cells][:, by_name].tocsr()
-    ordered.sort_indices()
-    fitted = fit_regression(ordered, codes[cells], n_labels=n_labels, strength=strength)
-    weights = np.empty_like(fitted.weights)
-    weights[by_name] = fitted.weights
-    return Regression(weights, fitted.intercept)
 
 
 @dataclass(frozen=True)
@@ -197,11 +137,6 @@ class _Problem:
         gradient = np.asarray(self.transposed @ error.astype(np.float32), dtype=np.float64)
         gradient += self.penalty * slopes - np.outer(self.mean, total)
         return loss, np.concatenate([gradient.ravel(), total])
-
-    def packed(self, start: Regression) -> FloatArray:
-        """Return a regression as one row of numbers."""
-        slopes = start.weights.astype(np.float64)
-        return np.concatenate([slopes.ravel(), start.intercept + self.mean @ slopes])
 
     def unpacked(self, packed: FloatArray) -> Regression:
         """Return the regression on values that are not centred."""

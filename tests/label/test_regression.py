@@ -1,10 +1,12 @@
+"""Labels by a regression on expression."""
+
 import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from label_stack.regression import balanced_weights, fit_in_fixed_order, fit_regression
 from scprism.errors import InputError
+from scprism.label.regression import balanced_weights, fit_regression
 
 
 def planted(*, n_cells=240, n_genes=50, n_labels=4, rng=0):
@@ -38,27 +40,6 @@ def test_every_label_weighs_the_same():
     assert np.bincount(codes, weights=weights) == pytest.approx(np.full(4, len(codes) / 4))
 
 
-def test_contributions_add_up_to_the_log_odds():
-    values, codes = planted()
-    model = fit_regression(values, codes, n_labels=4)
-    log_p = model.log_probabilities(values)
-    order = np.argsort(-log_p, axis=1)
-    label, against = order[:, 0], order[:, 1]
-    sums = np.asarray(model.contributions(values, label, against).sum(axis=1)).ravel()
-    rows = np.arange(len(codes))
-    odds = log_p[rows, label] - log_p[rows, against]
-    assert sums + model.intercept[label] - model.intercept[against] == pytest.approx(odds, abs=1e-4)
-
-
-def test_a_gene_that_marks_a_label_speaks_for_it():
-    values = sparse.csr_matrix(np.array([[3.0, 0, 1], [2, 0, 1], [0, 3, 1], [0, 2, 1]], dtype=np.float32))
-    model = fit_regression(values, np.array([0, 0, 1, 1]), n_labels=2)
-    found = model.contributions(values[:1], np.array([0]), np.array([1])).toarray()[0]
-    assert found[0] > 0
-    assert found[1] == 0
-    assert abs(found[2]) < 1e-4
-
-
 def test_the_order_of_genes_and_cells_and_labels_changes_probabilities_by_rounding_alone():
     values, codes = planted()
     rng = np.random.default_rng(5)
@@ -67,30 +48,6 @@ def test_the_order_of_genes_and_cells_and_labels_changes_probabilities_by_roundi
     moved = fit_regression(values[cells][:, genes].tocsr(), labels[codes[cells]], n_labels=4)
     found = np.exp(moved.log_probabilities(values[:, genes]))[:, labels]
     assert found == pytest.approx(whole, abs=2e-3)
-
-
-def test_in_a_fixed_order_the_weights_are_the_same_to_the_last_bit():
-    values, codes = planted()
-    genes, keys = np.array([f"g{i}" for i in range(50)]), np.random.default_rng(7).permutation(240).astype(np.uint64)
-    whole = fit_in_fixed_order(values, codes, n_labels=4, genes=genes, keys=keys)
-    rng = np.random.default_rng(6)
-    cells, order = rng.permutation(240), rng.permutation(50)
-    moved = fit_in_fixed_order(
-        values[cells][:, order].tocsr(), codes[cells], n_labels=4, genes=genes[order], keys=keys[cells]
-    )
-    assert (moved.weights == whole.weights[order]).all()
-    assert (moved.intercept == whole.intercept).all()
-    plain = fit_regression(values, codes, n_labels=4)
-    assert np.exp(whole.log_probabilities(values)) == pytest.approx(np.exp(plain.log_probabilities(values)), abs=2e-3)
-
-
-def test_energy_is_high_where_no_label_speaks_for_a_cell():
-    values, codes = planted()
-    model = fit_regression(values, codes, n_labels=4)
-    nothing = sparse.csr_matrix((1, 50), dtype=np.float32)
-    expected = -np.log(np.exp(model.log_odds(values)).sum(axis=1))
-    assert model.energy(values) == pytest.approx(expected)
-    assert model.energy(nothing)[0] > np.median(model.energy(values))
 
 
 def test_a_label_without_a_cell_is_never_given():

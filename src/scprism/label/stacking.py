@@ -4,17 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from scprism.types import FloatArray, IntArray
 
-__all__ = ["LEAST_PROBABILITY", "Ranked", "learn_weights", "ranked", "stacked"]
+__all__ = ["LEAST_PROBABILITY", "Ranked", "ranked", "stacked"]
 
 LEAST_PROBABILITY = 1e-3
 """Probabilities are raised to this, so that no method rules out a label by itself."""
-PRIOR_CELLS = 20.0
-"""How many cells it takes before the cells say more about the weights than what they start from."""
 
 
 @dataclass(frozen=True)
@@ -60,40 +57,6 @@ def stacked(log_probabilities: Sequence[FloatArray], weights: Sequence[float] | 
     """
     result: FloatArray = log_softmax(_summed(_clipped(log_probabilities), np.asarray(weights, dtype=float)), axis=1)
     return result
-
-
-def learn_weights(log_probabilities: Sequence[FloatArray], codes: IntArray, *, cells: FloatArray) -> FloatArray:
-    """Return the weights by which the methods together are the most probable to be right, float64 (methods,).
-
-    Weights are not negative and are drawn towards 1 over the number of methods, the more so the fewer cells there are.
-
-    Parameters
-    ----------
-    log_probabilities
-        Of each method, on cells that it was not learned on, (cells, labels).
-    codes
-        The cells' label numbers, (cells,).
-    cells
-        Weight of each cell, (cells,).
-
-    References
-    ----------
-    Wolpert, Neural Networks 5 (1992), 241–259.
-    """
-    logs = _clipped(log_probabilities)
-    rows, start = np.arange(len(codes)), np.full(len(logs), 1 / len(logs))
-    right = np.stack([log[rows, codes] for log in logs])  # (methods, cells)
-
-    def loss(weights: FloatArray) -> tuple[float, FloatArray]:
-        log_p = log_softmax(_summed(logs, weights), axis=1)
-        p = np.exp(log_p)
-        expected = np.stack([(p * log).sum(axis=1) for log in logs])
-        value = -float(cells @ log_p[rows, codes]) + 0.5 * PRIOR_CELLS * float(((weights - start) ** 2).sum())
-        return value, (expected - right) @ cells + PRIOR_CELLS * (weights - start)
-
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(logs))
-    weights: FloatArray = found.x
-    return weights
 
 
 def ranked(log_probabilities: FloatArray) -> Ranked:

@@ -1,1 +1,0 @@
-"""A label rule of several classifiers, measured by `benchmarks/label_rules.py`; `scprism label` does not use it yet."""

@@ -1,0 +1,77 @@
+"""Labels as `scprism label` gives them, and how far their confidence and novelty can be trusted."""
+
+import warnings
+
+import numpy as np
+from anndata import AnnData
+from sklearn.metrics import f1_score, roc_auc_score
+
+from one_reference.cells import PARTS, Cells
+from one_reference.task import Task
+from scprism.label.transfer import Learner, label_query, learn_labels
+from scprism.model.config import Config
+from scprism.query.view import query_in
+from scprism.read.checked import CheckedCells, check_cells
+
+__all__ = ["probabilities_of_product", "trust_row"]
+
+
+def opened(cells: Cells, level: str) -> CheckedCells:
+    data = AnnData(cells.counts)
+    data.var_names = cells.genes.tolist()
+    data.obs["label"] = cells.labels[level]
+    return check_cells(data)
+
+
+def labelled(task: Task):
+    """Return the table and the probabilities of all cells of the query."""
+    reference, query = (opened(cells, task.pair.level) for cells in (task.reference, task.query))
+    species = {"reference": PARTS[task.pair.reference].species, "query": PARTS[task.pair.query].species}
+
+    def seen(recipe):
+        return query_in(query, recipe, Config(), organism=species["query"])
+
+    learner = Learner(Config(), None, None)
+    learned = learn_labels(reference, "label", learner=learner, organism=species["reference"], seen_as=seen)["label"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return label_query(seen(learned.recipe), learned, names=query.cells.obs_names)
+
+
+def probabilities_of_product(task: Task) -> np.ndarray:
+    """Return the probabilities of the task's labels for its scored cells, (cells, labels)."""
+    _, probabilities = labelled(task)
+    return probabilities.reindex(columns=list(task.words)).to_numpy()[task.scored]
+
+
+def trust_row(task: Task) -> dict[str, float]:
+    """Return how confidence and novelty fare; cells of types that the reference lacks count for novelty alone."""
+    table, _ = labelled(task)
+    truth = task.query.labels[task.pair.level]
+    given, confidence = table["label"].to_numpy(dtype=str), table["confidence"].to_numpy()
+    known = np.isin(truth, task.words) & (truth != "")
+    new = ~known & (truth != "")
+    right = (given == truth)[known]
+    scored = task.scored
+    types = task.words[task.types]
+    row = {
+        "macro_f1": f1_score(truth[scored], given[scored], labels=types, average="macro", zero_division=0),
+        "accuracy": right.mean(),
+        "confidence": confidence[known].mean(),
+        "ece": calibration_error(confidence[known], right),
+        "alarms": table["novel"].to_numpy()[known].mean(),
+        "new": new.sum() / (new | known).sum(),
+    }
+    if new.sum() >= 5:
+        seen = known | new
+        row["caught"] = table["novel"].to_numpy()[new].mean()
+        row["auroc_novelty"] = roc_auc_score(new[seen], -table["novelty_p"].to_numpy()[seen])
+        row["auroc_confidence"] = roc_auc_score(new[seen], -confidence[seen])
+    return {name: float(value) for name, value in row.items()}
+
+
+def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
+    """Return the expected calibration error over ten bins."""
+    bins = np.minimum((confidence * 10).astype(int), 9)
+    gaps = (abs(confidence[bins == b].sum() - right[bins == b].sum()) for b in np.unique(bins))
+    return float(sum(gaps) / len(right))
