@@ -8,7 +8,8 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from one_reference.cells import PARTS, Cells
 from one_reference.task import Task
-from scprism.label.transfer import Learner, label_query, learn_labels
+from scprism.label.labels import known_labels
+from scprism.label.transfer import Learner, keys_of, label_query, labelled_cells, learn_labels
 from scprism.model.config import Config
 from scprism.query.view import query_in
 from scprism.read.checked import CheckedCells, check_cells
@@ -39,9 +40,30 @@ def labelled(task: Task):
 
 
 def probabilities_of_product(task: Task) -> np.ndarray:
-    """Return the probabilities of the task's labels for its scored cells, (cells, labels)."""
-    _, probabilities = labelled(task)
-    return probabilities.reindex(columns=list(task.words)).to_numpy()[task.scored]
+    """Return the probabilities of the task's labels for its scored cells, (cells, labels), before calibration.
+
+    Calibration changes no label.
+    """
+    reference, query = (opened(cells, task.pair.level) for cells in (task.reference, task.query))
+    species = {"reference": PARTS[task.pair.reference].species, "query": PARTS[task.pair.query].species}
+
+    def seen(recipe):
+        return query_in(query, recipe, Config(), organism=species["query"])
+
+    known, keys = known_labels(reference.cells, "label"), keys_of(reference)
+    cells, learn = labelled_cells(
+        reference,
+        known,
+        keys,
+        learner=Learner(Config(), None, None),
+        organism=species["reference"],
+        seen_as=seen,
+    )
+    view = seen(cells.query.recipe)
+    rule = learn(cells.query, cells.codes, keys=cells.keys).seen_by(view)
+    logs = np.concatenate([rule.evidence(chunk).log_probabilities for chunk in view.chunks()])
+    places = [cells.names.index(word) for word in task.words]
+    return np.exp(logs[:, places])[task.scored]
 
 
 def trust_row(task: Task) -> dict[str, float]:

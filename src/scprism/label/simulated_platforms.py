@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import pdtr, pdtrik
 
+from scprism._compiled import compiled
 from scprism.prepare.draws import gene_keys, normal_of_genes, uniform_draws
 from scprism.query.view import Query
 from scprism.types import FloatArray, IntArray
@@ -179,14 +180,20 @@ def _poisson(chance: FloatArray, mean: FloatArray) -> FloatArray:
     guess = np.ceil(pdtrik(chance[large], mean[large]))
     guess -= (guess > 0) & (pdtr(guess - 1, mean[large]) >= chance[large])  # the inverse is continuous and rounded
     counts[large] = guess
-    left = np.flatnonzero(~large)
-    term = np.exp(-mean[left])
-    total, count = term.copy(), 0
-    while len(left) and count < MOST:
-        above = chance[left] > total
-        counts[left[~above]] = count
-        left, term, total = left[above], term[above], total[above]
-        count += 1
-        term = term * mean[left] / count
-        total = total + term
+    small = ~large
+    counts[small] = _by_adding_up(chance[small], mean[small])
     return counts.astype(np.float32)
+
+
+@compiled
+def _by_adding_up(chance: FloatArray, mean: FloatArray) -> FloatArray:
+    counts = np.zeros(len(mean))
+    for i in range(len(mean)):
+        term = np.exp(-mean[i])
+        total, count = term, 0
+        while chance[i] > total and count < MOST:
+            count += 1
+            term = term * mean[i] / count
+            total += term
+        counts[i] = count
+    return counts

@@ -28,7 +28,17 @@ from scprism.read.checked import CheckedCells
 from scprism.read.chunks import picked_rows, row_chunks
 from scprism.types import IntArray, Organism
 
-__all__ = ["Learner", "cells_among", "indexed", "label_query", "learn_labels", "told_by_latent"]
+__all__ = [
+    "Learner",
+    "cells_among",
+    "indexed",
+    "keys_of",
+    "label_query",
+    "labelled_cells",
+    "learn_labels",
+    "told_by_latent",
+    "warn_of_gaps",
+]
 
 LEAST_CELLS = 10
 LEAST_UNSEEN = 20
@@ -96,9 +106,11 @@ def learn_labels(
         raise InputError(msg)
     wanted = [columns] if isinstance(columns, str) else list(columns)
     labels = {column: known_labels(checked.cells, column) for column in wanted}
-    keys = _keys_of(checked)
+    keys = keys_of(checked)
     return {
-        column: _learned(checked, known, keys, learner=learner, organism=organism, seen_as=seen_as)
+        column: learn_reference(
+            *labelled_cells(checked, known, keys, learner=learner, organism=organism, seen_as=seen_as)
+        )
         for column, known in labels.items()
     }
 
@@ -187,7 +199,7 @@ def cells_among(query: Query, hashes: Collection[str]) -> np.ndarray:
     return np.array([name in known for chunk in query.chunks() for name in cell_marks(chunk.inputs)], dtype=bool)
 
 
-def _learned(
+def labelled_cells(
     checked: CheckedCells,
     known: "pd.Series[str]",
     keys: IntArray,
@@ -195,7 +207,11 @@ def _learned(
     learner: Learner,
     organism: Organism | None,
     seen_as: Callable[[Recipe], Query] | None,
-) -> LabelReference:
+) -> tuple[LabelledCells, Learn]:
+    """Return labelled cells in the genes that labels are told by, and what a rule is learned from them by.
+
+    `known` has each cell's label, NaN for none, `keys` a number of each (`keys_of`); otherwise as in `learn_labels`.
+    """
     rows, codes, names = _chosen(known, keys)
     matrix = picked_rows(checked.matrix, np.sort(rows))[np.argsort(np.argsort(rows))]
     cells = replace(checked, matrix=matrix)
@@ -213,7 +229,7 @@ def _learned(
     query = in_model_genes(query, np.arange(len(rows)))
     judged = np.flatnonzero(unseen) if unseen.sum() >= LEAST_UNSEEN else np.arange(len(rows))
     labelled = LabelledCells(query, codes, names, keys[rows], judged, int(known.notna().sum()))
-    return learn_reference(labelled, learn)
+    return labelled, learn
 
 
 def _by_expression(config: Config, is_variable: np.ndarray, *, n_labels: int) -> Learn:
@@ -224,7 +240,7 @@ def _by_latent(learner: Learner, *, n_labels: int) -> Learn:
     return partial(learn_latent_rule, weights=learner.weights, n_labels=n_labels, settings=learner.config.labels)
 
 
-def _keys_of(checked: CheckedCells) -> IntArray:
+def keys_of(checked: CheckedCells) -> IntArray:
     """Return a number of each cell that its counts and the names of their genes decide, uint64 (cells,)."""
     of_genes = gene_keys(list(checked.genes))
     parts = [count_keys(chunk, of_genes) for _, chunk in row_chunks(checked.matrix)]
