@@ -14,6 +14,8 @@ from scprism.errors import BundleError, InputError, PrismWarning
 from scprism.label.result import Labels
 from scprism.read.synthetic import make_cells
 
+pytestmark = pytest.mark.filterwarnings("ignore:The query is unlike")  # cells of another seed are another tissue
+
 
 @pytest.fixture
 def labels(small_cells):

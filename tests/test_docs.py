@@ -108,7 +108,7 @@ def test_every_page_is_in_the_navigation():
 def test_every_public_name_is_in_the_reference():
     text = "\n".join(path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("*.md"))
     named = re.findall(r"^::: scprism\.(\w+)$", text, re.M)
-    assert sorted(named) == [name for name in scprism.__all__ if name != "__version__"]
+    assert sorted(set(named) - {"figures"}) == [name for name in scprism.__all__ if name != "__version__"]
 
 
 def test_pictures_are_used_and_are_pictures():

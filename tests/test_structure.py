@@ -15,6 +15,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 MANY_ARGUMENTS = {
     "Prism.__init__",
     "Model.explain",
+    "Model.label",
     "draw_tilted",
     "gsea",
     "read_cells",

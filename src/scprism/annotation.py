@@ -17,7 +17,7 @@ from scprism._warnings import kept_warnings, warn, warnings_of
 from scprism.errors import BundleError, InputError
 from scprism.estimator.model import Model
 from scprism.estimator.view import View
-from scprism.label.result import Labels
+from scprism.label.result import COLUMNS, Labels
 from scprism.query.files import ACTIVITY_KEY, EMBEDDING_KEY
 from scprism.report.palette import MUTED, label_styles
 from scprism.report.projection import project_latent
@@ -196,6 +196,17 @@ def read_annotated(path: PathLike) -> AnnData:
     ------
     BundleError
         If the file cannot be read, or was not annotated by scprism.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from scprism import Prism, make_cells, write_annotated
+    >>> cells = make_cells(rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, device="cpu", rng=0).fit(cells)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_annotated(f"{folder}/cells.h5ad", model.view(cells))
+    ...     read_annotated(f"{folder}/cells.h5ad").obsm["X_prism"].shape
+    (300, 50)
     """
     try:
         result = read_zarr(path) if Path(path).suffix.lower() == ".zarr" else read_h5ad(path)
@@ -222,7 +233,10 @@ def labels_of(cells: AnnData) -> Labels:
         raise InputError(f"{msg}(in Python: scprism.annotate).")
     more = [name for name in cells.obs if str(name).startswith(PREFIX) and name not in columns]
     table = cells.obs[[*columns, *more]].rename(columns=lambda name: str(name).removeprefix(PREFIX))
-    table["label"] = table["label"].astype(object)
+    table = table[[*(name for name in COLUMNS if name in table), *(name for name in table if name not in COLUMNS)]]
+    for name in ("label", "runner_up"):
+        if name in table:
+            table[name] = table[name].astype(object)
     record = cells.uns.get(RECORD_KEY, {}).get("labels", {})
     told = tuple(str(message) for message in cells.uns.get(WARNINGS_KEY, ()))
     return Labels(table.rename_axis("cell"), dict(record), told)

@@ -246,7 +246,16 @@ def test_an_index_labels_as_the_reference_file_does(scprism, folder):
         assert status == 0, messages
     assert out["file"].read_bytes() == out["index"].read_bytes() == (folder / "labels.csv").read_bytes()
     table = pd.read_csv(out["file"])
-    assert list(table.columns) == ["cell", "label", "confidence", "distance", "novel"]
+    assert list(table.columns) == [
+        "cell",
+        "label",
+        "confidence",
+        "runner_up",
+        "margin",
+        "distance",
+        "novelty_p",
+        "novel",
+    ]
     assert table["cell"].tolist() == list(anndata.read_h5ad(folder / "query.h5ad").obs_names)
 
 

@@ -17,6 +17,7 @@ from scprism.cli.paths import Input, Output
 NO_PATHS = {
     "against",
     "batch",
+    "cell",
     "feature_type",
     "gene_symbols",
     "genome",
@@ -25,11 +26,13 @@ NO_PATHS = {
     "layer",
     "names",
     "only",
+    "over",
     "preset",
     "query_layer",
     "reference_layer",
     "replicate",
     "study",
+    "truth",
     "within",
 }
 """Free text that names something else than a file."""
@@ -68,7 +71,8 @@ def call_of(words, values):
     for name, parameter in parameters(words).items():
         if name not in values and not parameter.required:
             continue
-        value = values.get(name, "cell_type")
+        endings = [use.suffixes[0] for use in uses(words).get(name, ()) if isinstance(use, Output) and use.suffixes]
+        value = values.get(name, "".join(["cell_type", *endings[:1]]))
         arguments += [value] if flag(parameter) is None else [flag(parameter), value]
     return [str(argument) for argument in arguments]
 

@@ -9,6 +9,8 @@ from scprism.errors import BundleError
 from scprism.estimator.card import model_card
 from scprism.read.synthetic import make_cells
 
+pytestmark = pytest.mark.filterwarnings("ignore:The query is unlike")  # cells of another seed are another tissue
+
 NASTY = "T|cell <script>*x*"
 
 

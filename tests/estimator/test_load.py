@@ -14,6 +14,8 @@ from scprism.errors import BundleError, InputError, PrismError
 from scprism.estimator import archive
 from scprism.read.synthetic import make_cells
 
+pytestmark = pytest.mark.filterwarnings("ignore:The query is unlike")  # cells of another seed are another tissue
+
 
 @pytest.fixture(scope="module")
 def model():

@@ -49,7 +49,7 @@ def test_a_reference_is_seen_through_the_gaps_of_the_query(model, cells):
     lacking = model.label(kept, reference=cells, labels="cell_type")
     cut = model.label(kept, reference=kept, labels="cell_type")
     assert (lacking["label"] == cut["label"]).mean() > 0.98
-    np.testing.assert_allclose(lacking["distance"], cut["distance"], atol=0.02)
+    np.testing.assert_allclose(lacking["distance"], cut["distance"], atol=0.05)
 
 
 @pytest.mark.filterwarnings("ignore:Low gene coverage", "ignore:The query is unlike")

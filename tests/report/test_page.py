@@ -5,6 +5,7 @@ import re
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from scprism import Prism, load_dataset
 from scprism.model.config import Config
@@ -188,6 +189,7 @@ def test_large_data_are_drawn_by_a_sample_and_this_is_said(results, monkeypatch,
     assert len(data["cells"]) == 12
 
 
+@pytest.mark.filterwarnings("ignore:The query is unlike")
 def test_a_real_model_writes_its_page(results, written):
     reference, query = load_dataset("tm_droplet_immune")[::10].copy(), load_dataset("mouse_lung_immune")[:12].copy()
     model = Prism(units="raw", bottleneck_size=3, max_epochs=1, rng=0).fit(reference)

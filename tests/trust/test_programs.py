@@ -127,7 +127,7 @@ def test_what_is_of_raw_units_is_refused(model, query, given, told):
 def test_raw_units_of_the_same_model_are_judged_on_request(model, cells, query):
     settings = TrustSettings(units="raw", n_refits=1, n_draws=2)
     trust = assess_units(model, query, reference=cells, settings=settings, rng=0)
-    assert trust.table["unit"].iloc[0] == "unit_0"
+    assert trust.table["unit"].iloc[0] == "latent_0"
     assert trust.settings["units"] == "raw"
 
 

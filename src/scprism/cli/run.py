@@ -22,7 +22,7 @@ from scprism.label.result import Labels
 from scprism.prepare.recipe import Recipe
 from scprism.query.align import align_genes, check_coverage, coverage_summary
 from scprism.query.files import write_embedding
-from scprism.read.checked import check_cells
+from scprism.read.checked import CheckedCells, check_cells
 from scprism.report.page import write_report
 from scprism.train.checkpoint import Checkpoint
 from scprism.train.loop import EpochRecord
@@ -111,13 +111,7 @@ def run_path(
     """
     with kept_warnings() as messages, warnings.catch_warnings():
         warnings.simplefilter("always", PrismWarning)
-        # data that cannot be used are known before a model is trained
-        integers = model.config.normalise != "none"
-        known = check_cells(reference, layer=model.layer, integers=integers)
-        foreign = check_cells(query, layer=model.layer if query_layer is None else query_layer, integers=integers)
-        if known_labels(reference, labels).notna().sum() < 2:
-            msg = f"{labels!r} labels fewer than 2 reference cells. Choose a column that holds cell types."
-            raise InputError(msg)
+        known, foreign = _checked(reference, query, model, labels=labels, query_layer=query_layer)
         if conditions is not None:
             conditions.check(query)
         watch.on_step("training")
@@ -134,7 +128,6 @@ def run_path(
         trained = trained.index(reference_view, labels=labels)
         reference_view, view = trained.view(reference_view), trained.view(view)
         has_all = view.query.alignment.share_of_genes == 1
-        # the index holds cells with all of the model's genes
         calls = view.label(reference=None if has_all else reference_view, labels=labels)
         watch.on_step(f"  {coverage_summary(view.query.alignment)}")
         watch.on_step("explaining")
@@ -175,6 +168,19 @@ def run_path(
     if checkpoint is not None:
         checkpoint.path.unlink(missing_ok=True)
     return folder / "report.html"
+
+
+def _checked(
+    reference: AnnData, query: AnnData, model: Prism, *, labels: str, query_layer: str | None
+) -> tuple[CheckedCells, CheckedCells]:
+    """Return both data sets checked: what cannot be used is known before a model is trained."""
+    integers = model.config.normalise != "none"
+    known = check_cells(reference, layer=model.layer, integers=integers)
+    foreign = check_cells(query, layer=model.layer if query_layer is None else query_layer, integers=integers)
+    if known_labels(reference, labels).notna().sum() < 2:
+        msg = f"{labels!r} labels fewer than 2 reference cells. Choose a column that holds cell types."
+        raise InputError(msg)
+    return known, foreign
 
 
 def _compared(view: View, conditions: Conditions | None) -> Comparison | None:

@@ -103,6 +103,17 @@ def read_denoised(path: PathLike, *, backed: bool = False) -> AnnData:
         If the file cannot be read, or holds something else.
     InputError
         If a zarr store is to be left on disk.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from scprism import Prism, make_cells
+    >>> cells = make_cells(rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, device="cpu", rng=0).fit(cells)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_denoised(f"{folder}/denoised.h5ad", model.view(cells))
+    ...     read_denoised(f"{folder}/denoised.h5ad").shape == (300, len(model.genes))
+    True
     """
     is_store = Path(path).suffix.lower() == ".zarr"
     if is_store and backed:

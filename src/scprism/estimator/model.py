@@ -151,7 +151,7 @@ class Model:
         >>> from scprism import Prism, load_dataset
         >>> model = Prism(max_epochs=1, device="cpu", rng=0).fit(load_dataset("tm_droplet_immune"))
         >>> model.unit("U01").genes["gene"].tolist()[:2]
-        ['S100a9', 'S100a8']
+        ['S100a9', 'Ltf']
         """
         return describe_unit(self.program_units(), name)
 

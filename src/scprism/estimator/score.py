@@ -54,6 +54,15 @@ class Scores:
         ``fingerprint`` of the model's weights, number of cells.
     warnings
         What was warned of.
+
+    Examples
+    --------
+    >>> from scprism import Prism, make_cells, score
+    >>> cells = make_cells(rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, device="cpu", rng=0).fit(cells)
+    >>> scores = score(model, cells, {"mine": list(model.genes[:20])})
+    >>> scores.table.shape, list(scores.lists["n_given"])
+    ((300, 1), [20])
     """
 
     table: pd.DataFrame
@@ -99,6 +108,17 @@ def read_scores(path: PathLike) -> Scores:
     ------
     BundleError
         If the table or what lies beside it is missing, or is something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from scprism import Prism, make_cells, score
+    >>> cells = make_cells(rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, device="cpu", rng=0).fit(cells)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     score(model, cells, {"mine": list(model.genes[:20])}).save(f"{folder}/scores.tsv")
+    ...     read_scores(f"{folder}/scores.tsv").table.shape
+    (300, 1)
     """
     try:
         table = read_table(path, dtypes={"cell": str}).set_index("cell")

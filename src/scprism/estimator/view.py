@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -226,14 +226,14 @@ class View:
             table = one_label_a_group(table, probabilities, groups)
         if threshold is not None:
             table = unassigned_below(table, threshold)
-        settings = {
+        settings: dict[str, Any] = {
             "labels": next(iter(self.model.labels_known)) if labels is None else labels,
             "labelled_cells": "index" if reference is None else "reference",
             "n_labelled_cells": chosen.n_cells,
             "fingerprint": self.model.fingerprint,
-            "threshold": threshold,
-            "over": over,
         }
+        told = {"threshold": threshold, "over": over}
+        settings |= {name: value for name, value in told.items() if value is not None}
         return Labels(table, settings, probabilities=probabilities)
 
     @keeps_warnings
@@ -281,13 +281,13 @@ class View:
             query = self._in_genes_of(chosen.recipe)
             warn_of_gaps(query)
             return chosen, query
-        remembered = self._learned.get((id(reference), labels, layer))
-        if remembered is None:
+        asked = id(reference), labels, layer
+        if asked not in self._learned:
             known = self.model.view(reference, layer=layer)
             chosen = indexed(known.learn_labels(labels, seen_as=self), labels)
-            remembered = reference, chosen  # the cells are kept, so that no others get their id
-            self._learned[id(reference), labels, layer] = remembered
-        return remembered[1], self._in_genes_of(remembered[1].recipe)
+            # the cells are kept too, so that no others get their id
+            self._learned[asked] = reference, chosen, self._in_genes_of(chosen.recipe)
+        return self._learned[asked][1:]
 
     def _in_genes_of(self, recipe: Recipe) -> Query:
         """Return the cells in another recipe's genes; the same ones are matched once."""
@@ -399,7 +399,7 @@ class View:
         return self._latent if named is None else program_activity(self.query, named.units)
 
     @cached_property
-    def _learned(self) -> "dict[tuple[int, str | None, str | None], tuple[AnnData | View, LabelReference]]":
+    def _learned(self) -> "dict[tuple[int, str | None, str | None], tuple[AnnData | View, LabelReference, Query]]":
         """What labelled cells taught, for the genes that these cells have."""
         return {}
 

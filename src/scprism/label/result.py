@@ -15,7 +15,7 @@ from scprism.label.agreement import Agreement, agreement
 from scprism.label.labels import labels_as_text
 from scprism.types import PathLike
 
-__all__ = ["Labels", "read_labels"]
+__all__ = ["COLUMNS", "Labels", "read_labels"]
 
 PROBABILITY = "probability of "
 """What the columns of probabilities begin with in a file."""
@@ -41,7 +41,7 @@ class Labels:
     settings
         ``labels``, the column that the labels are from; ``labelled_cells``, ``"reference"`` if they were given, or
         ``"index"`` for those that the model knows (`Model.index`); ``n_labelled_cells``; ``fingerprint`` of the model's
-        weights; ``threshold`` and ``over``. Empty where they are not known.
+        weights; ``threshold`` and ``over``, if they were given. Empty where they are not known.
     warnings
         What was warned of when the cells were labelled.
     probabilities
@@ -109,9 +109,9 @@ class Labels:
         Examples
         --------
         >>> from scprism import Prism, make_cells
-        >>> reference, cells = make_cells(rng=0), make_cells(rng=1)
-        >>> model = Prism(genes="all", organism="human", max_epochs=2, device="cpu", rng=0).fit(reference)
-        >>> labels = model.label(cells, reference=reference, labels="cell_type")
+        >>> cells = make_cells(rng=0)
+        >>> model = Prism(genes="all", organism="human", max_epochs=2, device="cpu", rng=0).fit(cells)
+        >>> labels = model.label(cells, reference=cells, labels="cell_type")
         >>> labels.agreement(cells.obs["cell_type"]).accuracy > 0.9
         True
         """

@@ -93,7 +93,7 @@ class Trust:
     >>> quick = TrustSettings(n_refits=1, n_draws=2)  # too few for more than an example
     >>> trust = assess_units(model, cells, reference=cells, settings=quick, rng=0)
     >>> trust.table["unit"].iloc[0], trust.settings["n_refits"]
-    ('unit_0', 1)
+    ('latent_0', 1)
     """
 
     table: pd.DataFrame

@@ -53,6 +53,15 @@ class Unit:
         cell of the label has more of the unit than a cell of another. Empty without labels.
     cells
         The 10 cells with most of it: ``cell activity``. Empty without cells.
+
+    Examples
+    --------
+    >>> from scprism import Prism, make_cells
+    >>> cells = make_cells(rng=0)
+    >>> model = Prism(genes="all", organism="human", max_epochs=2, device="cpu", rng=0).fit(cells)
+    >>> unit = model.unit("U01")
+    >>> unit.name, len(unit.genes)
+    ('U01', 20)
     """
 
     name: str
