@@ -59,7 +59,7 @@ def test_confidence_finds_planted_chances():
     chance = expit(0.7 * odds - 1.0 * far + 0.3)
     codes = np.where(rng.random(20_000) < chance, 0, 1)
     evidence = said(two_labels(odds), far)
-    calls = learn_calibration([evidence], [], None, codes, n_labels=2).calls(evidence, crosses_species=False)
+    calls = learn_calibration([evidence], [], None, codes, n_labels=2).calls(evidence)
     assert (calls.best.label == 0).all()
     assert abs(calls.confidence - chance).mean() < 0.015
 
@@ -71,7 +71,7 @@ def test_cells_whose_label_was_taken_away_teach_that_strange_cells_are_wrong():
     unknown = said(two_labels(rng.normal(6, 1, n)), rng.normal(3, 0.5, n))
     codes, strange = np.zeros(n, dtype=int), said(two_labels(np.array([6.0])), np.array([3.0]))
     found = [
-        learn_calibration([known], [], other, codes, n_labels=2).calls(strange, crosses_species=False).confidence[0]
+        learn_calibration([known], [], other, codes, n_labels=2).calls(strange).confidence[0]
         for other in (unknown, None)
     ]
     assert found[0] < 0.5 < found[1]
@@ -81,7 +81,7 @@ def test_no_confidence_is_certain_even_where_every_label_was_right():
     evidence = said(two_labels(np.full(100, 10.0)))
     calibration = learn_calibration([evidence], [], None, np.zeros(100, dtype=int), n_labels=2)
     sure = said(two_labels(np.array([50.0])), np.zeros(1))
-    assert calibration.calls(sure, crosses_species=False).confidence[0] < 1
+    assert calibration.calls(sure).confidence[0] < 1
 
 
 def test_probabilities_are_as_sure_as_labels_are_right():
@@ -91,7 +91,7 @@ def test_probabilities_are_as_sure_as_labels_are_right():
     odds = rng.normal(size=(6000, 4))
     odds[np.arange(6000), codes] += 2
     evidence = said(log_softmax(5 * log_softmax(odds, axis=1), axis=1), np.zeros(6000))
-    calls = learn_calibration([evidence], [], None, codes, n_labels=4).calls(evidence, crosses_species=False)
+    calls = learn_calibration([evidence], [], None, codes, n_labels=4).calls(evidence)
     right = calls.best.label == codes
     assert calls.confidence.mean() == pytest.approx(right.mean(), abs=0.02)
     assert np.exp(calls.log_probabilities).sum(axis=1) == pytest.approx(np.ones(6000))

@@ -91,7 +91,7 @@ def test_p_values_of_the_references_own_kind_are_uniform():
     label = rng.integers(0, 3, 3000)
     scores = rng.normal(label, 1 + label, (2, 3000))
     novelty = learn_novelty([(said(scores[:, :1500]), label[:1500])], [], n_labels=3)
-    p = novelty.p_values(novelty.strangeness(said(scores[:, 1500:]), label[1500:]), n_platforms=0)
+    p = novelty.p_values(novelty.strangeness(said(scores[:, 1500:]), label[1500:]))
     assert (p <= 0.05).mean() == pytest.approx(0.05, abs=0.02)
     for code in range(3):
         assert (p[label[1500:] == code] <= 0.05).mean() == pytest.approx(0.05, abs=0.035)
@@ -101,8 +101,8 @@ def test_a_p_value_is_the_share_at_least_as_strange_with_the_cell_itself():
     scores, label = np.array([[0.0, 1, 2, 3]]), np.zeros(4, dtype=int)
     novelty = learn_novelty([(said(scores), label)], [], n_labels=1)
     known = novelty.strangeness(said(scores), label)
-    assert novelty.p_values(known, n_platforms=0).tolist() == pytest.approx([1.0, 0.8, 0.6, 0.4])
-    assert novelty.p_values(known[-1:] + 1, n_platforms=0).tolist() == [0.2]
+    assert novelty.p_values(known).tolist() == pytest.approx([1.0, 0.8, 0.6, 0.4])
+    assert novelty.p_values(known[-1:] + 1).tolist() == [0.2]
 
 
 def test_platforms_that_move_all_cells_raise_what_is_usual():
@@ -112,11 +112,9 @@ def test_platforms_that_move_all_cells_raise_what_is_usual():
     alone = learn_novelty([(said(clean), label)], [], n_labels=1)
     both = learn_novelty([(said(clean), label), (said(moved), label)], [], n_labels=1)
     new = said(rng.normal(2, 1, (1, 500)))
-    alarms = [(n.p_values(n.strangeness(new, label), n_platforms=1) <= 0.05).mean() for n in (alone, both)]
+    alarms = [(n.p_values(n.strangeness(new, label)) <= 0.05).mean() for n in (alone, both)]
     assert alarms[0] > 0.4
     assert alarms[1] == pytest.approx(0.05, abs=0.025)
-    strange = both.strangeness(new, label)
-    assert (both.p_values(strange, n_platforms=0) == alone.p_values(strange, n_platforms=0)).all()
 
 
 def test_cells_of_fewer_molecules_are_not_strange_for_that():
@@ -124,7 +122,7 @@ def test_cells_of_fewer_molecules_are_not_strange_for_that():
     depth, label = np.exp(rng.uniform(4, 9, 2000)), np.zeros(2000, dtype=int)
     scores = (3 - 0.3 * np.log(depth) + rng.normal(0, 0.1, 2000))[None]
     novelty = learn_novelty([(said(scores[:, :1000], depth[:1000]), label[:1000])], [], n_labels=1)
-    p = novelty.p_values(novelty.strangeness(said(scores[:, 1000:], depth[1000:]), label[1000:]), n_platforms=0)
+    p = novelty.p_values(novelty.strangeness(said(scores[:, 1000:], depth[1000:]), label[1000:]))
     shallow = depth[1000:] < np.quantile(depth, 0.2)
     assert (p[shallow] <= 0.05).mean() < 0.1
 

@@ -24,8 +24,6 @@ third of the cells is missed."""
 SMALL = 1000
 NOVEL_BELOW = 0.05
 """p-value below which a cell is novel."""
-PLATFORMS_WITHIN, PLATFORMS_ACROSS = 2, 3
-"""Simulated platforms that a cell may look like without being novel: of the reference's species, and of another."""
 FARTHEST = 8.0
 """Strangeness is cut here: beyond, a cell is as foreign as can be."""
 UNKNOWN_WEIGHT = 0.05
@@ -89,12 +87,11 @@ class Calibration:
     confidence: Confidence
     novelty: Novelty
 
-    def calls(self, evidence: Evidence, *, crosses_species: bool) -> Calls:
+    def calls(self, evidence: Evidence) -> Calls:
         """Return what cells are called."""
         label = evidence.log_probabilities.argmax(axis=1)
         strangeness = self.novelty.strangeness(evidence, label)
-        n_platforms = PLATFORMS_ACROSS if crosses_species else PLATFORMS_WITHIN
-        p_value = self.novelty.p_values(strangeness, n_platforms=n_platforms)
+        p_value = self.novelty.p_values(strangeness)
         scaled = log_softmax(max(self.confidence.log_odds, 1e-3) * evidence.log_probabilities, axis=1)
         confidence = self.confidence.of(log_odds_of(evidence.log_probabilities), strangeness)
         return Calls(ranked(scaled), scaled, confidence, p_value, p_value <= NOVEL_BELOW)

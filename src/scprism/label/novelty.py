@@ -80,7 +80,7 @@ class Novelty:
         """
         return _strangeness(_without_depth(evidence, self.trends), label, self.middle, self.spread)
 
-    def p_values(self, strangeness: FloatArray, *, n_platforms: int) -> FloatArray:
+    def p_values(self, strangeness: FloatArray) -> FloatArray:
         """Return the share of cells of the reference's own kind that are at least as strange, float64 (cells,).
 
         The greatest share over the platforms counts. A cell of that kind, as it is or by one of these platforms, has a
@@ -90,9 +90,6 @@ class Novelty:
         ----------
         strangeness
             Of the cells, (cells,).
-        n_platforms
-            How many of the platforms count, from the first. Another species is farther away than another laboratory,
-            and what is far enough for it hides new types from a query of the same species.
 
         References
         ----------
@@ -100,7 +97,7 @@ class Novelty:
         149–178.
         """
         values = np.zeros(len(strangeness))
-        for known in self.known[: n_platforms + 1]:
+        for known in self.known:
             below = np.searchsorted(known, strangeness, side="left")
             values = np.maximum(values, (len(known) - below + 1) / (len(known) + 1))
         return values

@@ -132,13 +132,11 @@ def learn_reference(cells: LabelledCells, learn: Learn) -> LabelReference:
 
 def calls_of(query: Query, reference: LabelReference) -> Iterator[tuple[Calls, Evidence, CellQuality]]:
     """Yield what the cells of a query are called, chunk by chunk, what is said of them, and what they are like."""
-    rule, crosses = reference.rule.seen_by(query), query.crosses_species
-    n_genes = _n_present(query)
+    rule, n_genes = reference.rule.seen_by(query), _n_present(query)
 
     def called(chunk: PreparedChunk) -> tuple[Calls, Evidence, CellQuality]:
         evidence = rule.evidence(chunk)
-        calls = reference.calibration.calls(evidence, crosses_species=crosses)
-        return calls, evidence, quality_of(chunk, n_genes=n_genes)
+        return reference.calibration.calls(evidence), evidence, quality_of(chunk, n_genes=n_genes)
 
     return in_threads(called, query.chunks())
 

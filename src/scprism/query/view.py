@@ -50,11 +50,6 @@ class Query:
     random_missing: bool
     seed: int
 
-    @property
-    def crosses_species(self) -> bool:
-        """Whether its genes are known to be another organism's than the recipe's."""
-        return None not in (own := (self.alignment.organism, self.recipe.organism)) and own[0] != own[1]
-
     def chunks(self, *, size: int = CHUNK_SIZE) -> Iterator[PreparedChunk]:
         """Yield the cells in order, normalised, in the recipe's genes."""
         chunks = prepared_chunks(self.matrix, self.alignment.gene_map, self.recipe, size=size)
