@@ -236,7 +236,6 @@ class View:
         settings |= {name: value for name, value in told.items() if value is not None}
         return Labels(table, settings, probabilities=probabilities)
 
-    @keeps_warnings
     def reasons(
         self,
         *,
@@ -268,7 +267,6 @@ class View:
         InputError
             If there are no labelled cells, no cell of a name, or the labels are told by the latent.
         """
-        note(self.warnings)
         chosen, query = self._labelled_cells(reference, labels, reference_layer)
         return reasons(query, chosen, names=self.cells.obs_names, cells=cells)
 

@@ -48,9 +48,9 @@ def label_findings(labels: pd.DataFrame | None) -> list[str]:
         )
     if novel > MANY_NOVEL:
         texts.append(
-            f"{novel:.0%} of the query cells are stranger than 95% of the reference's own kind on any simulated platform. They "
-            "may be of types or states that the reference lacks, or the two data sets "
-            "differ technically; their labels should not be used unchecked."
+            f"{novel:.0%} of the query cells are stranger than 95% of the reference's own kind by any simulated "
+            "platform. They may be of types or states that the reference lacks, or the two data sets differ "
+            "technically; their labels should not be used unchecked."
         )
     return texts
 
