@@ -51,7 +51,7 @@ def test_a_threshold_and_groups_change_labels(scprism, given, tmp_path):
     grouped = library.read_labels(out)
     batch = anndata.read_h5ad(cells).obs["batch"].astype(str).to_numpy()
     assert all(len(set(labels)) == 1 for _, labels in grouped.table.groupby(batch)["label"])
-    assert grouped["cell_label"].nunique() > 1
+    assert len(set(grouped["cell_label"])) > 1
 
 
 @pytest.mark.parametrize(
