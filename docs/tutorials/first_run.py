@@ -58,7 +58,7 @@ calls
 # %% [markdown]
 # If there is a warning, read it: it tells in what the query as a whole differs from the reference, and it stays with the result.
 #
-# `confidence` is the estimated probability that the label is right; `novel` are cells that lie farther out than
+# `confidence` is the estimated probability that the label is right; `novel` are cells that are stranger than
 # almost all cells of the reference's own kind. Read [Labels](../labels.md) before you publish any of them.
 #
 # Here we happen to know better, so let us look:
