@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
+from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
-from sklearn.linear_model import LogisticRegression
 
 from scprism.label.evidence import Evidence, Rule, joined_evidence
 from scprism.label.novelty import Novelty, learn_novelty
 from scprism.label.stacking import Ranked, ranked
 from scprism.types import FloatArray, IntArray
 
-__all__ = ["Calibration", "Calls", "Confidence", "cross_fitted", "fold_numbers", "learn_calibration"]
+__all__ = ["Calibration", "Calls", "Confidence", "Trust", "cross_fitted", "fold_numbers", "learn_calibration"]
 
 FOLDS = (3, 5)
 """Parts of the judged cells, each judged by the other cells: more in references of fewer than `SMALL` cells, where a
@@ -24,25 +24,31 @@ third of the cells is missed."""
 SMALL = 1000
 NOVEL_BELOW = 0.05
 """p-value below which a cell is novel."""
-FARTHEST = 8.0
-"""Strangeness is cut here: beyond, a cell is as foreign as can be."""
-UNKNOWN_WEIGHT = 0.05
-"""Weight of cells whose type the reference was not shown, relative to cells whose type it knows."""
+HIGHEST_ODDS = 20.0
+"""Log odds are cut here, on both sides."""
+FARTHEST = 7.0
+"""How far beyond known cells a cell can lie (`Novelty.compared`); it is cut here."""
+ENDS = ((8.0, 0.0, True), (-8.0, 0.0, False), (8.0, FARTHEST, False))
+"""Log odds, distance beyond known cells, and whether the label is right, of three cells that each calibration starts
+from: nothing is certain, and a cell beyond all that is known is wrong however sure its label."""
+RIDGE = 0.05
+"""Penalty on the squared coefficients."""
 
 
 @dataclass(frozen=True)
 class Confidence:
-    """Coefficients of the log odds that a label is right: of 1, its log odds, strangeness, and strangeness above 1."""
+    """Log odds that a label is right: `intercept` + `log_odds` × its log odds − `beyond` × how far beyond known cells.
+
+    Neither coefficient is negative: a label that is less sure, or a stranger cell, is never more trusted.
+    """
 
     intercept: float
     log_odds: float
-    strangeness: float
-    far: float
+    beyond: float
 
-    def of(self, log_odds: FloatArray, strangeness: FloatArray) -> FloatArray:
+    def of(self, log_odds: FloatArray, beyond: FloatArray) -> FloatArray:
         """Return the estimated probability that each label is right, (cells,)."""
-        coefficients = np.array([self.log_odds, self.strangeness, self.far])
-        chances: FloatArray = expit(_features(log_odds, strangeness) @ coefficients + self.intercept)
+        chances: FloatArray = expit(_features(log_odds, beyond) @ [self.intercept, self.log_odds, self.beyond])
         return chances
 
     def to_json(self) -> dict[str, Any]:
@@ -57,7 +63,7 @@ class Confidence:
 
 @dataclass(frozen=True)
 class Calls:
-    """Labels that are given; arrays over cells.
+    """Labels that some cells are given; arrays over cells.
 
     Attributes
     ----------
@@ -65,16 +71,32 @@ class Calls:
         The likeliest label and the next (`scprism.label.stacking.Ranked`).
     log_probabilities
         Of each label, on the scale on which they are right as often as they say, (cells, labels).
-    confidence
-        Estimated probability that the label is right.
-    p_value
-        Share of cells of the reference's own kind that are at least as strange.
-    novel
-        Whether that is below .05.
+    log_odds
+        Of the likeliest label against all others, before it is brought to that scale.
+    strangeness
+        Of the cell among cells with its label (`scprism.label.novelty.Novelty.strangeness`).
     """
 
     best: Ranked
     log_probabilities: FloatArray
+    log_odds: FloatArray
+    strangeness: FloatArray
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How far the labels of a query can be trusted; arrays over cells.
+
+    Attributes
+    ----------
+    confidence
+        Estimated probability that the label is right.
+    p_value
+        Share of known cells that are at least as strange.
+    novel
+        Whether that is .05 or less.
+    """
+
     confidence: FloatArray
     p_value: FloatArray
     novel: np.ndarray
@@ -88,13 +110,16 @@ class Calibration:
     novelty: Novelty
 
     def calls(self, evidence: Evidence) -> Calls:
-        """Return what cells are called."""
-        label = evidence.log_probabilities.argmax(axis=1)
-        strangeness = self.novelty.strangeness(evidence, label)
-        p_value = self.novelty.p_values(strangeness)
-        scaled = log_softmax(max(self.confidence.log_odds, 1e-3) * evidence.log_probabilities, axis=1)
-        confidence = self.confidence.of(log_odds_of(evidence.log_probabilities), strangeness)
-        return Calls(ranked(scaled), scaled, confidence, p_value, p_value <= NOVEL_BELOW)
+        """Return what cells are called; each cell by itself."""
+        log_probabilities = evidence.log_probabilities
+        strangeness = self.novelty.strangeness(evidence, log_probabilities.argmax(axis=1))
+        scaled = log_softmax(max(self.confidence.log_odds, 1e-3) * log_probabilities, axis=1)
+        return Calls(ranked(scaled), scaled, log_odds_of(log_probabilities), strangeness)
+
+    def trust(self, label: IntArray, log_odds: FloatArray, strangeness: FloatArray) -> Trust:
+        """Return how far the labels of all cells of a query can be trusted; each is (cells,)."""
+        p_value, beyond = self.novelty.compared(strangeness, label)
+        return Trust(self.confidence.of(log_odds, beyond), p_value, p_value <= NOVEL_BELOW)
 
 
 def fold_numbers(codes: IntArray, keys: IntArray, *, n_cells: int) -> IntArray:
@@ -161,7 +186,7 @@ def cross_fitted(
 
 
 def learn_calibration(
-    known: Sequence[Evidence], thinned: Sequence[Evidence], unknown: Evidence | None, codes: IntArray, *, n_labels: int
+    known: Sequence[Evidence], thinned: Sequence[Evidence], codes: IntArray, *, n_labels: int
 ) -> Calibration:
     """Return how often labels are right, by a logistic regression (Platt's method) on cells whose label is known.
 
@@ -172,9 +197,6 @@ def learn_calibration(
         counts alike.
     thinned
         The same with fewer molecules: it tells what depth does.
-    unknown
-        What is said of the same cells by references without any cell of their own label: that label is wrong by
-        construction, and teaches what strangeness means. None where there is one label only.
     codes
         The cells' label numbers, (cells,).
     n_labels
@@ -186,20 +208,14 @@ def learn_calibration(
     """
     given = [evidence.log_probabilities.argmax(axis=1) for evidence in known]
     novelty = learn_novelty(list(zip(known, given, strict=True)), thinned, n_labels=n_labels)
-    parts = [
-        (_features_of(evidence, novelty), label == codes, 1 / len(known))
-        for evidence, label in zip(known, given, strict=True)
-    ]
-    if unknown is not None:
-        parts.append((_features_of(unknown, novelty), np.zeros(len(codes), dtype=bool), UNKNOWN_WEIGHT))
-    # one usual cell that is right, one beyond all that is wrong: nothing is ever certain
-    ends = _features(np.array([FARTHEST, -FARTHEST]), np.array([0, FARTHEST]))
-    model = LogisticRegression(C=10.0, max_iter=1000).fit(
-        np.concatenate([*(features for features, _, _ in parts), ends]),
-        np.concatenate([*(right for _, right, _ in parts), np.array([True, False])]),
-        sample_weight=np.concatenate([*(np.full(len(r), weight) for _, r, weight in parts), np.ones(2)]),
-    )
-    return Calibration(Confidence(float(model.intercept_[0]), *(float(c) for c in model.coef_[0])), novelty)
+    cells = [(np.array([odds]), np.array([beyond]), np.array([right]), 1.0) for odds, beyond, right in ENDS]
+    for evidence, label in zip(known, given, strict=True):
+        _, beyond = novelty.compared(novelty.strangeness(evidence, label), label)
+        cells.append((log_odds_of(evidence.log_probabilities), beyond, label == codes, 1 / len(known)))
+    features = np.concatenate([_features(log_odds, beyond) for log_odds, beyond, _, _ in cells])
+    right = np.concatenate([values for _, _, values, _ in cells])
+    weights = np.concatenate([np.full(len(values), weight) for _, _, values, weight in cells])
+    return Calibration(_fitted(features, right, weights), novelty)
 
 
 def log_odds_of(log_probabilities: FloatArray) -> FloatArray:
@@ -209,11 +225,19 @@ def log_odds_of(log_probabilities: FloatArray) -> FloatArray:
     return odds
 
 
-def _features_of(evidence: Evidence, novelty: Novelty) -> FloatArray:
-    label = evidence.log_probabilities.argmax(axis=1)
-    return _features(log_odds_of(evidence.log_probabilities), novelty.strangeness(evidence, label))
+def _features(log_odds: FloatArray, beyond: FloatArray) -> FloatArray:
+    sure = np.clip(log_odds, -HIGHEST_ODDS, HIGHEST_ODDS)
+    return np.stack([np.ones(len(sure)), sure, -np.minimum(beyond, FARTHEST)], axis=1)
 
 
-def _features(log_odds: FloatArray, strangeness: FloatArray) -> FloatArray:
-    near = np.clip(strangeness, -FARTHEST, FARTHEST)
-    return np.stack([np.clip(log_odds, -20, 20), near, np.maximum(near - 1, 0)], axis=1)
+def _fitted(features: FloatArray, right: np.ndarray, weights: FloatArray) -> Confidence:
+    """Return the coefficients of most likelihood, those of the log odds and of the distance beyond at least 0."""
+    sign = np.where(right, 1.0, -1.0)
+
+    def loss(coefficients: FloatArray) -> tuple[float, FloatArray]:
+        margin, penalised = sign * (features @ coefficients), coefficients * [0, 1, 1]
+        value = float(weights @ np.logaddexp(0, -margin) + RIDGE * penalised @ penalised)
+        return value, -features.T @ (weights * sign * expit(-margin)) + 2 * RIDGE * penalised
+
+    limits = [(None, None), (0, None), (0, None)]
+    return Confidence(*map(float, minimize(loss, np.zeros(3), jac=True, method="L-BFGS-B", bounds=limits).x))

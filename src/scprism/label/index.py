@@ -33,7 +33,7 @@ from scprism.types import FloatArray, PathLike
 
 __all__ = ["INDEX_VERSION", "read_index", "write_index"]
 
-INDEX_VERSION = 3
+INDEX_VERSION = 4
 ARRAYS_FILE, RECORD_FILE = "index.safetensors", "index.json"
 MOMENTS = ("mean", "spread", "share")
 """What a recipe has of each gene."""

@@ -1,4 +1,9 @@
-"""Whether a cell is of a type that the reference lacks: scores of strangeness, and a p-value of them together."""
+"""Whether a cell is of a type that the reference lacks: scores of strangeness, and a p-value of them together.
+
+Another platform makes all cells strange. How much it does so is read from the least strange tenth of a query's cells
+with a label, which are rarely of a new type; the cells are compared with copies of the reference's cells that are as
+strange as that.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +17,9 @@ from scprism.types import FloatArray, IntArray
 __all__ = ["DepthTrend", "Novelty", "learn_depth_trend", "learn_novelty"]
 
 PRIOR_CELLS = 20.0
-"""A label's own median and spread count like those of all cells once it has so many."""
+"""A label's own numbers count like those of all cells once it has so many cells."""
+LEAST_STRANGE = 0.1
+"""Quantile of strangeness that tells what a platform does."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class Novelty:
     middle, spread
         Median of each score among cells with each label, and how far its 95th percentile lies above, (scores, labels).
     known
-        Strangeness of cells of the reference's own kind, sorted, each (cells,): as they are, and by each platform.
+        Strangeness of cells of the reference, sorted, each (cells,): as they are, and by each simulated platform.
     """
 
     trends: tuple[DepthTrend, ...]
@@ -80,27 +87,48 @@ class Novelty:
         """
         return _strangeness(_without_depth(evidence, self.trends), label, self.middle, self.spread)
 
-    def p_values(self, strangeness: FloatArray) -> FloatArray:
-        """Return the share of cells of the reference's own kind that are at least as strange, float64 (cells,).
+    def compared(self, strangeness: FloatArray, label: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return how all cells of a query compare with known cells: p-values, and how far they lie beyond, (cells,).
 
-        The greatest share over the platforms counts. A cell of that kind, as it is or by one of these platforms, has a
-        p-value of at most p with a probability of at most p (split conformal prediction).
+        A p-value is the share of known cells that are at least as strange. The known cells are those of the reference
+        or their copies by a simulated platform, whichever have the same `LEAST_STRANGE` quantile as the query's cells
+        with that label; in between, the mean of the quantiles of the two nearest. Beyond the farthest platform it is
+        that one. The fewer cells a label or the query has, the more they are taken for those of the farthest platform.
+        Of cells of the reference's own kind, a share of p at most has a p-value up to p (split conformal prediction).
+
+        How far a cell lies beyond is 0 up to the 95th percentile of the known cells, and counts in units of the
+        distance from their median to there.
 
         Parameters
         ----------
-        strangeness
-            Of the cells, (cells,).
+        strangeness, label
+            Of all cells of the query, (cells,).
 
         References
         ----------
         Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World (2005); Bates et al., Ann. Stat. 51 (2023),
         149–178.
         """
-        values = np.zeros(len(strangeness))
-        for known in self.known:
-            below = np.searchsorted(known, strangeness, side="left")
-            values = np.maximum(values, (len(known) - below + 1) / (len(known) + 1))
-        return values
+        p_values, beyond = np.ones(len(strangeness)), np.zeros(len(strangeness))
+        farthest = max(float(np.quantile(known, LEAST_STRANGE)) for known in self.known)
+        of_query = _least_strange(strangeness, prior=farthest)
+        for code in np.unique(label):
+            cells = np.flatnonzero(label == code)
+            values = strangeness[cells]
+            known = self._known_at(_least_strange(values, prior=of_query))
+            p_values[cells] = (len(known) - np.searchsorted(known, values, side="left") + 1) / (len(known) + 1)
+            middle, high = np.quantile(known, [0.5, 0.95])
+            beyond[cells] = np.maximum((values - high) / max(high - middle, 1e-6), 0)
+        return p_values, beyond
+
+    def _known_at(self, least_strange: float) -> FloatArray:
+        """Return the strangeness of known cells, sorted, whose `LEAST_STRANGE` quantile is this one, within limits."""
+        quantiles = np.array([np.quantile(known, LEAST_STRANGE) for known in self.known])
+        order = np.argsort(quantiles, kind="stable")
+        place = np.interp(least_strange, quantiles[order], np.arange(len(order)))
+        below, above = (self.known[order[int(f(place))]] for f in (np.floor, np.ceil))
+        mixed: FloatArray = below + (place % 1) * (above - below)
+        return mixed
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the trends as dictionaries that JSON can hold; the arrays are stored as arrays."""
@@ -149,6 +177,12 @@ def learn_novelty(known: Sequence[tuple[Evidence, IntArray]], thinned: Sequence[
             target[:, code] = share * value + (1 - share) * common
     strange = (_strangeness(_without_depth(e, trends), given, middle, spread) for e, given in known)
     return Novelty(trends, middle, spread, tuple(np.sort(values) for values in strange))
+
+
+def _least_strange(strangeness: FloatArray, *, prior: float) -> float:
+    n = len(strangeness)
+    own = float(np.quantile(strangeness, LEAST_STRANGE)) if n else prior
+    return (n * own + PRIOR_CELLS * prior) / (n + PRIOR_CELLS)
 
 
 def _without_depth(evidence: Evidence, trends: Sequence[DepthTrend]) -> FloatArray:

@@ -1,6 +1,6 @@
 """What is learned from labelled cells, and the labels of other cells by it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -10,7 +10,7 @@ from scipy import sparse
 
 from scprism._threads import in_threads
 from scprism.label.calibrate import Calibration, Calls, cross_fitted, fold_numbers, learn_calibration
-from scprism.label.evidence import Evidence, Rule, joined_evidence
+from scprism.label.evidence import Evidence, Rule
 from scprism.label.expression_rule import ExpressionRule
 from scprism.label.latent_rule import LatentRule
 from scprism.label.query_shift import CellQuality, UsualRange, joined_quality, quality_of, usual_range
@@ -24,8 +24,6 @@ __all__ = ["LabelReference", "LabelledCells", "Learn", "calls_of", "learn_refere
 
 JUDGED = 2000
 """Cells that calibration looks at; more would not change it."""
-LEFT_OUT_GROUPS = 2
-"""Groups of labels that are left out together, to learn what cells of an unknown type look like."""
 
 
 class Learn(Protocol):
@@ -123,8 +121,7 @@ def learn_reference(cells: LabelledCells, learn: Learn) -> LabelReference:
     others = (*UNSEEN_PLATFORMS, *THINNED) if cells.query.recipe.normalise != "none" else ()
     said = cross_fitted(folds, without_fold, [partial(judge, platform) for platform in (None, *others)])
     known, thinned = said[: 1 + len(UNSEEN_PLATFORMS)], said[1 + len(UNSEEN_PLATFORMS) :]
-    unknown = None if n_labels == 1 else _without_own_label(cells, judged, fitted)
-    calibration = learn_calibration(known, thinned, unknown, codes, n_labels=n_labels)
+    calibration = learn_calibration(known, thinned, codes, n_labels=n_labels)
     rule = fitted(np.zeros(len(cells.codes), dtype=bool))
     quality = joined_quality([quality_of(chunk, n_genes=_n_present(cells.query)) for chunk in cells.query.chunks()])
     return LabelReference(cells.names, cells.query.recipe, rule, calibration, usual_range(quality), cells.n_cells)
@@ -150,24 +147,6 @@ def said_of(query: Query, rule: Rule) -> Evidence:
         sparse.vstack([chunk.inputs for chunk in chunks], format="csr"),
     )
     return rule.evidence(whole)
-
-
-def _without_own_label(cells: LabelledCells, judged: IntArray, fitted: Callable[[np.ndarray], Rule]) -> Evidence:
-    """Return what is said of the judged cells by references without any cell of their own label.
-
-    Labels are left out in a few groups.
-    """
-    present = np.unique(cells.codes[judged])
-    groups = np.empty(len(cells.names), dtype=np.int64)
-    groups[present] = np.arange(len(present)) % max(min(LEFT_OUT_GROUPS, len(present)), 2)
-    parts, rows = [], []
-    for group in np.unique(groups[present]):
-        left_out = present[groups[present] == group]
-        own = np.flatnonzero(np.isin(cells.codes[judged], left_out))
-        rule = fitted(np.isin(cells.codes, left_out))
-        parts.append(said_of(rows_of(cells.query, judged[own]), rule))
-        rows.append(own)
-    return joined_evidence(parts, rows)
 
 
 def _n_present(query: Query) -> int:

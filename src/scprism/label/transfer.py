@@ -26,7 +26,7 @@ from scprism.query.model_genes import in_model_genes
 from scprism.query.view import USUAL_COVERAGE, Query, query_in, with_gaps_of
 from scprism.read.checked import CheckedCells
 from scprism.read.chunks import picked_rows, row_chunks
-from scprism.types import IntArray, Organism
+from scprism.types import FloatArray, IntArray, Organism
 
 __all__ = [
     "Learner",
@@ -131,23 +131,25 @@ def label_query(query: Query, reference: LabelReference, *, names: pd.Index) -> 
         Of the query cells.
     """
     label_names = np.asarray(reference.names, dtype=object)
-    parts, probabilities, seen = [], [], []
+    parts, probabilities, seen = [], [np.zeros((0, len(label_names)), np.float32)], []
+    asked: list[tuple[IntArray, FloatArray, FloatArray]] = [(np.zeros(0, int), np.zeros(0), np.zeros(0))]
     for calls, evidence, quality in calls_of(query, reference):
         table = {
             "label": label_names[calls.best.label],
-            "confidence": calls.confidence,
             "runner_up": label_names[calls.best.runner_up],
             "margin": calls.best.margin,
             "distance": evidence.distance,
-            "novelty_p": calls.p_value,
-            "novel": calls.novel,
         }
         parts.append(pd.DataFrame(table))
         probabilities.append(np.exp(calls.log_probabilities).astype(np.float32))
+        asked.append((calls.best.label, calls.log_odds, calls.strangeness))
         seen.append(quality)
     index = pd.Index(names, name="cell")
-    whole = pd.concat(parts).set_axis(index) if parts else _no_cells(index)
-    spread = np.concatenate(probabilities) if probabilities else np.zeros((0, len(label_names)), np.float32)
+    trust = reference.calibration.trust(*(np.concatenate(values) for values in zip(*asked, strict=True)))
+    whole = pd.concat(parts or [_no_cells()]).set_axis(index)
+    whole.insert(1, "confidence", trust.confidence)
+    whole = whole.assign(novelty_p=trust.p_value, novel=trust.novel)
+    spread = np.concatenate(probabilities)
     difference = describe_difference(joined_quality(seen), reference.usual, calls=whole)
     if difference:
         warn(difference)
@@ -267,7 +269,6 @@ def _chosen(known: "pd.Series[str]", keys: IntArray) -> tuple[IntArray, IntArray
     return labelled[kept], codes[kept].astype(np.int64), tuple(str(name) for name in names)
 
 
-def _no_cells(index: pd.Index) -> pd.DataFrame:
-    table = pd.DataFrame({"label": [], "runner_up": []}, dtype=object)
-    numbers = pd.DataFrame(dtype=float, columns=["confidence", "margin", "distance", "novelty_p"], index=table.index)
-    return pd.concat([table, numbers], axis=1).assign(novel=np.zeros(0, dtype=bool)).set_axis(index)
+def _no_cells() -> pd.DataFrame:
+    words, numbers = dict.fromkeys(("label", "runner_up"), object), dict.fromkeys(("margin", "distance"), float)
+    return pd.DataFrame({name: np.zeros(0, kind) for name, kind in (words | numbers).items()})
