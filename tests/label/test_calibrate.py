@@ -52,36 +52,52 @@ def two_labels(odds):
     return log_softmax(np.column_stack([odds, np.zeros(len(odds))]), axis=1)
 
 
+def confidence(calibration, evidence):
+    calls = calibration.calls(evidence)
+    return calibration.trust(calls.best.label, calls.log_odds, calls.strangeness).confidence
+
+
 def test_confidence_finds_planted_chances():
     rng = np.random.default_rng(3)
-    odds, far = np.abs(rng.normal(2, 2, 20_000)), rng.gamma(1, 0.5, 20_000)
-    far = (far - np.median(far)) / (np.quantile(far, 0.95) - np.median(far))
-    chance = expit(0.7 * odds - 1.0 * far + 0.3)
+    odds, strange = np.abs(rng.normal(2, 2, 20_000)), rng.gamma(1, 0.5, 20_000)
+    middle, high = np.quantile(strange, [0.5, 0.95])
+    chance = expit(0.7 * odds - 2.0 * np.maximum((strange - high) / (high - middle), 0) + 0.3)
     codes = np.where(rng.random(20_000) < chance, 0, 1)
-    evidence = said(two_labels(odds), far)
-    calls = learn_calibration([evidence], [], None, codes, n_labels=2).calls(evidence)
-    assert (calls.best.label == 0).all()
-    assert abs(calls.confidence - chance).mean() < 0.015
+    evidence = said(two_labels(odds), strange)
+    calibration = learn_calibration([evidence], [], codes, n_labels=2)
+    assert (calibration.calls(evidence).best.label == 0).all()
+    assert abs(confidence(calibration, evidence) - chance).mean() < 0.015
+    assert calibration.confidence.beyond == pytest.approx(2.0, abs=0.3)
 
 
-def test_cells_whose_label_was_taken_away_teach_that_strange_cells_are_wrong():
+@pytest.mark.parametrize("wrong", ["strange", "usual"])
+def test_a_stranger_or_less_sure_cell_is_never_more_trusted(wrong):
+    """Even where the strange cells, or the unsure ones, happened to be the right ones."""
     rng = np.random.default_rng(4)
-    n = 2000
-    known = said(two_labels(rng.normal(6, 1, n)), rng.normal(0, 0.5, n))
-    unknown = said(two_labels(rng.normal(6, 1, n)), rng.normal(3, 0.5, n))
-    codes, strange = np.zeros(n, dtype=int), said(two_labels(np.array([6.0])), np.array([3.0]))
-    found = [
-        learn_calibration([known], [], other, codes, n_labels=2).calls(strange).confidence[0]
-        for other in (unknown, None)
-    ]
-    assert found[0] < 0.5 < found[1]
+    odds, strange = rng.normal(3, 1, 2000), rng.gamma(1, 1, 2000)
+    is_wrong = (strange > 2) if wrong == "strange" else (strange < 2) & (odds > 3)
+    calibration = learn_calibration([said(two_labels(odds), strange)], [], is_wrong.astype(int), n_labels=2)
+    asked = said(two_labels(np.repeat([1.0, 2.0, 4.0], 200)), np.tile(np.linspace(0, 9, 200), 3))
+    found = confidence(calibration, asked).reshape(3, 200)
+    assert (np.diff(found, axis=0) >= -1e-12).all()
+    assert (np.diff(found, axis=1) <= 1e-12).all()
+
+
+def test_a_cell_beyond_all_that_is_known_is_not_trusted_where_every_known_label_was_right():
+    rng = np.random.default_rng(4)
+    calibration = learn_calibration(
+        [said(two_labels(rng.normal(6, 1, 500)), rng.normal(0, 1, 500))], [], np.zeros(500, dtype=int), n_labels=2
+    )
+    values = np.append(rng.normal(0, 1, 200), 40.0)
+    found = confidence(calibration, said(two_labels(np.full(201, 6.0)), values))
+    assert found[-1] < 0.5 < 0.95 < np.median(found[:-1])
 
 
 def test_no_confidence_is_certain_even_where_every_label_was_right():
     evidence = said(two_labels(np.full(100, 10.0)))
-    calibration = learn_calibration([evidence], [], None, np.zeros(100, dtype=int), n_labels=2)
+    calibration = learn_calibration([evidence], [], np.zeros(100, dtype=int), n_labels=2)
     sure = said(two_labels(np.array([50.0])), np.zeros(1))
-    assert calibration.calls(sure).confidence[0] < 1
+    assert confidence(calibration, sure)[0] < 1
 
 
 def test_probabilities_are_as_sure_as_labels_are_right():
@@ -91,9 +107,10 @@ def test_probabilities_are_as_sure_as_labels_are_right():
     odds = rng.normal(size=(6000, 4))
     odds[np.arange(6000), codes] += 2
     evidence = said(log_softmax(5 * log_softmax(odds, axis=1), axis=1), np.zeros(6000))
-    calls = learn_calibration([evidence], [], None, codes, n_labels=4).calls(evidence)
+    calibration = learn_calibration([evidence], [], codes, n_labels=4)
+    calls = calibration.calls(evidence)
     right = calls.best.label == codes
-    assert calls.confidence.mean() == pytest.approx(right.mean(), abs=0.02)
+    assert confidence(calibration, evidence).mean() == pytest.approx(right.mean(), abs=0.02)
     assert np.exp(calls.log_probabilities).sum(axis=1) == pytest.approx(np.ones(6000))
     assert calls.best.probability.mean() == pytest.approx(right.mean(), abs=0.06)
 
@@ -103,5 +120,5 @@ def test_log_odds_are_of_the_label_against_all_others():
 
 
 def test_confidence_survives_json():
-    confidence = Confidence(0.1, 0.2, 0.3, 0.4)
+    confidence = Confidence(0.1, 0.2, 0.3)
     assert Confidence.from_json(confidence.to_json()) == confidence

@@ -49,6 +49,7 @@ def test_a_reference_is_seen_through_the_gaps_of_the_query(model, cells):
     lacking = model.label(kept, reference=cells, labels="cell_type")
     cut = model.label(kept, reference=kept, labels="cell_type")
     assert (lacking["label"] == cut["label"]).mean() > 0.98
+    # the whole reference's variable genes, of which the query has some; the cut one's are chosen among those it has
     np.testing.assert_allclose(lacking["distance"], cut["distance"], atol=0.05)
 
 
@@ -90,7 +91,7 @@ def test_a_truncated_index_is_refused(folder):
 def test_an_index_of_a_newer_scprism_is_refused(folder):
     record = json.loads((folder / "index.json").read_text())
     (folder / "index.json").write_text(json.dumps({**record, "schema_version": 99}))
-    with pytest.raises(BundleError, match="schema version 99, this scprism reads up to 3"):
+    with pytest.raises(BundleError, match="schema version 99, this scprism reads up to 4"):
         load(folder)
 
 

@@ -91,7 +91,7 @@ def test_p_values_of_the_references_own_kind_are_uniform():
     label = rng.integers(0, 3, 3000)
     scores = rng.normal(label, 1 + label, (2, 3000))
     novelty = learn_novelty([(said(scores[:, :1500]), label[:1500])], [], n_labels=3)
-    p = novelty.p_values(novelty.strangeness(said(scores[:, 1500:]), label[1500:]))
+    p = novelty.compared(novelty.strangeness(said(scores[:, 1500:]), label[1500:]), label[1500:])[0]
     assert (p <= 0.05).mean() == pytest.approx(0.05, abs=0.02)
     for code in range(3):
         assert (p[label[1500:] == code] <= 0.05).mean() == pytest.approx(0.05, abs=0.035)
@@ -101,20 +101,75 @@ def test_a_p_value_is_the_share_at_least_as_strange_with_the_cell_itself():
     scores, label = np.array([[0.0, 1, 2, 3]]), np.zeros(4, dtype=int)
     novelty = learn_novelty([(said(scores), label)], [], n_labels=1)
     known = novelty.strangeness(said(scores), label)
-    assert novelty.p_values(known).tolist() == pytest.approx([1.0, 0.8, 0.6, 0.4])
-    assert novelty.p_values(known[-1:] + 1).tolist() == [0.2]
+    assert novelty.compared(known, label)[0].tolist() == pytest.approx([1.0, 0.8, 0.6, 0.4])
+    assert novelty.compared(known[-1:] + 1, label[:1])[0].tolist() == [0.2]
 
 
-def test_platforms_that_move_all_cells_raise_what_is_usual():
+def test_how_far_a_cell_lies_beyond_counts_from_the_95th_percentile():
+    known, label = np.arange(101.0), np.zeros(101, dtype=int)
+    novelty = learn_novelty([(said(known[None]), label)], [], n_labels=1)
+    at = novelty.strangeness(said(np.array([[50.0, 95.0, 140.0, 185.0]])), np.zeros(4, dtype=int))
+    assert novelty.compared(at, np.zeros(4, dtype=int))[1] == pytest.approx([0, 0, 1, 2])
+
+
+def on_platforms(rng, *, shifts=(0.0, 1.0, 3.0), n=1000):
+    """Return novelty learned on cells that one score tells of, as they are and moved by platforms."""
+    label = np.arange(n) % 2
+    return learn_novelty([(said(rng.normal(shift, 1, (1, n))), label) for shift in shifts], [], n_labels=2)
+
+
+def novel(novelty, values, label):
+    p, _ = novelty.compared(novelty.strangeness(said(values[None]), label), label)
+    return p <= 0.05
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.4, 1.0, 2.0, 3.0])
+def test_alarms_are_as_usual_however_far_the_platform_moves_the_query(shift):
     rng = np.random.default_rng(5)
-    clean, moved = rng.normal(0, 1, (1, 500)), rng.normal(2, 1, (1, 500))
-    label = np.zeros(500, dtype=int)
-    alone = learn_novelty([(said(clean), label)], [], n_labels=1)
-    both = learn_novelty([(said(clean), label), (said(moved), label)], [], n_labels=1)
-    new = said(rng.normal(2, 1, (1, 500)))
-    alarms = [(n.p_values(n.strangeness(new, label)) <= 0.05).mean() for n in (alone, both)]
-    assert alarms[0] > 0.4
-    assert alarms[1] == pytest.approx(0.05, abs=0.025)
+    label = np.arange(1000) % 2
+    alarms = novel(on_platforms(rng), rng.normal(shift, 1, 1000), label)
+    assert alarms.mean() == pytest.approx(0.05, abs=0.025)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_cells_of_a_new_type_are_novel_among_cells_of_that_platform(shift):
+    rng = np.random.default_rng(5)
+    label, is_new = np.arange(1000) % 2, np.arange(1000) % 4 == 0
+    found = novel(on_platforms(rng), rng.normal(shift + 5 * is_new, 1), label)
+    assert found[is_new].mean() > 0.95
+    assert found[~is_new].mean() < 0.08
+
+
+def test_a_label_that_the_platform_moves_farther_is_judged_by_its_own_cells():
+    rng = np.random.default_rng(5)
+    label = np.arange(1000) % 2
+    alarms = novel(on_platforms(rng), rng.normal(3 * label, 1), label)
+    assert alarms[label == 1].mean() < 0.08
+
+
+def test_a_query_of_new_cells_alone_is_judged_by_the_farthest_platform_and_said_to_lie_outside():
+    rng = np.random.default_rng(5)
+    novelty, label = on_platforms(rng), np.zeros(500, dtype=int)
+    for shift, share, is_outside in ((3.2, 0.05, True), (9.0, 1.0, True), (2.5, 0.05, False)):
+        values = rng.normal(shift, 1, 500)
+        assert novel(novelty, values, label).mean() == pytest.approx(share, abs=0.05)
+        assert novelty.lies_outside(novelty.strangeness(said(values[None]), label)) is is_outside
+
+
+def test_of_a_cell_alone_nothing_is_known_but_that_it_may_be_of_the_farthest_platform():
+    novelty, label = on_platforms(np.random.default_rng(5)), np.zeros(1, dtype=int)
+    assert not novel(novelty, np.array([3.0]), label)[0]
+    assert novel(novelty, np.array([6.0]), label)[0]
+
+
+def test_novelty_ignores_the_order_of_the_cells():
+    rng = np.random.default_rng(5)
+    novelty, label, values = on_platforms(rng), np.arange(300) % 2, rng.normal(0.7, 2, 300)
+    order = rng.permutation(300)
+    whole = novelty.compared(values, label)
+    turned = novelty.compared(values[order], label[order])
+    for a, b in zip(whole, turned, strict=True):
+        assert (a[order] == b).all()
 
 
 def test_cells_of_fewer_molecules_are_not_strange_for_that():
@@ -122,7 +177,7 @@ def test_cells_of_fewer_molecules_are_not_strange_for_that():
     depth, label = np.exp(rng.uniform(4, 9, 2000)), np.zeros(2000, dtype=int)
     scores = (3 - 0.3 * np.log(depth) + rng.normal(0, 0.1, 2000))[None]
     novelty = learn_novelty([(said(scores[:, :1000], depth[:1000]), label[:1000])], [], n_labels=1)
-    p = novelty.p_values(novelty.strangeness(said(scores[:, 1000:], depth[1000:]), label[1000:]))
+    p = novelty.compared(novelty.strangeness(said(scores[:, 1000:], depth[1000:]), label[1000:]), label[1000:])[0]
     shallow = depth[1000:] < np.quantile(depth, 0.2)
     assert (p[shallow] <= 0.05).mean() < 0.1
 

@@ -53,6 +53,11 @@ def test_what_differs_is_named_with_its_numbers(depth, zeros, far, words):
     assert text.count(";") == 0  # nothing else is named
 
 
+def test_a_query_beyond_all_platforms_is_said_to_be_so():
+    text = describe_difference(quality(1000, 0.7), USUAL, calls=NONE, is_outside=True)
+    assert "nine tenths of its cells or more are stranger" in text
+
+
 def test_the_medians_are_compared_so_that_a_few_odd_cells_do_not_matter():
     mixed = CellQuality(np.array([1000.0] * 5 + [1.0] * 4), np.full(9, 0.7))
     assert describe_difference(mixed, USUAL, calls=NONE) == ""

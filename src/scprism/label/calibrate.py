@@ -95,11 +95,14 @@ class Trust:
         Share of known cells that are at least as strange.
     novel
         Whether that is .05 or less.
+    is_outside
+        Whether the query as a whole lies beyond all that the reference can judge.
     """
 
     confidence: FloatArray
     p_value: FloatArray
     novel: np.ndarray
+    is_outside: bool
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,8 @@ class Calibration:
     def trust(self, label: IntArray, log_odds: FloatArray, strangeness: FloatArray) -> Trust:
         """Return how far the labels of all cells of a query can be trusted; each is (cells,)."""
         p_value, beyond = self.novelty.compared(strangeness, label)
-        return Trust(self.confidence.of(log_odds, beyond), p_value, p_value <= NOVEL_BELOW)
+        is_outside = self.novelty.lies_outside(strangeness)
+        return Trust(self.confidence.of(log_odds, beyond), p_value, p_value <= NOVEL_BELOW, is_outside)
 
 
 def fold_numbers(codes: IntArray, keys: IntArray, *, n_cells: int) -> IntArray:

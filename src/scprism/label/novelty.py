@@ -110,8 +110,7 @@ class Novelty:
         149–178.
         """
         p_values, beyond = np.ones(len(strangeness)), np.zeros(len(strangeness))
-        farthest = max(float(np.quantile(known, LEAST_STRANGE)) for known in self.known)
-        of_query = _least_strange(strangeness, prior=farthest)
+        of_query = _least_strange(strangeness, prior=self.farthest)
         for code in np.unique(label):
             cells = np.flatnonzero(label == code)
             values = strangeness[cells]
@@ -120,6 +119,15 @@ class Novelty:
             middle, high = np.quantile(known, [0.5, 0.95])
             beyond[cells] = np.maximum((values - high) / max(high - middle, 1e-6), 0)
         return p_values, beyond
+
+    @property
+    def farthest(self) -> float:
+        """The `LEAST_STRANGE` quantile of the known cells by the platform that makes them strangest."""
+        return max(float(np.quantile(known, LEAST_STRANGE)) for known in self.known)
+
+    def lies_outside(self, strangeness: FloatArray) -> bool:
+        """Return whether even the least strange cells of a query, (cells,), are stranger than the farthest platform."""
+        return len(strangeness) > 0 and float(np.quantile(strangeness, LEAST_STRANGE)) > self.farthest
 
     def _known_at(self, least_strange: float) -> FloatArray:
         """Return the strangeness of known cells, sorted, whose `LEAST_STRANGE` quantile is this one, within limits."""

@@ -74,7 +74,9 @@ def usual_range(quality: CellQuality) -> UsualRange:
     return UsualRange((float(low), float(middle), float(high)), (float(few), float(some), float(many)))
 
 
-def describe_difference(quality: CellQuality, usual: UsualRange, *, calls: pd.DataFrame) -> str:
+def describe_difference(
+    quality: CellQuality, usual: UsualRange, *, calls: pd.DataFrame, is_outside: bool = False
+) -> str:
     """Return what sets a query apart from the reference as a sentence, empty if nothing does.
 
     Parameters
@@ -84,10 +86,18 @@ def describe_difference(quality: CellQuality, usual: UsualRange, *, calls: pd.Da
         1st to 99th percentile.
     calls
         ``label`` and ``novel`` of the query's cells.
+    is_outside
+        Whether the query lies beyond what the reference can judge (`scprism.label.novelty.Novelty.lies_outside`).
     """
     if len(quality.depth) == 0:
         return ""
     found = []
+    if is_outside:
+        found.append(
+            "nine tenths of its cells or more are stranger than the reference's own would be on the most different "
+            "platform that was simulated, as cells of another species or of types that the reference lacks are; which "
+            "of them are new cannot be told, and confidence holds only for those that are not"
+        )
     share = float(calls["novel"].mean())
     if share > FAR_SHARE:
         found.append(

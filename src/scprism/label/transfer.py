@@ -150,7 +150,7 @@ def label_query(query: Query, reference: LabelReference, *, names: pd.Index) -> 
     whole.insert(1, "confidence", trust.confidence)
     whole = whole.assign(novelty_p=trust.p_value, novel=trust.novel)
     spread = np.concatenate(probabilities)
-    difference = describe_difference(joined_quality(seen), reference.usual, calls=whole)
+    difference = describe_difference(joined_quality(seen), reference.usual, calls=whole, is_outside=trust.is_outside)
     if difference:
         warn(difference)
     return whole, pd.DataFrame(spread, index=index, columns=list(reference.names)).sort_index(axis=1)
