@@ -7,7 +7,8 @@
 A method's log probabilities are kept in the store under pair, method and seed, so that an interrupted run goes on where
 it stopped and a stack of methods costs nothing. Choices were made on the pairs of the group "choose", both of whose
 data sets are on that side of the split; of "one side new" one data set played no part, of "confirm" none did.
-With --trust: calibration, false alarms and new types as `scprism label` has them, a row a pair.
+With --trust: calibration, false alarms and new types as `scprism label` has them, a row a pair, and another row by a
+reference without one of the types.
 Scores are macro-F1 over the types of which both sides have 5 cells; intervals are over pairs (bootstrap, 95 %).
 """
 
@@ -22,7 +23,7 @@ import pandas as pd
 from sklearn.metrics import f1_score
 
 from one_reference.cells import Pair, all_pairs, group_of
-from one_reference.product import trust_row
+from one_reference.product import left_out_type, trust_row
 from one_reference.store import Store
 from one_reference.task import open_task
 from one_reference.voices import voice
@@ -111,16 +112,25 @@ def _scores(pair: Pair, parts: dict[str, float], store: Store, seed: int, task: 
 
 
 def print_trust(pairs: list[Pair], options: argparse.Namespace) -> None:
-    """Print a row a pair as it is computed, and means over pairs."""
+    """Print a row a pair as it is computed, one more by a reference that lacks a type, and means over pairs."""
     rows = {}
     for pair in pairs:
         if options.only and not any(fnmatch(pair.name, pattern) for pattern in options.only):
             continue
-        rows[pair.name] = {**trust_row(open_task(pair, options.data)), "crosses": float(pair.crosses)}
-        print(pair.name, {name: round(value, 3) for name, value in rows[pair.name].items()}, flush=True)
-    found = pd.DataFrame(rows).T
+        task = open_task(pair, options.data)
+        left_out = left_out_type(task)
+        for without in (None,) if left_out is None else (None, left_out):
+            name = pair.name if without is None else f"{pair.name} without {without}"
+            kind = {"crosses": float(pair.crosses), "group": group_of(pair), "lacks": "own" if without is None else "1"}
+            rows[name] = {**trust_row(task, without=without), **kind}
+            print(name, {k: round(v, 3) for k, v in rows[name].items() if isinstance(v, float)}, flush=True)
+    found = pd.DataFrame(rows).T.infer_objects()
     print(found.round(3).to_string())
-    print(found.groupby("crosses").mean().round(3).to_string())
+    for column in ("crosses", "group", "lacks"):
+        print(found.groupby(column).mean(numeric_only=True).round(3).to_string())
+    own = found[found["lacks"] == "own"]
+    print(f"all: {found.mean(numeric_only=True).round(3).to_dict()}")
+    print(f"ece of at most .08: {(own['ece'] <= 0.08).mean():.2f} of the pairs, greatest {own['ece'].max():.3f}")
 
 
 def table(pairs: list[Pair], found: pd.DataFrame) -> str:

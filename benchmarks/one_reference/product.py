@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 from anndata import AnnData
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from one_reference.cells import PARTS, Cells
 from one_reference.task import Task
@@ -14,7 +14,7 @@ from scprism.model.config import Config
 from scprism.query.view import query_in
 from scprism.read.checked import CheckedCells, check_cells
 
-__all__ = ["probabilities_of_product", "trust_row"]
+__all__ = ["left_out_type", "probabilities_of_product", "trust_row"]
 
 
 def opened(cells: Cells, level: str) -> CheckedCells:
@@ -24,9 +24,25 @@ def opened(cells: Cells, level: str) -> CheckedCells:
     return check_cells(data)
 
 
-def labelled(task: Task):
-    """Return the table and the probabilities of all cells of the query."""
+def left_out_type(task: Task) -> str | None:
+    """Return the commonest shared type of the query, the next if more than 60 % of the cells are of that one.
+
+    None where the reference has fewer than three types.
+    """
+    if len(task.words) < 3:
+        return None
+    truth = task.query.labels[task.pair.level]
+    names, sizes = np.unique(truth[np.isin(truth, task.words[task.types])], return_counts=True)
+    order = np.argsort(-sizes, kind="stable")
+    return str(names[order[0] if sizes[order[0]] < 0.6 * sizes.sum() else order[1]])
+
+
+def labelled(task: Task, *, without: str | None):
+    """Return the table and the probabilities of all cells of the query, by a reference without a type."""
     reference, query = (opened(cells, task.pair.level) for cells in (task.reference, task.query))
+    if without is not None:
+        kept = reference.cells.obs["label"].to_numpy() != without
+        reference = check_cells(reference.cells[kept].copy())
     species = {"reference": PARTS[task.pair.reference].species, "query": PARTS[task.pair.query].species}
 
     def seen(recipe):
@@ -66,18 +82,18 @@ def probabilities_of_product(task: Task) -> np.ndarray:
     return np.exp(logs[:, places])[task.scored]
 
 
-def trust_row(task: Task) -> dict[str, float]:
-    """Return how confidence and novelty fare; cells of types that the reference lacks count for novelty alone."""
-    table, _ = labelled(task)
+def trust_row(task: Task, *, without: str | None = None) -> dict[str, float]:
+    """Return how confidence and novelty fare; cells of types that the reference lacks count for novelty alone.
+
+    `without` is a type whose cells are taken from the reference beforehand.
+    """
+    table, _ = labelled(task, without=without)
     truth = task.query.labels[task.pair.level]
     given, confidence = table["label"].to_numpy(dtype=str), table["confidence"].to_numpy()
-    known = np.isin(truth, task.words) & (truth != "")
+    known = np.isin(truth, [word for word in task.words if word != without]) & (truth != "")
     new = ~known & (truth != "")
     right = (given == truth)[known]
-    scored = task.scored
-    types = task.words[task.types]
     row = {
-        "macro_f1": f1_score(truth[scored], given[scored], labels=types, average="macro", zero_division=0),
         "accuracy": right.mean(),
         "confidence": confidence[known].mean(),
         "ece": calibration_error(confidence[known], right),
