@@ -35,9 +35,10 @@ class Labels:
     table
         A row a cell, in the order of the query; index: cell. ``label``; ``confidence``, the estimated probability that
         it is right; ``runner_up``, the next likely label, and ``margin``, by how much less probable that is;
-        ``distance``, the mean distance to the nearest labelled cells; ``novelty_p``, the share of cells of the labelled
-        cells' own kind that are as strange, and ``novel``, whether that is .05 or less. Where groups of cells got one
-        label (``over=``), ``cell_label`` is the cell's own.
+        ``distance``, the mean distance to the nearest labelled cells; ``novelty_p``, the share of known cells that
+        are as strange, on a platform as different as the query's seems to be, and ``novel``, whether that is .05 or
+        less. Confidence and novelty depend on which cells are labelled together, labels do not. Where groups of cells
+        got one label (``over=``), ``cell_label`` is the cell's own.
     settings
         ``labels``, the column that the labels are from; ``labelled_cells``, ``"reference"`` if they were given, or
         ``"index"`` for those that the model knows (`Model.index`); ``n_labelled_cells``; ``fingerprint`` of the model's
