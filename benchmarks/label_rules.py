@@ -3,12 +3,14 @@
     python benchmarks/label_rules.py --data DIR [--store FILE] [--only PATTERN ...] [--minutes M]
     python benchmarks/label_rules.py --data DIR --table
     python benchmarks/label_rules.py --data DIR --trust [--only 'PAIR' ...]
+    python benchmarks/label_rules.py --data DIR --references
 
 A method's log probabilities are kept in the store under pair, method and seed, so that an interrupted run goes on where
 it stopped and a stack of methods costs nothing. Choices were made on the pairs of the group "choose", both of whose
 data sets are on that side of the split; of "one side new" one data set played no part, of "confirm" none did.
 With --trust: calibration, false alarms and new types as `scprism label` has them, a row a pair, and another row by a
 reference without one of the types.
+With --references: the accuracy by each of several references of one query, and by the one that is chosen.
 Scores are macro-F1 over the types of which both sides have 5 cells; intervals are over pairs (bootstrap, 95 %).
 """
 
@@ -23,7 +25,7 @@ import pandas as pd
 from sklearn.metrics import f1_score
 
 from one_reference.cells import Pair, all_pairs, group_of
-from one_reference.product import left_out_type, trust_row
+from one_reference.product import left_out_type, reference_rows, trust_row
 from one_reference.store import Store
 from one_reference.task import open_task
 from one_reference.voices import voice
@@ -133,6 +135,17 @@ def print_trust(pairs: list[Pair], options: argparse.Namespace) -> None:
     print(f"ece of at most .08: {(own['ece'] <= 0.08).mean():.2f} of the pairs, greatest {own['ece'].max():.3f}")
 
 
+def print_references(pairs: list[Pair], options: argparse.Namespace) -> None:
+    """Print a row a query that has two references or more, at the coarse level, and means over queries."""
+    rows = {}
+    for query in dict.fromkeys(pair.query for pair in pairs):
+        own = [pair for pair in pairs if pair.query == query and pair.level == "coarse"]
+        if len(own) > 1:
+            rows[query] = reference_rows([open_task(pair, options.data) for pair in own])
+            print(query, {name: round(value, 3) for name, value in rows[query].items()}, flush=True)
+    print(pd.DataFrame(rows).T[["best", "mean", "by query", "by cell"]].mean().round(3).to_string())
+
+
 def table(pairs: list[Pair], found: pd.DataFrame) -> str:
     """Return means by group of pairs, the share of pairs within .01 of the best baseline, and intervals."""
     groups = pd.Series({pair.name: group_of(pair) for pair in pairs})
@@ -163,11 +176,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after this time; run again to go on")
     parser.add_argument("--table", action="store_true", help="print what is there; compute nothing")
     parser.add_argument("--trust", action="store_true", help="print confidence and novelty instead")
+    parser.add_argument("--references", action="store_true", help="print what is chosen among references instead")
     options = parser.parse_args()
     warnings.simplefilter("ignore", PrismWarning)
     pairs, store = all_pairs(options.data), Store(options.store)
-    if options.trust:
-        print_trust(pairs, options)
+    if options.trust or options.references:
+        (print_trust if options.trust else print_references)(pairs, options)
         return
     if not options.table:
         compute(pairs, store, options)

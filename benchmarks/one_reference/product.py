@@ -9,12 +9,14 @@ from sklearn.metrics import roc_auc_score
 from one_reference.cells import PARTS, Cells
 from one_reference.task import Task
 from scprism.label.labels import known_labels
+from scprism.label.references import compare_references
+from scprism.label.result import Labels
 from scprism.label.transfer import Learner, keys_of, label_query, labelled_cells, learn_labels
 from scprism.model.config import Config
 from scprism.query.view import query_in
 from scprism.read.checked import CheckedCells, check_cells
 
-__all__ = ["left_out_type", "probabilities_of_product", "trust_row"]
+__all__ = ["left_out_type", "probabilities_of_product", "reference_rows", "trust_row"]
 
 
 def opened(cells: Cells, level: str) -> CheckedCells:
@@ -106,6 +108,23 @@ def trust_row(task: Task, *, without: str | None = None) -> dict[str, float]:
         row["auroc_novelty"] = roc_auc_score(new[seen], -table["novelty_p"].to_numpy()[seen])
         row["auroc_confidence"] = roc_auc_score(new[seen], -confidence[seen])
     return {name: float(value) for name, value in row.items()}
+
+
+def reference_rows(tasks: list[Task]) -> dict[str, float]:
+    """Return the accuracy of the labels of one query by several references, and of what is chosen among them.
+
+    Over all cells with a known label; those of a type that a reference lacks are wrong by it.
+    """
+    truth = tasks[0].query.labels[tasks[0].pair.level]
+    calls = {task.pair.reference: Labels(labelled(task, without=None)[0], {}) for task in tasks}
+    found, known = compare_references(calls), truth != ""
+
+    def accuracy(given) -> float:
+        return float((given.to_numpy(dtype=str) == truth)[known].mean())
+
+    each = {name: accuracy(found.table[f"label by {name}"]) for name in calls}
+    chosen = {"best": max(each.values()), "mean": float(np.mean(list(each.values())))}
+    return each | chosen | {"by query": each[found.best], "by cell": accuracy(found.table["label"])}
 
 
 def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:

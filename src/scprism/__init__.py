@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from scprism.explain.explanation import Explanation, read_explanation
     from scprism.explain.saliency import attribute
     from scprism.integration.methods import integrate
+    from scprism.label.references import References, compare_references
     from scprism.label.result import Labels, read_labels
     from scprism.model.config import Config
     from scprism.model.weights import Weights
@@ -55,6 +56,7 @@ _HOME = {
     "Prism": "estimator.prism",
     "PrismError": "errors",
     "PrismWarning": "errors",
+    "References": "label.references",
     "Scores": "estimator.score",
     "TrainingError": "errors",
     "Trust": "trust.result",
@@ -66,6 +68,7 @@ _HOME = {
     "assess_units": "trust.assess",
     "attribute": "explain.saliency",
     "compare": "estimator.compare",
+    "compare_references": "label.references",
     "count_significant": "enrichment.result",
     "enrich": "enrichment.enrich",
     "gene_sets": "enrichment.gene_sets",
@@ -105,6 +108,7 @@ __all__ = [
     "Prism",
     "PrismError",
     "PrismWarning",
+    "References",
     "Scores",
     "TrainingError",
     "Trust",
@@ -117,6 +121,7 @@ __all__ = [
     "assess_units",
     "attribute",
     "compare",
+    "compare_references",
     "count_significant",
     "enrich",
     "gene_sets",

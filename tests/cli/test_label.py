@@ -1,5 +1,7 @@
 """What `scprism label` writes beside the labels, and what it refuses."""
 
+import json
+
 import anndata
 import pandas as pd
 import pytest
@@ -70,3 +72,35 @@ def test_what_does_not_fit_is_refused_with_nothing_written(scprism, given, tmp_p
     status, _, messages = scprism("label", model, cells, "--out", tmp_path / "labels.csv", *here)
     assert (status, message in messages) == (2, True), messages
     assert not list(tmp_path.iterdir())
+
+
+def test_the_best_of_several_references_is_named(scprism, given, tmp_path):
+    model, cells = given
+    part = anndata.read_h5ad(cells)
+    part = part[part.obs["cell_type"] != part.obs["cell_type"].iloc[0]].copy()
+    part.write_h5ad(tmp_path / "part.h5ad")
+    by = [tmp_path / "whole.csv", tmp_path / "part.csv"]
+    assert scprism("label", model, cells, "--out", by[0])[0] == 0
+    asked = ("--reference", tmp_path / "part.h5ad", "--labels", "cell_type", "--out", by[1])
+    assert scprism("label", model, cells, *asked)[0] == 0
+    out = tmp_path / "chosen.csv"
+    status, _, messages = scprism("references", *by, "--out", out)
+    assert status == 0, messages
+    table, (whole, less) = pd.read_csv(out, index_col=0), map(library.read_labels, by)
+    best = "whole" if whole["confidence"].mean() > less["confidence"].mean() else "part"
+    assert f"best reference: {best}" in messages
+    assert (table["label by whole"] == whole["label"]).all()
+    assert (table["confidence"] >= whole["confidence"] - 1e-12).all()
+    record = json.loads((tmp_path / "chosen.csv.json").read_text())
+    assert record["agreement"]["whole"]["whole"] == 1
+
+
+def test_label_files_of_one_name_are_refused(scprism, given, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        assert scprism("label", *given, "--out", tmp_path / folder / "labels.csv")[0] == 0
+    files = (tmp_path / "a" / "labels.csv", tmp_path / "b" / "labels.csv")
+    status, _, messages = scprism("references", *files, "--out", tmp_path / "chosen.csv")
+    assert status == 2
+    assert "told apart by their names without the ending, got labels, labels" in messages
+    assert not (tmp_path / "chosen.csv").exists()

@@ -2,12 +2,25 @@
 
 import sys
 
-from scprism.cli import whole, model, transfer, results, compare, score, trust, reproduce, datasets  # isort: skip  the order in which --help lists the commands
+from scprism.cli import whole, model, transfer, references, results, compare, score, trust, reproduce, datasets  # isort: skip  the order in which --help lists the commands
 from scprism.cli.app import app
 from scprism.cli.console import console, show_warnings, write
 from scprism.errors import PrismError
 
-__all__ = ["app", "compare", "datasets", "main", "model", "reproduce", "results", "score", "transfer", "trust", "whole"]
+__all__ = [
+    "app",
+    "compare",
+    "datasets",
+    "main",
+    "model",
+    "references",
+    "reproduce",
+    "results",
+    "score",
+    "transfer",
+    "trust",
+    "whole",
+]
 
 
 def main() -> None:
