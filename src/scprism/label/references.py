@@ -40,7 +40,7 @@ class References:
     >>> found = compare_references(by)
     >>> list(found.table.columns)
     ['reference', 'label', 'confidence', 'novel', 'label by a', 'label by b']
-    >>> found.agreement.loc["a", "a"]
+    >>> float(found.agreement.loc["a", "a"])
     1.0
     """
 
