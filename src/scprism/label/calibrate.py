@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
+from scprism._threads import in_threads
 from scprism.label.evidence import Evidence, Rule, joined_evidence
 from scprism.label.novelty import Novelty, learn_novelty
 from scprism.label.stacking import Ranked, ranked
@@ -181,11 +182,12 @@ def cross_fitted(
     Stone, J. R. Stat. Soc. B 36 (1974), 111–147.
     """
     held_out = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
-    said: list[list[Evidence]] = [[] for _ in judge]
-    for rows in held_out:
+
+    def judged(rows: IntArray) -> list[Evidence]:
         rule = fit(np.flatnonzero(~np.isin(np.arange(len(folds)), rows)))
-        for parts, ask in zip(said, judge, strict=True):
-            parts.append(ask(rule, rows))
+        return [ask(rule, rows) for ask in judge]
+
+    said = zip(*in_threads(judged, held_out), strict=True)
     return [joined_evidence(parts, held_out) for parts in said]
 
 
