@@ -32,5 +32,27 @@ def _compiled(function: F, **options: Any) -> F:
     try:
         kernel: F = numba.njit(nogil=True, cache=True, **options)(function)
     except RuntimeError:  # nowhere to keep it: a read-only package folder and no home
-        kernel = numba.njit(nogil=True, **options)(function)
+        return numba.njit(nogil=True, **options)(function)  # type: ignore[no-any-return]
+    _forget_what_cannot_be_read(kernel)
     return kernel
+
+
+def _forget_what_cannot_be_read(kernel: Any) -> None:
+    """Let a kernel be compiled anew where what was kept of it is of an earlier scprism, or damaged.
+
+    Numba reads the types of the kernel's arguments before it sees that the source has changed since, and fails if one
+    of them is gone.
+    """
+    kept = kernel._cache._cache_file
+    kept._load_index = _or_else(kept._load_index, dict)
+    kept.load = _or_else(kept.load, lambda: None)
+
+
+def _or_else(read: Callable[..., Any], nothing: Callable[[], Any]) -> Callable[..., Any]:
+    def readable(*arguments: Any) -> Any:
+        try:
+            return read(*arguments)
+        except Exception:  # a pickle may fail in any way
+            return nothing()
+
+    return readable

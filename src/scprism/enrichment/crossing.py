@@ -32,7 +32,7 @@ class Bins(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """A tilt: the log odds of a hit are level + slope × gain.
+    """An exponential tilt: the log odds of a hit are level + slope × gain.
 
     A gene's gain is (1 - part) × weight + total / misses before the place of crossing, and -part × weight behind it.
     `log_chance` is about the log probability that a random set reaches the score there.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scprism.enrichment.kernels import SetMembers, set_scores
-from scprism.enrichment.permutation_kernels import LANES, Tally, add_draws, nested_places
+from scprism.enrichment.permutation_kernels import BLOCK, NullSums, add_draws, nested_places
 from scprism.enrichment.rankings import Rankings
 from scprism.types import FloatArray
 
@@ -46,7 +46,7 @@ def observed_scores(
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Return the enrichment score and the peak's place of every set in every ranking, each (rankings, sets)."""
     n = len(rankings.names)
-    parts = [slice(start, start + LANES) for start in range(0, n, LANES)]
+    parts = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
 
     def score(part: slice) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
         return set_scores(rankings.place_of[part], rankings.weights[part], sets, one_sided=one_sided)
@@ -94,41 +94,41 @@ def summarise_shared(
     by_size = np.argsort(sizes, kind="stable")
     distinct, size_of = np.unique(sizes[by_size], return_inverse=True)
     n_rankings, n_genes = rankings.weights.shape
-    starts = range(0, n_rankings, LANES)
-    weights = [_lanes(rankings.weights[s : s + LANES]).astype(np.float32) for s in starts]
-    limits = [_lanes(scores[s : s + LANES, by_size]) for s in starts]
-    tallies = [_empty_tally(distinct.size, sizes.size) for _ in starts]
-    deck = np.arange(n_genes, dtype=np.int32)
+    starts = range(0, n_rankings, BLOCK)
+    weights = [_in_columns(rankings.weights[s : s + BLOCK]).astype(np.float32) for s in starts]
+    limits = [_in_columns(scores[s : s + BLOCK, by_size]) for s in starts]
+    null_sums = [_no_sums(distinct.size, sizes.size) for _ in starts]
+    order = np.arange(n_genes, dtype=np.int32)
     with ThreadPoolExecutor(threads) as pool:
         for done in range(0, n_permutations, DRAWS_AT_ONCE):
             n_draws = min(DRAWS_AT_ONCE, n_permutations - done)
             swaps = rng.integers(np.arange(distinct[-1]), n_genes, size=(n_draws, distinct[-1]))
-            places = nested_places(swaps, distinct, deck)
+            places = nested_places(swaps, distinct, order)
 
             def add(block: int, places: NDArray[np.int32] = places) -> None:
-                part, tally = limits[block], tallies[block]
+                part, kept = limits[block], null_sums[block]
                 add_draws(
-                    weights[block], places, distinct, scores=part, size_of=size_of, one_sided=one_sided, tally=tally
+                    weights[block], places, distinct, scores=part, size_of=size_of, one_sided=one_sided, kept=kept
                 )
 
             list(pool.map(add, range(len(starts))))
-    return _summary(tallies, scores, size_of, by_size, n_permutations)
+    return _summary(null_sums, scores, size_of, by_size, n_permutations)
 
 
-def _lanes(rows: FloatArray) -> NDArray[np.float64]:
-    """Return up to `LANES` rows as columns, the rest filled with ones."""
-    columns = np.ones((rows.shape[1], LANES))
+def _in_columns(rows: FloatArray) -> NDArray[np.float64]:
+    """Return up to `BLOCK` rows as columns, the rest filled with ones."""
+    columns = np.ones((rows.shape[1], BLOCK))
     columns[:, : rows.shape[0]] = rows.T
     return columns
 
 
-def _empty_tally(n_sizes: int, n_sets: int) -> Tally:
-    sums = np.zeros((2, n_sizes, LANES))
-    return Tally(np.zeros((n_sizes, LANES), np.int64), sums[0], sums[1], np.zeros((n_sets, LANES), np.int64))
+def _no_sums(n_sizes: int, n_sets: int) -> NullSums:
+    sums = np.zeros((2, n_sizes, BLOCK))
+    return NullSums(np.zeros((n_sizes, BLOCK), np.int64), sums[0], sums[1], np.zeros((n_sets, BLOCK), np.int64))
 
 
 def _summary(
-    tallies: list[Tally], scores: FloatArray, size_of: NDArray[np.int64], by_size: NDArray[np.int64], n_draws: int
+    null_sums: list[NullSums], scores: FloatArray, size_of: NDArray[np.int64], by_size: NDArray[np.int64], n_draws: int
 ) -> NullSummary:
     n_rankings = scores.shape[0]
 
@@ -137,16 +137,16 @@ def _summary(
         table[:, by_size] = np.concatenate(parts, axis=1).T[:n_rankings]
         return table
 
-    n_positive = joined([t.n_positive[size_of] for t in tallies])
+    n_positive = joined([t.n_positive[size_of] for t in null_sums])
     upper = scores >= 0
     return NullSummary(
         n_same=np.where(upper, n_positive, n_draws - n_positive),
         sum_same=np.where(
             upper,
-            joined([t.sum_positive[size_of] for t in tallies]),
-            -joined([t.sum_negative[size_of] for t in tallies]),
+            joined([t.sum_positive[size_of] for t in null_sums]),
+            -joined([t.sum_negative[size_of] for t in null_sums]),
         ),
-        n_extreme=joined([t.n_extreme for t in tallies]),
+        n_extreme=joined([t.n_extreme for t in null_sums]),
         n_draws=n_draws,
     )
 
