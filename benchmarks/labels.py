@@ -27,6 +27,7 @@ from sklearn.metrics import roc_auc_score
 
 from scprism.errors import PrismWarning
 from scprism.label.labels import known_labels
+from scprism.label.neighbours import neighbour_finder
 from scprism.label.transfer import Learner, label_query, learn_labels
 from scprism.model.config import Config
 from scprism.paper.measures.calibration import calibration_error
@@ -45,6 +46,7 @@ SETS = {
     "tms_facs_liver": "cell_ontology_class",
 }
 LEAST_CELLS = 10
+N_NEIGHBOURS = 15
 
 
 def opened(data: Path, name: str) -> tuple[AnnData, np.ndarray]:
@@ -143,6 +145,11 @@ def speed(n_queries: int, n_references: int) -> None:
     done = time.perf_counter()
     print(f"{n_references:,} cells of 30 types learned from in {middle - start:.1f} s")
     print(f"{part * len(right):,} cells labelled in {done - middle:.1f} s, {np.mean(right):.1%} rightly")
+    points = learned.rule.classifier.points
+    asked = points[:1000] + draw.normal(0, points.std(), (1000, points.shape[1])).astype(np.float32) / 4
+    exact, found = (neighbour_finder(points, metric="cosine", exact=e)(asked, N_NEIGHBOURS).cell for e in (True, False))
+    recall = np.mean([len(set(a) & set(b)) / N_NEIGHBOURS for a, b in zip(exact, found, strict=True)])
+    print(f"inverted file: {recall:.4f} of the {N_NEIGHBOURS} nearest of {len(points):,} cells found")
 
 
 PARTS = {"held": held_out, "few": few, "types": left_out_types, "two": two_types}

@@ -10,10 +10,13 @@ from sklearn.linear_model import LogisticRegression
 
 from scprism.errors import InputError, PrismWarning
 from scprism.label import reasons as reasons_module
+from scprism.label import reference as reference_module
 from scprism.label.genes import label_recipe
+from scprism.label.labels import known_labels
 from scprism.label.reasons import reasons
+from scprism.label.reference import learn_reference
 from scprism.label.stacking import ranked
-from scprism.label.transfer import Learner, label_query, learn_labels
+from scprism.label.transfer import Learner, keys_of, label_query, labelled_cells, learn_labels
 from scprism.model.config import Config
 from scprism.query.view import query_in
 from scprism.read.checked import check_cells
@@ -221,3 +224,27 @@ def test_the_genes_are_hallmark_and_the_most_variable_ones():
     assert set(genes[~is_variable]) <= hallmark
     assert is_variable.sum() <= 2000
     assert len(set(genes) & hallmark) > 1000
+
+
+def test_of_a_large_reference_what_judges_cells_is_learned_from_some(monkeypatch):
+    """The final rule is learned from all cells, those of the folds from as many of each label, and the judged."""
+    monkeypatch.setattr(reference_module, "LEARNED_FROM", 60)
+    monkeypatch.setattr(reference_module, "JUDGED", 30)
+    cells, asked = drawn(np.repeat([0, 1, 2], [200, 60, 20]), np.random.default_rng(5)), []
+    checked = check_cells(cells)
+    known = known_labels(cells, "type")
+    labelled_part, learn = labelled_cells(
+        checked, known, keys_of(checked), learner=LEARNER, organism=None, seen_as=None
+    )
+
+    def recorded(query, codes, *, keys):
+        asked.append(np.bincount(codes, minlength=3))
+        return learn(query, codes, keys=keys)
+
+    reference = learn_reference(labelled_part, recorded)
+    assert asked[-1].sum() == 280
+    assert all(sizes.min() >= 16 and sizes.sum() <= 60 + 30 for sizes in asked[:-1])
+    new = drawn(np.arange(150) % 3, np.random.default_rng(6))
+    table, _ = labelled(new, reference)
+    right = table["label"].astype(str) == new.obs["type"].astype(str)
+    assert table["confidence"].mean() == pytest.approx(right.mean(), abs=0.05)

@@ -29,13 +29,13 @@ __all__ = [
     "scaling_of",
 ]
 
-EXACT_UP_TO = 20_000
+EXACT_UP_TO = 16_000
 """Reference cells up to which the search is exact. It depends on the reference alone, so that a cell's label does not
 change with the cells that are labelled beside it."""
 LISTS_PER_ROOT = 3.2
 """Lists of the inverted file, as a multiple of the root of the number of reference cells: 1,012 for 100,000."""
 LISTS_SEARCHED = 16
-"""With this the recall is 0.999 on clustered data (`benchmarks/labels.py`)."""
+"""With this 0.99 of the nearest are found on clustered data (`benchmarks/labels.py speed`)."""
 BLOCK = 16_384
 """Query cells searched at once; bounds memory."""
 SPARE = 8

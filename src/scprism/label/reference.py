@@ -14,7 +14,7 @@ from scprism.label.evidence import Evidence, Rule
 from scprism.label.expression_rule import ExpressionRule
 from scprism.label.latent_rule import LatentRule
 from scprism.label.query_shift import CellQuality, UsualRange, joined_quality, quality_of, usual_range
-from scprism.label.simulated_platforms import THINNED, UNSEEN_PLATFORMS, Platform, by_platform
+from scprism.label.simulated_platforms import THINNED, UNSEEN_PLATFORMS, Platform, by_platform, rank_in_label
 from scprism.prepare.recipe import Recipe
 from scprism.prepare.stream import PreparedChunk
 from scprism.query.view import Query, rows_of
@@ -24,6 +24,9 @@ __all__ = ["LabelReference", "LabelledCells", "Learn", "calls_of", "learn_refere
 
 JUDGED = 2000
 """Cells that calibration looks at; more would not change it."""
+LEARNED_FROM = 5000
+"""Cells that what judges them is learned from, beside the judged ones themselves: in larger references labels are a
+little better than calibration believes."""
 
 
 class Learn(Protocol):
@@ -103,15 +106,14 @@ def learn_reference(cells: LabelledCells, learn: Learn) -> LabelReference:
     judged = np.sort(cells.judged[np.argsort(cells.keys[cells.judged], kind="stable")[:JUDGED]])
     folds = fold_numbers(cells.codes[judged], cells.keys[judged], n_cells=len(cells.codes))
 
-    def fitted(is_left_out: np.ndarray) -> ExpressionRule | LatentRule:
-        rows = np.flatnonzero(~is_left_out)
+    some = np.argsort(rank_in_label(cells.codes, cells.keys), kind="stable")[:LEARNED_FROM]
+    beside = np.setdiff1d(some, judged)
+
+    def fitted(rows: IntArray) -> ExpressionRule | LatentRule:
         return learn(rows_of(cells.query, rows), cells.codes[rows], keys=cells.keys[rows])
 
     def without_fold(kept: IntArray) -> Rule:
-        is_left_out = np.zeros(len(cells.codes), dtype=bool)
-        is_left_out[judged] = True
-        is_left_out[judged[kept]] = False
-        return fitted(is_left_out)
+        return fitted(np.sort(np.concatenate([beside, judged[kept]])))
 
     def judge(platform: Platform | None, rule: Rule, rows: IntArray) -> Evidence:
         own = rows_of(cells.query, judged[rows])
@@ -122,7 +124,7 @@ def learn_reference(cells: LabelledCells, learn: Learn) -> LabelReference:
     said = cross_fitted(folds, without_fold, [partial(judge, platform) for platform in (None, *others)])
     known, thinned = said[: 1 + len(UNSEEN_PLATFORMS)], said[1 + len(UNSEEN_PLATFORMS) :]
     calibration = learn_calibration(known, thinned, codes, n_labels=n_labels)
-    rule = fitted(np.zeros(len(cells.codes), dtype=bool))
+    rule = fitted(np.arange(len(cells.codes)))
     quality = joined_quality([quality_of(chunk, n_genes=_n_present(cells.query)) for chunk in cells.query.chunks()])
     return LabelReference(cells.names, cells.query.recipe, rule, calibration, usual_range(quality), cells.n_cells)
 
