@@ -1,6 +1,8 @@
 """What one page is about: the results, checked to belong together, and the cells that it draws."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,12 +15,13 @@ from scprism.estimator.view import View
 from scprism.explain.explanation import ALL, Explanation
 from scprism.label.labels import labels_as_text
 from scprism.label.neighbours import scaling_of
+from scprism.label.result import Labels
 from scprism.query.files import ACTIVITY_KEY, EMBEDDING_KEY
 from scprism.report.conditions import check_comparison
 from scprism.report.projection import Projection, project
 from scprism.report.trust import check_trust
 from scprism.trust.result import Trust
-from scprism.types import FloatArray
+from scprism.types import FloatArray, IntArray
 from scprism.units.comparison import Comparison
 
 __all__ = [
@@ -44,7 +47,7 @@ LABEL_COLUMNS = ("label", "confidence", "novel")
 
 @dataclass(frozen=True)
 class Subject:
-    """The results that a page shows; the arguments of `write_report`."""
+    """The results that a page shows; the arguments of `write_report`. `labels` is the table of `label_result`."""
 
     model: Model
     explanation: Explanation
@@ -60,6 +63,21 @@ class Subject:
     view: View | None = None
     reference_view: View | None = None
     comparison: Comparison | None = None
+    truth: str | None = None
+    sample: str | None = None
+    made_by: Mapping[str, str] = field(default_factory=dict)
+    label_result: Labels | None = None
+
+    @property
+    def possible_labels(self) -> tuple[str, ...]:
+        """The labels that could have been given; empty where the labels do not know."""
+        result = self.label_result
+        return () if result is None or result.probabilities is None else tuple(result.probabilities.columns)
+
+    @property
+    def label_settings(self) -> Mapping[str, Any]:
+        """How the labels were given; empty where that is not known."""
+        return {} if self.label_result is None else self.label_result.settings
 
 
 @dataclass(frozen=True)
@@ -77,12 +95,15 @@ class DrawnCells:
         What drew ``x`` and ``y``.
     n_cells
         Cells that there are, drawn or not.
+    query_rows
+        Row numbers in the query of the cells that are drawn of it, in order, int64.
     """
 
     table: pd.DataFrame
     values: FloatArray
     projection: Projection
     n_cells: int
+    query_rows: IntArray
 
 
 def check_subject(subject: Subject) -> None:
@@ -194,7 +215,9 @@ def drawn_cells(subject: Subject, reference: FloatArray | None, *, values: Float
     projection = project(scaled, method=config.projection, metric=config.metric, rng=rng)
     table = _cell_table(subject).iloc[rows].reset_index(drop=True)
     table["x"], table["y"] = projection.coordinates.T
-    return DrawnCells(table, values[rows], projection, n_cells=len(latent))
+    n_reference = len(latent) - len(subject.embedding)
+    own = rows[rows >= n_reference] - n_reference
+    return DrawnCells(table, values[rows], projection, n_cells=len(latent), query_rows=own)
 
 
 def _cell_table(subject: Subject) -> pd.DataFrame:
