@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
+from anndata import AnnData
 
 from scprism._check import closest
 from scprism.errors import InputError
@@ -14,7 +15,7 @@ from scprism.report.palette import MUTED, label_styles
 from scprism.report.subject import Subject
 from scprism.units.comparison import Comparison
 
-__all__ = ["check_groups", "composition_figure", "composition_section", "composition_table", "grouping_columns"]
+__all__ = ["check_sample", "composition_figure", "composition_section", "composition_table", "grouping_columns"]
 
 MOST_GROUPS = 60
 """More groups than this are no samples, and no figure shows them."""
@@ -23,16 +24,13 @@ PATTERNS = ("", "/", ".", "x")
 """Tell labels of one colour apart."""
 
 
-def check_groups(subject: Subject) -> None:
-    """Raise `InputError` unless `sample` is a column of the query with not too many values."""
-    column = subject.sample
-    if column is None:
-        return
-    if column not in subject.cells.obs:
-        near = closest(column, subject.cells.obs.columns)
+def check_sample(cells: AnnData, column: str) -> None:
+    """Raise `InputError` unless `column` is one of the query's ``.obs`` with not too many values."""
+    if column not in cells.obs:
+        near = closest(column, cells.obs.columns)
         msg = f"`sample` must be a column of the query's `.obs`, got {column!r}. Closest: {near}."
         raise InputError(msg)
-    n_groups = subject.cells.obs[column].nunique()
+    n_groups = cells.obs[column].nunique()
     if not 1 <= n_groups <= MOST_GROUPS:
         msg = f"`sample` must be a column of 1 to {MOST_GROUPS} samples, got {column!r} with {n_groups:,}."
         raise InputError(f"{msg} Choose the column that names samples, donors or conditions.")

@@ -25,7 +25,7 @@ from scprism.query.align import Alignment
 from scprism.report import findings, sections
 from scprism.report.cards import card_section, judged_units, program_trust, shown_genes, unit_titles
 from scprism.report.composition import (
-    check_groups,
+    check_sample,
     composition_figure,
     composition_section,
     composition_table,
@@ -168,7 +168,8 @@ def write_report(
         labels if isinstance(labels, Labels) else None,
     )
     check_subject(subject)
-    check_groups(subject)
+    if sample is not None:
+        check_sample(subject.cells, sample)
     known = known_agreement(subject)  # before any work
     if shows_programs(subject):
         subject = replace(subject, view=query_view(subject))  # opened once

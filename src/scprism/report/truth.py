@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from scprism.errors import InputError
 from scprism.label.agreement import Agreement, agreement, truth_of
+from scprism.label.grouped import UNASSIGNED
 from scprism.label.labels import labels_as_text
 from scprism.report.interactive import page_layout
 from scprism.report.palette import GREY, VALIDATION, count_colours
@@ -157,7 +158,8 @@ def _possible_labels(subject: Subject) -> tuple[str, ...]:
         return subject.possible_labels
     if subject.reference is not None and subject.reference_labels is not None:
         known = labels_as_text(subject.reference.obs[subject.reference_labels])
-        return tuple(sorted(known.dropna().unique()))
+        given = [] if subject.labels is None else subject.labels["label"].astype(str)
+        return tuple(sorted({*known.dropna(), *given} - {UNASSIGNED}))
     msg = "`truth` needs the labels that could have been given: `labels` of Model.label, or labels with probabilities"
     msg += " (scprism label --probabilities), or `reference` and `reference_labels`."
     raise InputError(msg)
