@@ -65,7 +65,7 @@ function makeEmbedding(data) {
     const codes = valuesOf(column), drawn = new Set();
     const counts = column.names.map((_, code) => rows.reduce((sum, i) => sum + (codes[i] === code), 0));
     const traces = layers(rows).reverse().map((layer) => column.names.map((name, code) => {
-      const result = trace(layer.filter((i) => codes[i] === code), { color: column.colours[code], symbol: column.symbols[code] });
+      const result = trace(layer.filter((i) => codes[i] === code), { color: onPaper(column.colours[code]), symbol: column.symbols[code] });
       result.showlegend = result.rows.length > 0 && !drawn.has(code);
       if (result.rows.length) drawn.add(code);
       return Object.assign(result, {
@@ -263,7 +263,6 @@ function makeEmbedding(data) {
       chooseCell(found);
     } else if (columns.has(what)) {
       colour(what);
-      const title = element("h3", { text: columns.get(what).title });
       if (chosen === null && cell === null) {
         panelHead(columns.get(what).title);
         if (kind === "unit") panel.append(element("p", {}, element("a", { href: "#unit-" + name, text: "Its card" })));

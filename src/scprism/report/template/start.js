@@ -64,6 +64,9 @@ const THEMES = {
   light: { ink: "#1d2730", paper: "#ffffff", line: "#9aa5ae", grid: "#e6e9ec" },
   dark: { ink: "#e3e8ec", paper: "#151b20", line: "#6b7883", grid: "#2c353d" },
 };
+// the darkest colours of labels, which dark paper swallows
+const LIGHTER = { "#332288": "#8f83e6", "#117733": "#35a55c", "#882255": "#c65a92" };
+const onPaper = (colour) => (DARK.matches && LIGHTER[colour]) || colour;
 const theme = () => (DARK.matches ? THEMES.dark : THEMES.light);
 
 // plotly offers a button that sends a figure's data to its server; it is left out, as are all others: the page has its own
