@@ -1,4 +1,4 @@
-"""The page in a browser, headless Chromium: every click, the keyboard, dark mode, paper, and that it asks for nothing."""
+"""The page in headless Chromium: every click, the keyboard, dark mode, paper; and that it asks for nothing."""
 
 import csv
 import shutil
@@ -130,8 +130,8 @@ def place(page, number):
       const plot = document.getElementById("figure-embedding"), axes = plot._fullLayout;
       const points = plot.data.flatMap((trace) => trace.x.map((x, i) => [x, trace.y[i], trace.text[i]]));
       const data = points.find((point) => point[2].startsWith("<b>" + number));
-      const box = plot.getBoundingClientRect();
-      return [box.x + axes.xaxis._offset + axes.xaxis.d2p(data[0]), box.y + axes.yaxis._offset + axes.yaxis.d2p(data[1])];
+      const box = plot.getBoundingClientRect(), { xaxis, yaxis } = axes;
+      return [box.x + xaxis._offset + xaxis.d2p(data[0]), box.y + yaxis._offset + yaxis.d2p(data[1])];
     }"""
     return page.evaluate(script, number)
 
@@ -221,7 +221,7 @@ def test_a_part_of_the_cells_is_told_from_the_others_by_its_units(page, made):
     assert chosen(page) == "6"
     values = made.cells.activity().to_numpy()
     inside = np.arange(N_QUERY) < 6
-    scale = np.sqrt((((values - np.where(inside[:, None], values[:6].mean(0), values[6:].mean(0))) ** 2).mean(0)))
+    scale = np.sqrt(((values - np.where(inside[:, None], values[:6].mean(0), values[6:].mean(0))) ** 2).mean(0))
     effects = (values[:6].mean(0) - values[6:].mean(0)) / np.where(scale > 0, scale, np.inf)
     first = page.locator("#panel table >> nth=0").locator("tbody tr").nth(0)
     best = int(effects.argmax())
@@ -251,9 +251,10 @@ def test_cells_labels_units_and_genes_are_found_by_name(page, made):
 
 def test_tables_sort_filter_and_download(page, made):
     table = page.locator('table[data-name="labels"]')
-    column = lambda n: table.locator("tbody tr").evaluate_all(
-        f"(rows) => rows.map((row) => row.cells[{n}].textContent)"
-    )
+
+    def column(n):
+        return table.locator("tbody tr").evaluate_all(f"(rows) => rows.map((row) => row.cells[{n}].textContent)")
+
     cells = made.labels["label"].value_counts()
     table.locator("button.sort", has_text="Query cells").click()
     assert [int(text) for text in column(2)] == sorted(cells, reverse=True)

@@ -170,7 +170,13 @@ def test_a_reference_that_carries_the_latent_needs_no_counts(results, written):
 def test_large_data_are_drawn_by_a_sample_and_this_is_said(results, monkeypatch, written):
     monkeypatch.setattr("scprism.report.subject.MAX_CELLS", 12)
     page = written(results)
-    assert "A random sample of 12 of 14 cells is drawn." in page.text["embedding"]
+    told = (
+        "12 of 14 cells are drawn: 3 that are novel or of low confidence, all that there are, and a random sample of 9 "
+    )
+    assert f"{told}of the others." in page.text["embedding"]
+    # cells 5, 8 and 9 are novel, of 5 and 9 the confidence is low
+    assert {"cell-5", "cell-8", "cell-9"} <= set(page.data["data-embedding"]["cells"])
+    assert np.sum(page.data["data-embedding"]["density"]["cells"]) == 10
     data = page.data["data-embedding"]
     everything = {**dict(zip(results.cells.obs_names, results.embedding[:, 0], strict=True))}
     for name, value in zip(data["cells"], page.values("unit:unit_0"), strict=True):

@@ -108,6 +108,7 @@ def embedding_data(
         "y": _base64(table["y"]),
         "n_reference": len(table) - len(own),
         "gl": len(table) > MAX_SVG_POINTS,
+        "density": _density(drawn),
         "columns": [
             *_label_columns(table),
             *(_unit(named, values) for named, values in zip(units, np.transpose(drawn.values), strict=True)),
@@ -115,6 +116,13 @@ def embedding_data(
             *_genes(counted),
         ],
     }
+
+
+def _density(drawn: DrawnCells) -> dict[str, Any] | None:
+    if drawn.density is None:
+        return None
+    x, y = ([round(float(v), 4) for v in middles] for middles in (drawn.density.x, drawn.density.y))
+    return {"x": x, "y": y, "cells": drawn.density.cells.tolist()}
 
 
 def _label_columns(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from scprism.label.labels import labels_as_text
 from scprism.model.presets import PRESETS
 from scprism.query.align import Alignment
 from scprism.report.interactive import unit_name
-from scprism.report.subject import PROJECTION_SEED, DrawnCells, Subject, shows_programs
+from scprism.report.subject import MAX_FLAGGED, PROJECTION_SEED, DrawnCells, Subject, shows_programs
 from scprism.report.tables import (
     LOW_CONFIDENCE,
     SIGNIFICANT,
@@ -129,6 +129,8 @@ def projection_section(drawn: DrawnCells) -> dict[str, Any]:
         "note": drawn.projection.note,
         "n_drawn": len(drawn.table),
         "n_cells": drawn.n_cells,
+        "n_flagged": drawn.n_flagged,
+        "max_flagged": MAX_FLAGGED,
         "n_query": int(origin.get("query", 0)),
         "n_reference": int(origin.get("reference", 0)),
         "seed": PROJECTION_SEED,

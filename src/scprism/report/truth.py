@@ -158,7 +158,7 @@ def _possible_labels(subject: Subject) -> tuple[str, ...]:
         return subject.possible_labels
     if subject.reference is not None and subject.reference_labels is not None:
         known = labels_as_text(subject.reference.obs[subject.reference_labels])
-        given = [] if subject.labels is None else subject.labels["label"].astype(str)
+        given: list[str] = [] if subject.labels is None else subject.labels["label"].astype(str).tolist()
         return tuple(sorted({*known.dropna(), *given} - {UNASSIGNED}))
     msg = "`truth` needs the labels that could have been given: `labels` of Model.label, or labels with probabilities"
     msg += " (scprism label --probabilities), or `reference` and `reference_labels`."

@@ -107,6 +107,13 @@ function makeEmbedding(data) {
     const column = columns.get(chooser.value), show = shower ? shower.value : "both";
     const rows = all.filter((i) => show === "both" || isQuery(i) === (show === "query"));
     const traces = column.kind === "category" ? byCategory(column, rows) : byValue(column, rows);
+    if (data.density) {
+      const look = theme();
+      traces.unshift({
+        type: "heatmap", rows: [], x: data.density.x, y: data.density.y, z: data.density.cells.map((line) => line.map((n) => (n ? Math.log1p(n) : null))),
+        colorscale: [[0, look.grid], [1, look.line]], showscale: false, hoverinfo: "skip", zsmooth: false, opacity: 0.6,
+      });
+    }
     if (cell !== null) {
       const ring = { symbol: "circle-open", size: 18, color: theme().ink, line: { width: 2.5 } };
       traces.push({ type: "scatter", mode: "markers", rows: [cell], x: [x[cell]], y: [y[cell]], marker: ring, hoverinfo: "skip", showlegend: false });
