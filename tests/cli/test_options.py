@@ -47,6 +47,7 @@ PYTHON = {
     "report": (
         (write_report, Model.view),
         {
+            "made_by": "the files, the command and the time",
             "cells": "--query",
             "embedding": "of --model and --query",
             "messages": "kept with results",

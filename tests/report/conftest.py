@@ -1,5 +1,7 @@
 """A small set of results written by hand, so that every number on a page can be counted."""
 
+import base64
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,20 +28,24 @@ UNITS = ("unit_0", "unit_1", "unit_2")
 
 
 class Page(HTMLParser):
-    """A page taken apart: text by section, rows of cells by section, JSON by id, all attributes, the style."""
+    """A page taken apart: text by section, rows of cells by section and by table, JSON by id, attributes, the style."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
         self.section = ""
         self.text: dict[str, str] = {}
         self.rows: dict[str, list[list[str]]] = {}
+        self.tables: dict[str, list[list[str]]] = {}
         self.data: dict[str, Any] = {}
         self.scripts: list[str] = []
         self.style = ""
         self.attributes: list[tuple[str, str, str]] = []
         self._inside: list[tuple[str, str]] = []
         self._in_cell = False
+        self._table = ""
         self.feed(source)
+        self.columns = {column["key"]: column for column in self.data["data-embedding"]["columns"]}
+        self.tables = {name: [[words(cell) for cell in row] for row in rows] for name, rows in self.tables.items()}
         self.text = {name: words(text) for name, text in self.text.items()}
         self.rows = {name: [[words(cell) for cell in row] for row in rows] for name, rows in self.rows.items()}
 
@@ -51,10 +57,14 @@ class Page(HTMLParser):
             self._inside.append((tag, known.get("id") or ""))
         if tag == "dd":
             self.text[self.section] += " "
+        if tag == "table":
+            self._table = known.get("data-name") or ""
         if tag == "tr":
             self.rows.setdefault(self.section, []).append([])
+            self.tables.setdefault(self._table, []).append([])
         if tag in ("td", "th"):
             self.rows[self.section][-1].append("")
+            self.tables[self._table][-1].append("")
             self._in_cell = True
 
     def handle_endtag(self, tag: str) -> None:
@@ -68,14 +78,35 @@ class Page(HTMLParser):
             tag, name = self._inside[-1]
             if tag == "style":
                 self.style += data
+            elif name == "plotly":
+                self.plotly = unpacked(data)
             elif name:
-                self.data[name] = json.loads(data)
+                self.data[name] = json.loads(data if data.lstrip().startswith(("{", "[")) else unpacked(data))
             else:
                 self.scripts.append(data)
             return
         self.text[self.section] = self.text.get(self.section, "") + data
         if self._in_cell:
             self.rows[self.section][-1][-1] += data
+            self.tables[self._table][-1][-1] += data
+
+    def values(self, key: str) -> np.ndarray:
+        """Return the numbers of a column of the embedding, or its names."""
+        column = self.columns[key]
+        if column["kind"] == "category":
+            return np.array(column["names"])[whole(column["codes"])]
+        packed = column["values"]
+        codes, none = whole(packed).astype(float), 2 ** packed["bits"] - 1
+        numbers = packed["low"] + codes * (packed["high"] - packed["low"]) / (none - 1)
+        return np.where(codes == none, np.nan, numbers)
+
+
+def unpacked(text: str) -> str:
+    return gzip.decompress(base64.b64decode(text)).decode()
+
+
+def whole(packed: dict[str, Any]) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(packed["codes"]), dtype="u1" if packed["bits"] == 8 else "<u2")
 
 
 def words(text: str) -> str:

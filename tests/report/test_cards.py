@@ -95,10 +95,10 @@ def test_a_card_has_genes_with_their_range_labels_and_what_made_the_leading_cell
     page = written(arguments)
     record = arguments.cells.unit("U01", labels="kind")
     genes = record.genes.head(10)
-    assert [row[:2] for row in page.rows["units"][:10]] == [
+    assert [row[:2] for row in page.tables["genes of U01"]] == [
         [gene, f"{weight:.2f}"] for gene, weight in zip(genes["gene"], genes["weight"], strict=True)
     ]
-    titles = [value for tag, name, value in page.attributes if (tag, name) == ("td", "title")][:10]
+    titles = [value for _, name, value in page.attributes if name == "title" and value.endswith("over the runs")][:10]
     assert titles == [
         f"{low:.2f} to {high:.2f} over the runs" for low, high in zip(genes["low"], genes["high"], strict=True)
     ]
@@ -131,19 +131,20 @@ def test_sets_of_a_unit_can_be_opened_to_their_leading_edge(arguments, written):
 
 def test_pictures_of_cards_are_drawn_from_the_activities(arguments, written):
     page = written(arguments)
-    numbers = [int(value) for tag, name, value in page.attributes if (tag, name) == ("canvas", "data-unit")]
-    units = page.data["data-embedding"]["units"]
+    drawn = [value for tag, name, value in page.attributes if (tag, name) == ("canvas", "data-unit")]
     proposed = arguments.model.units["proposed_name"]
-    assert numbers == list(range(len(proposed)))
-    assert units[0]["name"] == f"U01 {proposed['U01']}"
+    assert drawn == list(proposed.index)
+    assert page.columns["unit:U01"]["title"] == f"unit U01 {proposed['U01']}"
+    activity = arguments.cells.activity()["U01"].to_numpy()
+    np.testing.assert_allclose(page.values("unit:U01"), activity, atol=activity.max() / 65_534)
 
 
 def test_names_with_markup_stay_text(arguments, written):
     page = written(arguments)
-    assert len(page.scripts) == 2
+    assert len(page.scripts) == 1
     for section in ("units", "conditions"):
         assert SCRIPT in page.text[section]
-    assert "alert" not in "".join(page.scripts[1:])
+    assert "alert" not in "".join(page.scripts)
     assert not [one for one in page.attributes if "alert" in one[1]]
 
 
@@ -220,5 +221,5 @@ def test_verdicts_on_programs_do_not_fit_a_page_of_raw_units(arguments, written)
 
 def test_tables_are_numbered_through(arguments, written):
     page = written(arguments)
-    for number, section in enumerate(("labels", "conditions", "coverage"), start=1):
+    for number, section in enumerate(("labels", "units", "conditions", "coverage"), start=1):
         assert f"Table {number}." in page.text[section]

@@ -63,13 +63,13 @@ def test_rules_and_yardsticks_are_stated(results, written, trust):
 def test_tables_are_numbered_through(results, written, trust):
     results.trust = trust
     page = written(results)
-    for number, section in enumerate(("labels", "units", "trust", "coverage"), start=1):
+    for number, section in enumerate(("odd", "labels", "units", "trust", "coverage"), start=1):
         assert f"Table {number}." in page.text[section]
 
 
 def test_a_page_without_verdicts_has_no_such_section(page):
     assert "trust" not in page.text
-    assert "Table 3." in page.text["coverage"]
+    assert "Table 4." in page.text["coverage"]
 
 
 def test_verdicts_on_another_model_are_refused(results, written, trust):

@@ -51,9 +51,11 @@ __all__ = [
     "Reference",
     "ReferenceLayer",
     "Runs",
+    "Sample",
     "Scores",
     "Seed",
     "Threads",
+    "Truth",
     "Umap",
     "UnitsName",
     "gene_sets_file",
@@ -111,6 +113,13 @@ ModelOut = Annotated[Path, typer.Option(help="Model folder to write."), Output("
 Force = Annotated[bool, typer.Option("--force", help="Replace results of that name; other files are never touched.")]
 Seed = Annotated[int, typer.Option("--rng", metavar="SEED", min=0, help="Seed of all randomness.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads to use. [default: all cores]")]
+Truth = Annotated[
+    str | None,
+    typer.Option(help="Column of the query's obs with known labels: the page shows how many of the labels agree."),
+]
+Sample = Annotated[
+    str | None, typer.Option(help="Column of the query's obs with samples: the page shows which labels each has.")
+]
 Layer = Annotated[
     str | None, typer.Option(help="Layer of the raw counts, or 'raw'; of the cells named first. [default: X]")
 ]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, cast
 import typer
 
 from scprism.cli import options as o
+from scprism.cli.annotated import made_by
 from scprism.cli.app import app
 from scprism.cli.command import command
 from scprism.cli.console import say
@@ -199,6 +200,8 @@ def report(
         Input(),
     ] = None,
     comparison: Annotated[Path | None, typer.Option(help="File that `scprism compare` wrote."), Input()] = None,
+    truth: o.Truth = None,
+    sample: o.Sample = None,
     layer: o.QueryLayer = None,
     reference_layer: o.ReferenceLayer = None,
     organism: o.OrganismName = None,
@@ -233,5 +236,12 @@ def report(
         messages=messages,
         trust=None if trust is None else read_trust(trust),
         comparison=None if comparison is None else read_comparison(comparison),
+        truth=truth,
+        sample=sample,
+        made_by={
+            "query": str(query),
+            **({} if reference is None else {"reference": str(reference)}),
+            **made_by(),
+        },
     )
     say(f"report: {out.resolve()}")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 from anndata import AnnData
 
 from scprism._files import write_table
@@ -17,12 +18,14 @@ from scprism.estimator.compare import cell_column, compare
 from scprism.estimator.prism import Prism
 from scprism.estimator.view import View
 from scprism.explain.explanation import write_explanation
+from scprism.label.agreement import agreement, truth_of
 from scprism.label.labels import known_labels
 from scprism.label.result import Labels
 from scprism.prepare.recipe import Recipe
 from scprism.query.align import align_genes, check_coverage, coverage_summary
 from scprism.query.files import write_embedding
 from scprism.read.checked import CheckedCells, check_cells
+from scprism.report.composition import check_sample
 from scprism.report.page import write_report
 from scprism.train.checkpoint import Checkpoint
 from scprism.train.loop import EpochRecord
@@ -33,7 +36,7 @@ from scprism.types import PathLike
 from scprism.units.comparison import Comparison, check_labels, other_groups
 from scprism.units.unit import unit_table
 
-__all__ = ["Conditions", "Watch", "run_path"]
+__all__ = ["Columns", "Conditions", "Watch", "run_path"]
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,34 @@ class Conditions:
 
 
 @dataclass(frozen=True)
+class Columns:
+    """Columns of the query's obs that the report sets beside the labels: the arguments of `scprism.write_report`."""
+
+    truth: str | None = None
+    sample: str | None = None
+
+    def check(self, reference: AnnData, query: AnnData, labels: str) -> None:
+        """Raise `InputError` if the query has no such columns, or known labels of other names than the reference's."""
+        if self.sample is not None:
+            check_sample(query, self.sample)
+        if self.truth is not None:
+            names = tuple(sorted(known_labels(reference, labels).dropna().unique()))
+            anything = pd.DataFrame({"label": names[0], "confidence": 1.0, "novel": False}, index=query.obs_names)
+            agreement(anything, names, truth_of(query, self.truth))  # refuses truth in other names than the labels'
+
+
+@dataclass(frozen=True)
 class Watch:
     """Who is told of progress: of each step as it begins, and of each epoch as it ends; and what the work is part of.
 
-    `made_by` is kept with the annotated cells: the command, and when.
+    `made_by` is kept with the annotated cells and shown on the page: the command, and when. `files` are shown on the
+    page: the names of ``reference`` and ``query``.
     """
 
     on_step: Callable[[str], None] = lambda _: None
     on_epoch: Callable[[EpochRecord], None] = lambda _: None
     made_by: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_path(
@@ -76,6 +98,7 @@ def run_path(
     sets: str = "hallmark",
     query_layer: str | None = None,
     conditions: Conditions | None = None,
+    columns: Columns = Columns(),
     checkpoint: Checkpoint | None = None,
     watch: Watch = Watch(),
 ) -> Path:
@@ -101,6 +124,8 @@ def run_path(
         Where the query's counts are; that of the model if not given.
     conditions
         What the query's units are compared by; not given: they are not compared.
+    columns
+        What the page sets beside the labels: known ones, and samples.
     checkpoint
         From which an interrupted training goes on; removed when all is written.
 
@@ -114,6 +139,7 @@ def run_path(
         known, foreign = _checked(reference, query, model, labels=labels, query_layer=query_layer)
         if conditions is not None:
             conditions.check(query)
+        columns.check(reference, query, labels)
         watch.on_step("training")
         trained = model.fit(
             known,
@@ -140,13 +166,8 @@ def run_path(
     folder, fingerprint = Path(out), trained.fingerprint
     trained.save(folder / "model")
     _write_embeddings(folder, {"reference": reference_view, "embedding": view}, fingerprint, messages)
-    write_annotated(
-        folder / "annotated.h5ad",
-        view,
-        labels=calls,
-        umap=view.cells.n_obs <= MOST_CELLS_OF_UMAP,
-        made_by=watch.made_by,
-    )
+    umap = view.cells.n_obs <= MOST_CELLS_OF_UMAP
+    write_annotated(folder / "annotated.h5ad", view, labels=calls, umap=umap, made_by=watch.made_by)
     calls.save(folder / "labels.csv")
     _write_units(folder, view, calls, trust, comparison)
     write_explanation(explanation, folder / "explanation.h5ad")
@@ -164,6 +185,9 @@ def run_path(
         messages=messages,
         trust=trust,
         comparison=comparison,
+        truth=columns.truth,
+        sample=columns.sample,
+        made_by={**watch.files, **watch.made_by},
     )
     if checkpoint is not None:
         checkpoint.path.unlink(missing_ok=True)

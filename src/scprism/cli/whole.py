@@ -33,7 +33,8 @@ def demo(
     say("reference: immune cells of mouse spleen, marrow and lung (10x); query: immune cells of mouse lung (inDrop)")
     model = Prism(rng=rng)
     with training_progress(model.config.max_epochs) as on_epoch:
-        watch = Watch(on_step=say, on_epoch=on_epoch, made_by=made_by())
+        files = {"reference": "tm_droplet_immune (bundled)", "query": "mouse_lung_immune (bundled)"}
+        watch = Watch(on_step=say, on_epoch=on_epoch, made_by=made_by(), files=files)
         page = run_path(reference, query, model=model, labels="cell_type", out=out, watch=watch)
     say(f"report: {page.resolve()}")
 
@@ -72,6 +73,8 @@ def run(
     within: Annotated[
         str | None, typer.Option(help="With --groupby: column of labels, to compare within each label too.")
     ] = None,
+    truth: o.Truth = None,
+    sample: o.Sample = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint of an interrupted training.")
     ] = False,
@@ -93,7 +96,7 @@ def run(
         msg = "--groupby needs --against, the group that the others are compared with."
         raise InputError(msg)
     o.use_threads(threads)
-    from scprism.cli.run import Conditions, Watch, run_path
+    from scprism.cli.run import Columns, Conditions, Watch, run_path
     from scprism.train.checkpoint import Checkpoint, check_checkpoint
 
     checkpoint = Checkpoint(out.with_name(f"{out.name}.checkpoint"), resume=resume)
@@ -114,7 +117,8 @@ def run(
     known, foreign = o.read(reference, layer=layer), o.read(query, layer=query_layer)
     try:
         with training_progress(model.config.max_epochs) as on_epoch:
-            watch = Watch(on_step=say, on_epoch=on_epoch, made_by=made_by())
+            files = {"reference": str(reference), "query": str(query)}
+            watch = Watch(on_step=say, on_epoch=on_epoch, made_by=made_by(), files=files)
             page = run_path(
                 known,
                 foreign,
@@ -126,6 +130,7 @@ def run(
                 conditions=None
                 if groupby is None or against is None
                 else Conditions(groupby, against, replicate, within),
+                columns=Columns(truth, sample),
                 checkpoint=checkpoint,
                 watch=watch,
             )

@@ -18,7 +18,7 @@ from scprism.types import FloatArray
 from scprism.units.inference import LEAST_SHARE
 from scprism.units.unit import Unit, active_labels, describe_units
 
-__all__ = ["card_section", "judged_units", "program_trust", "unit_titles"]
+__all__ = ["card_section", "judged_units", "program_trust", "shown_genes", "unit_titles"]
 
 GENES_SHOWN, LABELS_SHOWN, CELLS_SHOWN, PARTS_SHOWN, SETS_SHOWN = 10, 5, 5, 8, 6
 
@@ -50,6 +50,12 @@ def judged_units(
 def unit_titles(units: Sequence[Unit]) -> list[str]:
     """Return each unit's name with its proposed name, where it has one."""
     return [f"{unit.name} {unit.proposed_name}".strip() for unit in units]
+
+
+def shown_genes(units: Sequence[Unit]) -> list[str]:
+    """Return the genes that the cards show, the leading gene of each unit first."""
+    ranked = [list(unit.genes.head(GENES_SHOWN)["gene"]) for unit in units]
+    return [str(genes[place]) for place in range(GENES_SHOWN) for genes in ranked if place < len(genes)]
 
 
 def card_section(

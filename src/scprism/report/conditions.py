@@ -17,6 +17,8 @@ from scprism.units.comparison import ALL_CELLS, Comparison
 
 __all__ = ["check_comparison", "condition_section", "volcano_figure"]
 
+UNITS_NAMED = 5
+"""Units that the answer to "what changed" names for each group."""
 SMALLEST_Q = 1e-300
 MAX_NAMED = 30
 """Points that bear their unit's name on the figure; the others show it when pointed at."""
@@ -60,6 +62,7 @@ def condition_section(comparison: Comparison | None, titles: Mapping[str, str]) 
         "replicates": settings.get("replicates"),
         "replicate": settings.get("replicate"),
         "within": settings.get("within"),
+        "answers": _answers(whole, titles),
         "rows": [_row(row, titles) for row in whole.to_dict("records")],
         "within_rows": [_row(row, titles) for row in within.to_dict("records")],
         "n_within": int((table["within"] != ALL_CELLS).sum()),
@@ -67,6 +70,31 @@ def condition_section(comparison: Comparison | None, titles: Mapping[str, str]) 
         "n_found": int((table["q_value"] < SIGNIFICANT).sum()),
         "limit": SIGNIFICANT,
     }
+
+
+def _answers(whole: pd.DataFrame, titles: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return for each group which units changed, those of the smallest q first."""
+    answers = []
+    for group, rows in whole.groupby("group", sort=False):
+        found = rows[rows["q_value"] < SIGNIFICANT]
+        answers.append(
+            {
+                "group": str(group),
+                "n": len(found),
+                "n_tested": int(rows["q_value"].notna().sum()),
+                "units": [
+                    {
+                        "unit": str(row["unit"]),
+                        "title": titles[str(row["unit"])].removeprefix(str(row["unit"])).strip(),
+                        "higher": bool(row["difference"] > 0),
+                        "difference": _signed(row["difference"]),
+                        "q": _plain(row["q_value"], ".2g"),
+                    }
+                    for row in found.head(UNITS_NAMED).to_dict("records")
+                ],
+            }
+        )
+    return answers
 
 
 def volcano_figure(comparison: Comparison | None, titles: Mapping[str, str]) -> go.Figure | None:

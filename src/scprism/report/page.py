@@ -1,12 +1,13 @@
 """The report: one HTML file that holds everything it shows and asks no network for anything."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 from anndata import AnnData
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
@@ -18,12 +19,20 @@ from scprism.enrichment.result import Enrichment, table_of
 from scprism.estimator.model import Model
 from scprism.estimator.view import View
 from scprism.explain.explanation import Explanation
+from scprism.label.agreement import Agreement
 from scprism.label.result import Labels
 from scprism.query.align import Alignment
 from scprism.report import findings, sections
-from scprism.report.cards import card_section, judged_units, program_trust, unit_titles
+from scprism.report.cards import card_section, judged_units, program_trust, shown_genes, unit_titles
+from scprism.report.composition import (
+    check_sample,
+    composition_figure,
+    composition_section,
+    composition_table,
+    grouping_columns,
+)
 from scprism.report.conditions import condition_section, volcano_figure
-from scprism.report.embedding import embedding_data
+from scprism.report.embedding import Named, embedding_data, read_counts
 from scprism.report.interactive import (
     confidence_figure,
     figure_json,
@@ -32,6 +41,8 @@ from scprism.report.interactive import (
     safe_json,
     training_figure,
 )
+from scprism.report.odd_cells import find_odd_cells, odd_section
+from scprism.report.packing import packed
 from scprism.report.subject import (
     Subject,
     check_subject,
@@ -44,6 +55,8 @@ from scprism.report.subject import (
 )
 from scprism.report.tables import sets_per_unit
 from scprism.report.trust import trust_section
+from scprism.report.truth import calibration_figure, confusion_figure, known_agreement, truth_section
+from scprism.report.verdict import verdict_section
 from scprism.trust.result import Trust
 from scprism.types import FloatArray, PathLike
 from scprism.units.comparison import Comparison
@@ -51,7 +64,7 @@ from scprism.units.comparison import Comparison
 __all__ = ["PAGE_SUFFIXES", "write_report"]
 
 PAGE_SUFFIXES = (".html", ".htm")
-TEMPLATE, STYLE, SCRIPT = "page.html.jinja", "page.css", "page.js"
+TEMPLATE, STYLE, SCRIPTS = "page.html.jinja", "page.css", ("start.js", "tables.js", "embedding.js", "page.js")
 
 
 def write_report(
@@ -69,10 +82,13 @@ def write_report(
     trust: Trust | None = None,
     comparison: Comparison | None = None,
     layer: str | None = None,
+    truth: str | None = None,
+    sample: str | None = None,
+    made_by: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a self-contained HTML page about one query: embedding, labels, units, conditions, coverage, provenance.
+    """Write one self-contained HTML page: can the labels be trusted, which cells are odd, what do the units mean.
 
-    The page holds its figures' data and plotly.js (about 5 MB) and loads nothing. Same results, same bytes.
+    The page holds its figures' data and plotly.js (zipped, about 2 MB) and loads nothing. Same results, same bytes.
 
     Parameters
     ----------
@@ -103,6 +119,13 @@ def write_report(
         The result of `scprism.compare`; without it the page has no section on conditions.
     layer
         Where the query's counts are, whose genes the coverage is about; that of the model if not given.
+    truth
+        A column of the query's ``.obs`` with known labels, which those that were given are compared with.
+    sample
+        A column of the query's ``.obs`` with samples or donors: the page shows which labels each is made of.
+    made_by
+        How the page came to be, shown at its top as it is given: ``reference`` and ``query`` (names of files),
+        ``command``, ``written`` (when), or anything else.
 
     Raises
     ------
@@ -139,50 +162,77 @@ def write_report(
         cells if isinstance(cells, View) else None,
         reference if isinstance(reference, View) else None,
         comparison,
+        truth,
+        sample,
+        made_by or {},
+        labels if isinstance(labels, Labels) else None,
     )
     check_subject(subject)
+    if sample is not None:
+        check_sample(subject.cells, sample)
+    known = known_agreement(subject)  # before any work
     if shows_programs(subject):
         subject = replace(subject, view=query_view(subject))  # opened once
-    text = _render(_content(subject))
+    text = _render(_content(subject, known))
     with replacing(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
 
 
-def _content(subject: Subject) -> dict[str, Any]:
+def _content(subject: Subject, known: Agreement | None) -> dict[str, Any]:
     alignment = _alignment(subject)
     reference = reference_latent(subject)
-    own, known = query_values(subject), reference_values(subject, reference)
-    values = own if known is None else np.concatenate([known, own])
+    own, others = query_values(subject), reference_values(subject, reference)
+    values = own if others is None else np.concatenate([others, own])
     drawn = drawn_cells(subject, reference, values=values)
     units = sections.unit_names(subject, values.shape[1])
     trust = program_trust(subject)
     judged = judged_units(subject, trust, own, None if subject.labels is None else subject.labels["label"])
     titles = unit_titles(judged) or units
     by_name = dict(zip(units, titles, strict=True))
-    best_epoch = subject.model.summary["best_epoch"]
-    figures = {
-        "training": training_figure(subject.model.log, best_epoch=best_epoch),
-        "confidence": confidence_figure(subject.labels) if subject.labels is not None else None,
-        "pathways": pathway_figure(subject.enrichment),
-        "histogram": histogram_figure(sets_per_unit(subject.enrichment)),
-        "conditions": volcano_figure(subject.comparison, by_name),
-    }
+    counted = None if subject.view is None else read_counts(subject.view, shown_genes(judged), drawn.query_rows)
+    depth = None if counted is None else counted.depth
+    odd = None if subject.labels is None else find_odd_cells(subject.labels, depth)
+    named = [Named(name, title) for name, title in zip(units, titles, strict=True)]
+    data = embedding_data(drawn, units=named, obs=subject.cells.obs, counted=counted)
+    figures = _figures(subject, known, by_name)
     return {
         "warnings": _warnings(subject, alignment, values, units, trust),
+        "done": sections.done_section(subject),
         "n_query": subject.cells.n_obs,
         "model": sections.model_section(subject),
+        "verdict": verdict_section(subject.labels, alignment=alignment, known=known, messages=subject.messages),
+        "truth": truth_section(known, subject.truth),
+        "odd": odd_section(subject, odd),
+        "has_depth": depth is not None,
         "labels": sections.label_section(subject),
+        "composition": composition_section(subject),
         "projection": sections.projection_section(drawn),
         "pathways": sections.pathway_section(subject.enrichment),
         "units": sections.unit_section(subject, own),
         "cards": card_section(subject, judged, trust, own),
         "conditions": condition_section(subject.comparison, by_name),
-        "trust": trust_section(subject.trust),
+        "unit_verdicts": trust_section(subject.trust),
         "coverage": sections.coverage_section(alignment),
         "provenance": sections.provenance_section(subject),
+        "shown": {column["key"] for column in data["columns"]},
+        "embedding_data": packed(safe_json(data)),
         # safe_json leaves nothing in it that HTML could take for markup
-        "embedding_json": Markup(safe_json(embedding_data(drawn.table, drawn.values, units=titles))),  # noqa: S704
         "figures": {name: Markup(figure_json(f)) for name, f in figures.items() if f is not None},  # noqa: S704
+    }
+
+
+def _figures(subject: Subject, known: Agreement | None, titles: Mapping[str, str]) -> dict[str, go.Figure | None]:
+    best_epoch = subject.model.summary["best_epoch"]
+    tables = [] if subject.labels is None else [composition_table(subject, c) for c in grouping_columns(subject)]
+    return {
+        "training": training_figure(subject.model.log, best_epoch=best_epoch),
+        "confidence": confidence_figure(subject.labels) if subject.labels is not None else None,
+        "confusion": confusion_figure(known),
+        "calibration": calibration_figure(known),
+        "pathways": pathway_figure(subject.enrichment),
+        "histogram": histogram_figure(sets_per_unit(subject.enrichment)),
+        "conditions": volcano_figure(subject.comparison, titles),
+        **{f"composition-{number}": composition_figure(table) for number, table in enumerate(tables)},
     }
 
 
@@ -213,7 +263,7 @@ def _warnings(
 
 def _render(content: dict[str, Any]) -> str:
     folder = files("scprism.report") / "template"
-    source, style, script = ((folder / name).read_text(encoding="utf-8") for name in (TEMPLATE, STYLE, SCRIPT))
+    source, style, *scripts = ((folder / name).read_text(encoding="utf-8") for name in (TEMPLATE, STYLE, *SCRIPTS))
     environment = Environment(
         loader=DictLoader({TEMPLATE: source}),
         autoescape=True,
@@ -222,7 +272,8 @@ def _render(content: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = _percent
-    assets = {"style": Markup(style), "script": Markup(script), "plotly": Markup(get_plotlyjs())}  # noqa: S704
+    script = Markup("\n".join(scripts))  # noqa: S704
+    assets = {"style": Markup(style), "script": script, "plotly": packed(get_plotlyjs())}  # noqa: S704
     return environment.get_template(TEMPLATE).render(**assets, **content)
 
 

@@ -13,7 +13,7 @@ from scprism.label.labels import labels_as_text
 from scprism.model.presets import PRESETS
 from scprism.query.align import Alignment
 from scprism.report.interactive import unit_name
-from scprism.report.subject import PROJECTION_SEED, DrawnCells, Subject, shows_programs
+from scprism.report.subject import MAX_FLAGGED, PROJECTION_SEED, DrawnCells, Subject, shows_programs
 from scprism.report.tables import (
     LOW_CONFIDENCE,
     SIGNIFICANT,
@@ -28,6 +28,7 @@ from scprism.types import FloatArray
 
 __all__ = [
     "coverage_section",
+    "done_section",
     "label_section",
     "model_section",
     "pathway_section",
@@ -55,6 +56,27 @@ def unit_names(subject: Subject, n_units: int) -> list[str]:
     """Return the names of the units' values: those of the explanation where it is of the units."""
     names = list(subject.explanation.units)
     return names if len(names) == n_units else [str(i) for i in range(n_units)]
+
+
+def done_section(subject: Subject) -> dict[str, Any]:
+    """Return what was done: with which files, by which command, when, and how many cells and genes there were."""
+    told = dict(subject.made_by)
+    n_reference = int(subject.model.summary["n_cells"])
+    return {
+        "query": told.pop("query", None),
+        "reference": told.pop("reference", None),
+        "command": told.pop("command", None),
+        "written": told.pop("written", None),
+        "others": told,
+        "n_query": subject.cells.n_obs,
+        "n_query_genes": subject.cells.n_vars,
+        "n_reference": n_reference,
+        "n_genes": len(subject.model.recipe.genes),
+        "labels": subject.label_settings.get("labels") or subject.reference_labels,
+        "truth": subject.truth,
+        "sample": subject.sample,
+        "version": __version__,
+    }
 
 
 def model_section(subject: Subject) -> dict[str, Any]:
@@ -107,6 +129,8 @@ def projection_section(drawn: DrawnCells) -> dict[str, Any]:
         "note": drawn.projection.note,
         "n_drawn": len(drawn.table),
         "n_cells": drawn.n_cells,
+        "n_flagged": drawn.n_flagged,
+        "max_flagged": MAX_FLAGGED,
         "n_query": int(origin.get("query", 0)),
         "n_reference": int(origin.get("reference", 0)),
         "seed": PROJECTION_SEED,

@@ -1,6 +1,8 @@
 """What one page is about: the results, checked to belong together, and the cells that it draws."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,13 +14,15 @@ from scprism.estimator.model import Model
 from scprism.estimator.view import View
 from scprism.explain.explanation import ALL, Explanation
 from scprism.label.labels import labels_as_text
-from scprism.label.neighbours import scaling_of
+from scprism.label.neighbours import neighbour_finder, scaling_of
+from scprism.label.result import Labels
 from scprism.query.files import ACTIVITY_KEY, EMBEDDING_KEY
 from scprism.report.conditions import check_comparison
 from scprism.report.projection import Projection, project
+from scprism.report.tables import LOW_CONFIDENCE
 from scprism.report.trust import check_trust
 from scprism.trust.result import Trust
-from scprism.types import FloatArray
+from scprism.types import FloatArray, IntArray
 from scprism.units.comparison import Comparison
 
 __all__ = [
@@ -37,6 +41,10 @@ __all__ = [
 
 MAX_CELLS = 20_000
 """More cells than this are drawn by a random sample: a browser would stall, and the eye sees no more."""
+MAX_FLAGGED = 40_000
+"""Novel cells and those of low confidence are all drawn, up to so many."""
+BINS = 64
+"""Fields along each side of the plane in which all cells of the query are counted."""
 PROJECTION_SEED = 0
 ENRICHMENT_COLUMNS = ("group", "unit", "gene_set", "nes", "q_value")
 LABEL_COLUMNS = ("label", "confidence", "novel")
@@ -44,7 +52,7 @@ LABEL_COLUMNS = ("label", "confidence", "novel")
 
 @dataclass(frozen=True)
 class Subject:
-    """The results that a page shows; the arguments of `write_report`."""
+    """The results that a page shows; the arguments of `write_report`. `labels` is the table of `label_result`."""
 
     model: Model
     explanation: Explanation
@@ -60,6 +68,30 @@ class Subject:
     view: View | None = None
     reference_view: View | None = None
     comparison: Comparison | None = None
+    truth: str | None = None
+    sample: str | None = None
+    made_by: Mapping[str, str] = field(default_factory=dict)
+    label_result: Labels | None = None
+
+    @property
+    def possible_labels(self) -> tuple[str, ...]:
+        """The labels that could have been given; empty where the labels do not know."""
+        result = self.label_result
+        return () if result is None or result.probabilities is None else tuple(result.probabilities.columns)
+
+    @property
+    def label_settings(self) -> Mapping[str, Any]:
+        """How the labels were given; empty where that is not known."""
+        return {} if self.label_result is None else self.label_result.settings
+
+
+@dataclass(frozen=True)
+class Density:
+    """Cells counted in a grid: middles of its columns and rows, and the cells in each field, (rows, columns)."""
+
+    x: FloatArray
+    y: FloatArray
+    cells: IntArray
 
 
 @dataclass(frozen=True)
@@ -77,12 +109,21 @@ class DrawnCells:
         What drew ``x`` and ``y``.
     n_cells
         Cells that there are, drawn or not.
+    query_rows
+        Row numbers in the query of the cells that are drawn of it, in order, int64.
+    n_flagged
+        Novel cells and cells of low confidence among them, where the others are a sample; 0 where all are drawn.
+    density
+        Cells of the query, drawn or not, in a grid over the plane; None where all are drawn.
     """
 
     table: pd.DataFrame
     values: FloatArray
     projection: Projection
     n_cells: int
+    query_rows: IntArray
+    n_flagged: int = 0
+    density: Density | None = None
 
 
 def check_subject(subject: Subject) -> None:
@@ -181,20 +222,57 @@ def reference_values(subject: Subject, latent: FloatArray | None) -> FloatArray 
 def drawn_cells(subject: Subject, reference: FloatArray | None, *, values: FloatArray) -> DrawnCells:
     """Return reference and query in one plane, on the scale on which labels are transferred.
 
-    `values` are those of the units, the reference's cells first.
+    Of many cells a sample is drawn, with all novel cells and those of low confidence. `values` are those of the units,
+    the reference's cells first.
     """
     config = subject.model.config
     parts = [subject.embedding] if reference is None else [reference, subject.embedding]
     latent = np.concatenate(parts)
     rng = np.random.default_rng(PROJECTION_SEED)
-    rows = np.arange(len(latent))
-    if len(latent) > MAX_CELLS:
-        rows = np.sort(rng.choice(len(latent), MAX_CELLS, replace=False))
-    scaled = scaling_of(parts[0]).apply(latent[rows]) if config.standardise_latent else latent[rows]
+    cells = _cell_table(subject)
+    rows, n_flagged = _drawn_rows(cells, rng)
+    scaling = scaling_of(parts[0]) if config.standardise_latent else None
+    scaled = latent[rows] if scaling is None else scaling.apply(latent[rows])
     projection = project(scaled, method=config.projection, metric=config.metric, rng=rng)
-    table = _cell_table(subject).iloc[rows].reset_index(drop=True)
+    table = cells.iloc[rows].reset_index(drop=True)
     table["x"], table["y"] = projection.coordinates.T
-    return DrawnCells(table, values[rows], projection, n_cells=len(latent))
+    n_reference = len(latent) - len(subject.embedding)
+    own = rows[rows >= n_reference] - n_reference
+    density = None
+    if len(rows) < len(latent):
+        query = subject.embedding if scaling is None else scaling.apply(subject.embedding)
+        nearest = neighbour_finder(scaled, metric=config.metric, exact=True)(query, 1).cell.ravel()
+        density = _density(projection.coordinates, nearest)
+    return DrawnCells(
+        table,
+        values[rows],
+        projection,
+        n_cells=len(latent),
+        query_rows=own,
+        n_flagged=n_flagged,
+        density=density,
+    )
+
+
+def _drawn_rows(cells: pd.DataFrame, rng: np.random.Generator) -> tuple[IntArray, int]:
+    """Return the row numbers of the cells to draw, ascending, and how many of them are novel or of low confidence."""
+    if len(cells) <= MAX_CELLS:
+        return np.arange(len(cells)), 0
+    is_flagged = (cells["novel"].astype(bool) | (cells["confidence"] < LOW_CONFIDENCE)).to_numpy()
+    flagged, others = np.flatnonzero(is_flagged), np.flatnonzero(~is_flagged)
+    if len(flagged) > MAX_FLAGGED:
+        flagged = rng.choice(flagged, MAX_FLAGGED, replace=False)
+    n_others = min(len(others), max(MAX_CELLS - len(flagged), MAX_CELLS // 2))
+    rows = np.concatenate([flagged, rng.choice(others, n_others, replace=False)])
+    return np.sort(rows), len(flagged)
+
+
+def _density(coordinates: FloatArray, nearest: IntArray) -> Density:
+    """Return how many cells lie in each field of a grid, each where its nearest drawn cell lies."""
+    x, y = coordinates[nearest].T
+    spans = [(float(axis.min()), float(axis.max())) for axis in coordinates.T]
+    counts, columns, lines = np.histogram2d(x, y, bins=BINS, range=spans)
+    return Density((columns[1:] + columns[:-1]) / 2, (lines[1:] + lines[:-1]) / 2, counts.T.astype(np.int64))
 
 
 def _cell_table(subject: Subject) -> pd.DataFrame:
