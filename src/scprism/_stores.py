@@ -12,14 +12,16 @@ import numpy as np
 import pandas as pd
 import zarr
 from anndata import AnnData
+from anndata.abc import CSCDataset, CSRDataset
 from anndata.io import write_elem
+from scipy import sparse
 
 from scprism._check import some
 from scprism._files import STORE_SUFFIXES, check_suffix, replacing
 from scprism.errors import PrismWarning
 from scprism.types import FloatArray, PathLike
 
-__all__ = ["named_layers", "writable_obs", "write_anndata", "write_by_rows"]
+__all__ = ["named_layers", "on_disk", "writable_obs", "write_anndata", "write_by_rows"]
 
 VALUES_A_BLOCK = 2**20
 """Of expression that is written in blocks; 4 MB."""
@@ -81,9 +83,7 @@ def write_by_rows(cells: AnnData, path: PathLike, rows: Iterable[tuple[slice, Fl
         if suffix == ".zarr":
             store = zarr.open_group(scratch, mode="r+")
             _fill(store, store.create_array, cells.shape, rows)
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", ".*onsolidated metadata", UserWarning)  # readers do without it too
-                zarr.consolidate_metadata(scratch)
+            _consolidate(scratch)
         else:
             with h5py.File(scratch, "r+") as file:
                 _fill(file, file.create_dataset, cells.shape, rows)
@@ -101,7 +101,79 @@ def _fill(
         array[which] = values
 
 
+def on_disk(matrix: object) -> bool:
+    """Return whether a matrix is a dataset of an h5ad file or a zarr store, of which blocks can be read."""
+    return isinstance(matrix, CSRDataset | CSCDataset | h5py.Dataset | zarr.Array)
+
+
 def _write(cells: AnnData, path: Path, suffix: str, *, compression: str | None = None) -> None:
+    """Write cells; matrices that lie on disk are copied from there, piece by piece, and never held."""
+    layers, raw = named_layers(cells), cells.raw
+    there = {f"layers/{name}": layer for name, layer in layers.items()}
+    there |= {"X": cells.X} if raw is None else {"X": cells.X, "raw/X": raw.X}
+    copied = {name: matrix for name, matrix in there.items() if on_disk(matrix)}
+    if copied:
+        empty = {name: sparse.csr_matrix(matrix.shape, dtype=np.float32) for name, matrix in copied.items()}
+        cells = AnnData(
+            X=empty.get("X", cells.X),
+            obs=cells.obs,
+            var=cells.var,
+            obsm=dict(cells.obsm),
+            layers={name: empty.get(f"layers/{name}", layer) for name, layer in layers.items()},
+            varm=dict(cells.varm),
+            obsp=dict(cells.obsp),
+            varp=dict(cells.varp),
+            uns=dict(cells.uns),
+            raw=None if raw is None else {"X": empty.get("raw/X", raw.X), "var": raw.var, "varm": dict(raw.varm)},
+        )
+    _write_whole(cells, path, suffix, compression=compression)
+    if not copied:
+        return
+    if suffix == ".zarr":
+        store = zarr.open_group(path, mode="r+")
+        for name, matrix in copied.items():
+            _copy_matrix(matrix, store, name)
+        _consolidate(path)
+    else:
+        with h5py.File(path, "r+") as file:
+            for name, matrix in copied.items():
+                _copy_matrix(matrix, file, name)
+
+
+def _copy_matrix(matrix: Any, store: Any, name: str) -> None:
+    """Copy a matrix that lies on disk into a file or store, in place of what has the name there."""
+    source = matrix.group if isinstance(matrix, CSRDataset | CSCDataset) else matrix
+    del store[name]
+    if isinstance(source, h5py.Group | h5py.Dataset) and isinstance(store, h5py.Group):
+        store.copy(source, store, name)  # as it is compressed
+        return
+    if source is matrix:
+        _copy_array(source, store, name, ARRAY_ENCODING)
+        return
+    group = store.create_group(name)
+    group.attrs.update({**dict(source.attrs), "shape": [int(n) for n in matrix.shape]})
+    for part in ("data", "indices", "indptr"):
+        _copy_array(source[part], group, part, ARRAY_ENCODING)
+
+
+def _copy_array(source: Any, group: Any, name: str, attributes: Mapping[str, str]) -> None:
+    width = max(1, int(np.prod(source.shape[1:])))
+    rows = max(1, VALUES_A_BLOCK // width)
+    chunks = (max(1, min(rows, source.shape[0])), *(max(1, n) for n in source.shape[1:]))
+    create = group.create_dataset if isinstance(group, h5py.Group) else group.create_array
+    array = create(name, shape=source.shape, dtype=source.dtype, chunks=chunks if source.shape[0] else None)
+    array.attrs.update(attributes)
+    for start in range(0, source.shape[0], rows):
+        array[start : start + rows] = source[start : start + rows]
+
+
+def _consolidate(path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*onsolidated metadata", UserWarning)  # readers do without it too
+        zarr.consolidate_metadata(path)
+
+
+def _write_whole(cells: AnnData, path: Path, suffix: str, *, compression: str | None) -> None:
     if suffix == ".zarr":
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Writing zarr v2 data", UserWarning)  # readers know both formats

@@ -88,7 +88,7 @@ def test_csc_is_turned_to_rows_once_a_pass(monkeypatch):
 
 
 def test_what_is_no_matrix_is_refused():
-    with pytest.raises(InputError, match=r"must be a NumPy array, .* or a backed dataset.*, got builtins\.list"):
+    with pytest.raises(InputError, match=r"must be a NumPy array, .* a Dask array .*, got builtins\.list"):
         next(row_chunks([[1, 2]]))
 
 

@@ -107,7 +107,7 @@ def test_symbols_of_a_backed_file_are_numbered(cells, tmp_path):
         found = read_cells(tmp_path / "a.h5ad", gene_symbols="feature_name", backed=True)
     assert list(found.var_names) == ["Cd3e", "Cd19", "Actb", "Actb-1"]
     found.file.close()
-    with pytest.raises(InputError, match="`backed` is for h5ad files as they are"):
+    with pytest.raises(InputError, match="`backed` is for h5ad files and zarr stores as they are"):
         read_cells(tmp_path / "a.h5ad", backed=True, repeated_genes="add")
 
 
@@ -314,7 +314,7 @@ def test_backed_is_refused_for_what_cannot_be(cells, tmp_path, transpose):
     cells.write_h5ad(path)
     text = tmp_path / "a.csv"
     text.write_text("cell,Actb\nx,1\n")
-    with pytest.raises(InputError, match="`backed` is for h5ad files as they are"):
+    with pytest.raises(InputError, match="`backed` is for h5ad files and zarr stores as they are"):
         read_cells(path if transpose else text, backed=True, transpose=transpose)
 
 

@@ -34,6 +34,7 @@ def fit(
     units: o.UnitsName = None,
     runs: o.Runs = None,
     device: o.Device = "auto",
+    max_memory: o.MaxMemory = o.MAX_MEMORY,
     labels: Annotated[
         list[str] | None,
         typer.Option(help="Column of obs with labels: stored beside the model for `label`; repeatable."),
@@ -60,12 +61,18 @@ def fit(
         units=units,
         runs=runs,
     )
-    cells = o.read(reference, layer=layer)
+    cells = o.read(reference, layer=layer, max_memory=max_memory)
     for column in labels or []:
         known_labels(cells, column)  # a wrong name is said before the training
     try:
         with training_progress(prism.config.max_epochs) as on_epoch:
-            model = prism.fit(cells, on_epoch=on_epoch, on_pace=lambda pace: say(f"  {pace}"), checkpoint=checkpoint)
+            model = prism.fit(
+                cells,
+                on_epoch=on_epoch,
+                on_pace=lambda pace: say(f"  {pace}"),
+                checkpoint=checkpoint,
+                max_memory=max_memory,
+            )
         if labels:
             model = model.index(cells, labels=labels)
         model.save(out)

@@ -158,6 +158,13 @@ Runs = Annotated[
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to train; auto: cuda if there is one, else cpu.")
 ]
+MaxMemory = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        help="GB of cells that are held in memory; more stay on disk and are read in blocks, or from a scratch file.",
+    ),
+]
 Umap = Annotated[
     bool | None,
     typer.Option(
@@ -182,6 +189,8 @@ Scores = Annotated[
     typer.Option(help="Genes are ranked by the mean attribution, its size, or its difference from all cells."),
 ]
 
+MAX_MEMORY = 0.5
+"""GB of a file's values that are held in memory; as many of the training cells."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -247,21 +256,29 @@ def reads_cells(command: Callable[..., None]) -> Callable[..., None]:
     return with_options
 
 
-def read(path: Path, *, layer: str | None) -> "AnnData":
+def read(path: Path, *, layer: str | None, max_memory: float | None = None) -> "AnnData":
     """Return the cells in a file, and tell how many there are; their counts are checked where they are used.
 
     A command may read several files: the options of `Reading` are passed over for a file that has no use for them.
+    Values of an h5ad file or a zarr store that would take more than `max_memory` GB (None: `MAX_MEMORY`) stay on disk,
+    unless they are to be changed.
     """
     from scprism.genes.identifiers import has_genes_in_rows, is_ensembl_ids, symbol_column
     from scprism.genes.naming import genomes_of
     from scprism.read.columns import of_genome, with_symbols
     from scprism.read.files import kind_of, read_cells
+    from scprism.read.on_disk import stored_bytes
 
     wanted, kind = _reading.get(Reading()), kind_of(path)
+    is_changed = wanted.transpose or wanted.genome is not None or wanted.repeated_genes == "add"
+    limit = MAX_MEMORY if max_memory is None else max_memory
+    backed = not is_changed and stored_bytes(path, kind) > limit * 1e9
+    repeated = wanted.repeated_genes or ("number" if backed else "add")
     cells_in = functools.partial(
         read_cells,
         path,
         layer=layer,
+        backed=backed,
         check=False,
         genome=wanted.genome if kind == "10x h5" else None,
         feature_type=wanted.feature_type if kind.startswith("10x") else None,
@@ -276,11 +293,13 @@ def read(path: Path, *, layer: str | None) -> "AnnData":
         cells = of_genome(cells, wanted.genome)
     has_ids = is_ensembl_ids(cells.var_names)
     if wanted.gene_symbols is not None and (has_ids or wanted.gene_symbols in cells.var):
-        cells = with_symbols(cells, wanted.gene_symbols, repeated_genes=wanted.repeated_genes or "add")
+        cells = with_symbols(
+            cells, wanted.gene_symbols, repeated_genes=wanted.repeated_genes or ("number" if backed else "add")
+        )
     elif has_ids and (column := symbol_column(cells.var)) is not None:
-        cells = with_symbols(cells, column, repeated_genes=wanted.repeated_genes or "add")
+        cells = with_symbols(cells, column, repeated_genes=repeated)
         say(f"{path}: genes are named by Ensembl ids; took the symbols in .var[{column!r}]")
-    say(f"read {path}: {cells.n_obs:,} cells × {cells.n_vars:,} genes")
+    say(f"read {path}: {cells.n_obs:,} cells × {cells.n_vars:,} genes{', values left on disk' if backed else ''}")
     if cells.n_obs == 0:
         msg = f"{str(path)!r} holds no cell. Give a file of cells × genes that has some."
         raise InputError(msg)

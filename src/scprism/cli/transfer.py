@@ -263,7 +263,7 @@ def integrate(
     from scprism.integration.methods import integrate as correct
 
     corrected = correct(
-        [o.read(path, layer=layer) for path in data_sets],
+        [o.read(path, layer=layer, max_memory=float("inf")) for path in data_sets],
         batch=batch,
         method=method,
         layer=layer,

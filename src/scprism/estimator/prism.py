@@ -1,7 +1,9 @@
 """Prism: what to train, and how; training it gives a `Model`."""
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -12,7 +14,7 @@ from scprism._check import check_choice
 from scprism._progress import bar
 from scprism._random import random_generator, told_seed
 from scprism._warnings import kept_warnings
-from scprism.errors import PrismError
+from scprism.errors import InputError, PrismError
 from scprism.estimator.model import Model
 from scprism.estimator.units import find_units
 from scprism.label.labels import known_labels
@@ -22,7 +24,7 @@ from scprism.model.presets import Preset, resolve_config
 from scprism.prepare.recipe import Recipe
 from scprism.read.checked import CheckedCells, check_cells
 from scprism.search.search import Search, tune_network
-from scprism.train.batches import TrainingCells
+from scprism.train.batches import AnyCells
 from scprism.train.checkpoint import Checkpoint
 from scprism.train.fit import Fitted, fit_network, prepare_training, resolve_device
 from scprism.train.loop import EpochRecord, OnEpoch
@@ -36,6 +38,8 @@ __all__ = ["Prism"]
 RAW_PRESETS = ("paper", "as_released")
 """The paper's units are the bottleneck's."""
 STREAM_OF_UNITS = 1
+MAX_MEMORY = 0.5
+"""GB of training cells that are held in memory; reading them together takes as much again for a moment."""
 SETTINGS = ("genes", "hidden_size", "bottleneck_size", "max_epochs", "min_coverage")
 
 
@@ -147,6 +151,7 @@ class Prism:
         on_recipe: Callable[[Recipe], None] | None = None,
         on_pace: Callable[[Pace], None] | None = None,
         checkpoint: Checkpoint | None = None,
+        max_memory: float = MAX_MEMORY,
         progress: bool = False,
     ) -> Model:
         """Return the model, trained on the raw counts of `cells`, which stay as they are.
@@ -156,16 +161,25 @@ class Prism:
         take, by a few steps; ``print`` shows it. `checkpoint` names a file from which an interrupted run can go on; it
         stays until you delete it. `progress` draws a bar of the epochs, in a terminal or a notebook.
 
+        `max_memory` is how many GB the training cells may take in memory, in the model's genes. More of them are
+        normalised once into a scratch file, beside the checkpoint or in the folder for temporary files (environment
+        variable TMPDIR), and read from there batch by batch; the model is the same to the bit. Cells of
+        ``read_cells(path, backed=True)`` are then never in memory as a whole.
+
         Raises
         ------
         InputError
-            If the values are not raw counts, or the genes cannot be used.
+            If the values are not raw counts, the genes cannot be used, or there is no room for the scratch file.
         TrainingError
             If the loss becomes infinite.
         """
         config = self.config
+        if not max_memory >= 0:
+            msg = f"`max_memory` must be a number of GB from 0, got {max_memory!r}."
+            raise InputError(msg)
+        folder = None if checkpoint is None else checkpoint.path.parent
         with kept_warnings() as messages:
-            recipe, training = self._prepare(cells, config)
+            recipe, training = self._prepare(cells, config, max_bytes=max_memory * 1e9, folder=folder)
             if on_recipe is not None:
                 on_recipe(recipe)
             if on_pace is not None:
@@ -218,7 +232,7 @@ class Prism:
             named = self._find_units(recipe, training)
         return self._model(fitted, config, named, messages, trials=trials)
 
-    def _find_units(self, recipe: Recipe, training: TrainingCells) -> NamedUnits | None:
+    def _find_units(self, recipe: Recipe, training: AnyCells) -> NamedUnits | None:
         kind = self.units or ("raw" if self.preset in RAW_PRESETS else "programs")
         check_choice("units", kind, get_args(UnitKind))
         if kind == "raw":
@@ -272,12 +286,25 @@ class Prism:
             runs=self.runs,
         )
 
-    def _prepare(self, cells: AnnData | CheckedCells, config: Config) -> tuple[Recipe, TrainingCells]:
+    def _prepare(
+        self,
+        cells: AnnData | CheckedCells,
+        config: Config,
+        *,
+        max_bytes: float = math.inf,
+        folder: Path | None = None,
+    ) -> tuple[Recipe, AnyCells]:
         random_generator(self.rng)  # a wrong seed is said before the work
         checked = check_cells(cells, layer=self.layer, integers=config.normalise != "none")
         strata = None if config.stratify is None else pd.factorize(known_labels(checked.cells, config.stratify))[0]
         return prepare_training(
-            checked.matrix, list(checked.genes), config=config, organism=self.organism, strata=strata
+            checked.matrix,
+            list(checked.genes),
+            config=config,
+            organism=self.organism,
+            strata=strata,
+            max_bytes=max_bytes,
+            folder=folder,
         )
 
 

@@ -12,6 +12,7 @@ from scprism.enrichment.gene_sets import gene_sets
 from scprism.enrichment.gsea import counted_tests, gsea
 from scprism.errors import InputError
 from scprism.prepare.recipe import Recipe
+from scprism.train.stored import StoredRows
 from scprism.types import Organism
 from scprism.units.fitting import fit_with_runs
 from scprism.units.inference import per_ten_thousand
@@ -29,14 +30,15 @@ LEAST_SHARE_OF_RUNS = 0.8
 
 
 def find_units(
-    inputs: sparse.csr_matrix, recipe: Recipe, *, settings: UnitSettings, rng: np.random.Generator
+    inputs: sparse.csr_matrix | StoredRows, recipe: Recipe, *, settings: UnitSettings, rng: np.random.Generator
 ) -> NamedUnits | None:
     """Return the units of a model's training cells, None where there can be none; a warning says why.
 
     Parameters
     ----------
     inputs
-        The training cells as the recipe normalises them, csr (cells, genes).
+        The training cells as the recipe normalises them, csr (cells, genes). Of more than twice `max_cells` of the
+        settings, that many are drawn; no others are read.
     recipe
         Of the model.
     settings
@@ -51,7 +53,9 @@ def find_units(
     if inputs.shape[0] < least:
         warn(f"{inputs.shape[0]:,} cells are too few to see which units come back ({least:,}): the units are raw ones.")
         return None
-    values = per_ten_thousand(inputs, target_sum=recipe.target_sum)
+    most = 2 * settings.max_cells  # as many as the halves may have
+    drawn = np.sort(rng.choice(inputs.shape[0], most, replace=False)) if inputs.shape[0] > most else slice(None)
+    values = per_ten_thousand(inputs[drawn], target_sum=recipe.target_sum)
     with one_thread_products():
         units, runs = fit_with_runs(values, settings=settings, rng=rng, threads=available_cores())
     if not units.names:

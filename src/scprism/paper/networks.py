@@ -24,7 +24,7 @@ from scprism.query.embed import embed_cells
 from scprism.query.view import Query, open_query, with_gaps_of
 from scprism.read.counts import checked_counts
 from scprism.train import fit
-from scprism.train.batches import TrainingCells
+from scprism.train.batches import AnyCells
 from scprism.train.fit import fit_network, prepare_training
 from scprism.types import AttributionMethod, FloatArray
 
@@ -150,7 +150,7 @@ class NetworkStore:
         """Return whether a network is in the folder already."""
         return self._path(spec).exists()
 
-    def prepared(self, source: Source, config: Config) -> tuple[Recipe, TrainingCells]:
+    def prepared(self, source: Source, config: Config) -> tuple[Recipe, AnyCells]:
         """Return a source's recipe, and its cells as a network of these settings is trained on."""
         matrix, names = checked_counts(self.cells(source), layer=None, integers=config.normalise != "none")
         organism = source.organism if source.organism in ("human", "mouse") else None

@@ -1,10 +1,12 @@
 """Blocks of rows: how every pass over cells reads a matrix, wherever it lies."""
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import h5py
 import numpy as np
+import zarr
 from anndata.abc import CSCDataset, CSRDataset
 from numpy.typing import DTypeLike
 from scipy import sparse
@@ -12,7 +14,7 @@ from scipy import sparse
 from scprism.errors import InputError
 from scprism.types import IntArray, Matrix
 
-__all__ = ["picked_rows", "row_chunks"]
+__all__ = ["is_dask", "picked_rows", "row_chunks"]
 
 DENSE_VALUES = 2**23
 """Dense input is turned sparse in pieces of about this many values, which bounds the memory of wide matrices."""
@@ -29,8 +31,9 @@ def row_chunks(
     Parameters
     ----------
     matrix
-        Dense, or sparse of any format, or a backed dataset of an h5ad file (dense, CSR or CSC). Rows of CSC lie
-        scattered: it is turned to CSR once a pass, which holds one sparse copy in memory.
+        Dense, or sparse of any format, or a dataset of an h5ad file or a zarr store (dense, CSR or CSC), or a Dask
+        array of dense or sparse pieces. Rows of CSC lie scattered: it is turned to CSR once a pass, which holds one
+        sparse copy in memory.
     size
         Rows in a block; the last may have fewer.
     dtype
@@ -44,14 +47,51 @@ def row_chunks(
     if size < 1:
         msg = f"`size` must be at least 1 row, got {size}."
         raise InputError(msg)
+    if is_dask(matrix):
+        yield from _dask_chunks(matrix, size, dtype)
+        return
     rows = _by_rows(matrix)
     n_rows = rows.shape[0]
     for start in range(0, n_rows, size):
         span = slice(start, min(start + size, n_rows))
         block = _dense_block(rows, span, dtype) if _is_dense(rows) else sparse.csr_matrix(rows[span], dtype=dtype)
-        block.sum_duplicates()
-        block.eliminate_zeros()
-        yield span, block
+        yield span, _canonical(block)
+
+
+def is_dask(matrix: object) -> bool:
+    """Return whether a matrix is a Dask array; Dask is not imported for that."""
+    dask = sys.modules.get("dask.array")
+    return dask is not None and isinstance(matrix, dask.Array)
+
+
+def _dask_chunks(matrix: Any, size: int, dtype: DTypeLike) -> Iterator[tuple[slice, sparse.csr_matrix]]:
+    """Yield blocks of `size` rows; each piece of a Dask array is computed once, whatever its number of rows."""
+    pieces = matrix.rechunk({1: -1})
+    start, waiting, n_waiting = 0, list[sparse.csr_matrix](), 0
+    for number in range(pieces.numblocks[0]):
+        values = pieces.blocks[number].compute()
+        whole = slice(0, values.shape[0])
+        waiting.append(_dense_block(values, whole, dtype) if _is_dense(values) else _csr(values, dtype))
+        n_waiting += waiting[-1].shape[0]
+        is_last = number == pieces.numblocks[0] - 1
+        if n_waiting < size and not is_last:
+            continue
+        rows = sparse.vstack(waiting, format="csr")
+        stop = n_waiting if is_last else n_waiting // size * size
+        for first in range(0, stop, size):
+            block = rows[first : min(first + size, stop)]
+            yield slice(start + first, start + first + block.shape[0]), _canonical(block)
+        start, waiting, n_waiting = start + stop, [rows[stop:]], n_waiting - stop
+
+
+def _csr(values: Any, dtype: DTypeLike) -> sparse.csr_matrix:
+    return sparse.csr_matrix(values, dtype=dtype)
+
+
+def _canonical(block: sparse.csr_matrix) -> sparse.csr_matrix:
+    block.sum_duplicates()
+    block.eliminate_zeros()
+    return block
 
 
 def picked_rows(matrix: Matrix, rows: IntArray) -> sparse.csr_matrix:
@@ -70,14 +110,14 @@ def _by_rows(matrix: Any) -> Any:
     if sparse.issparse(matrix):
         return matrix.tocsr()
     msg = (
-        f"A count matrix must be a NumPy array, a SciPy sparse matrix or a backed dataset of an h5ad file, got "
-        f"{type(matrix).__module__}.{type(matrix).__qualname__}."
+        "A count matrix must be a NumPy array, a SciPy sparse matrix, a Dask array of such, or a dataset of an h5ad "
+        f"file or a zarr store, got {type(matrix).__module__}.{type(matrix).__qualname__}."
     )
     raise InputError(msg)
 
 
 def _is_dense(matrix: Any) -> bool:
-    return isinstance(matrix, np.ndarray | h5py.Dataset)
+    return isinstance(matrix, np.ndarray | h5py.Dataset | zarr.Array)
 
 
 def _dense_block(matrix: Any, span: slice, dtype: DTypeLike) -> sparse.csr_matrix:

@@ -13,6 +13,7 @@ from scprism._stores import named_layers
 from scprism._warnings import warn
 from scprism.errors import InputError
 from scprism.genes.naming import genomes_of, without_genome
+from scprism.read.on_disk import is_on_disk
 
 __all__ = ["RepeatedGenes", "of_genome", "transposed", "with_names", "with_plain_strings", "with_symbols"]
 
@@ -95,8 +96,9 @@ def with_names(
     names, raw_names
         Of the genes, and of those of ``.raw`` (None: as they are).
     repeated_genes
-        What becomes of several genes of one name: ``"add"`` their counts, ``"number"`` them, or ``"refuse"`` to change
-        anything, so that the check of the counts refuses them.
+        What becomes of several genes of one name: ``"add"`` their counts (of values on disk they are numbered, and
+        added where they are used), ``"number"`` them, or ``"refuse"`` to change anything, so that the check of the
+        counts refuses them.
 
     Warns
     -----
@@ -112,9 +114,9 @@ def with_names(
             f"{what} {done}."
         )
         warn(msg)
-    if repeated_genes == "add" and not cells.isbacked:
+    if repeated_genes == "add" and not is_on_disk(cells):
         return _added(cells, names, raw_names)
-    number = repeated_genes == "number" or cells.isbacked
+    number = repeated_genes != "refuse"
     cells.var_names = make_index_unique(names) if number else names
     if cells.raw is not None and raw_names is not None:
         cells.raw.var.index = make_index_unique(raw_names) if number else raw_names
@@ -123,9 +125,7 @@ def with_names(
 
 def with_plain_strings(cells: AnnData) -> AnnData:
     """Return cells whose names and columns of text are plain, as older versions of anndata can write them too."""
-    if cells.isbacked:
-        return cells
-    for frame in (cells.obs, cells.var, *([] if cells.raw is None else [cells.raw.var])):
+    for frame in (cells.obs, cells.var, *([] if cells.raw is None or cells.isbacked else [cells.raw.var])):
         if _may_be_missing(frame.index.dtype):
             frame.index = pd.Index(np.asarray(frame.index, dtype=object), name=frame.index.name)
         for name in [name for name, dtype in frame.dtypes.items() if _may_be_missing(dtype)]:

@@ -16,6 +16,7 @@ from scprism.errors import InputError, PrismError, PrismWarning
 from scprism.genes.identifiers import symbol_hint
 from scprism.read.columns import RepeatedGenes, of_genome, transposed, with_names, with_plain_strings, with_symbols
 from scprism.read.counts import checked_counts
+from scprism.read.on_disk import open_h5ad, open_zarr
 from scprism.read.problems import check_zarr, unreadable
 from scprism.read.text import read_text
 from scprism.types import PathLike
@@ -59,7 +60,8 @@ def read_cells(
     layer
         Where the counts are: None for ``.X``, a layer's name, or ``"raw"``. It is checked; nothing is moved.
     backed
-        Leave the values of an h5ad file on disk. Close it by ``cells.file.close()``.
+        Leave the values of an h5ad file or a zarr store on disk: ``X``, layers and ``raw.X``. An h5ad file is closed
+        by ``cells.file.close()``.
     gene_symbols
         Column of ``.var`` with the gene symbols, which become the names; where it is empty the old name stays. The old
         names go to the column ``gene_ids`` unless it is taken.
@@ -124,11 +126,11 @@ def read_cells(
 
 
 def _check_backed(path: Path, kind: Kind, *, backed: bool, turned: bool) -> None:
-    if backed and (kind != "h5ad" or turned):
+    if backed and (kind not in ("h5ad", "zarr") or turned):
         changed = ", to be changed" if turned else ""
         msg = (
-            f"`backed` is for h5ad files as they are, and '{path}' is {kind}{changed}. Read it with backed=False; "
-            "`cells.write_h5ad` then makes a file that can be backed."
+            f"`backed` is for h5ad files and zarr stores as they are, and '{path}' is {kind}{changed}. Read it with "
+            "backed=False; `cells.write_h5ad` then makes a file that can be backed."
         )
         raise InputError(msg)
 
@@ -185,8 +187,8 @@ def _hdf5_kind(path: Path) -> Kind:
 
 def _read(path: Path, kind: Kind, *, choices: _Choices) -> AnnData:
     readers: dict[Kind, Callable[[Path], AnnData]] = {
-        "h5ad": lambda file: anndata.read_h5ad(file, backed="r" if choices.backed else None),
-        "zarr": anndata.io.read_zarr,
+        "h5ad": open_h5ad if choices.backed else anndata.read_h5ad,
+        "zarr": open_zarr if choices.backed else anndata.io.read_zarr,
         "loom": _read_loom,
         "text": read_text,
         "10x h5": lambda file: _read_10x_h5(file, choices),

@@ -12,7 +12,7 @@ from scprism.model.config import Config
 from scprism.prepare.recipe import Recipe
 from scprism.search.space import Settings, Space
 from scprism.search.task import Search, Task
-from scprism.train.batches import TrainingCells
+from scprism.train.batches import AnyCells
 from scprism.train.fit import Fitted, fit_network, resolve_device
 from scprism.types import RNGLike
 
@@ -21,7 +21,7 @@ __all__ = ["Search", "best_settings", "train_best", "tune_network"]
 
 def tune_network(
     recipe: Recipe,
-    cells: TrainingCells,
+    cells: AnyCells,
     *,
     config: Config,
     search: Search | None = None,

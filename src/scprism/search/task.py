@@ -9,7 +9,7 @@ from scprism.errors import InputError
 from scprism.model.config import Config
 from scprism.prepare.recipe import Recipe
 from scprism.search.space import Space, resolve_space
-from scprism.train.batches import TrainingCells
+from scprism.train.batches import AnyCells
 from scprism.train.fit import data_fingerprint
 
 __all__ = ["HALVING_TRIALS", "Search", "Task"]
@@ -76,7 +76,7 @@ class Task:
     """All that a process needs to run trials of a search whose gaps are filled."""
 
     recipe: Recipe
-    cells: TrainingCells
+    cells: AnyCells
     config: Config
     search: Search
     seed: int

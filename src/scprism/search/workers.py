@@ -28,6 +28,7 @@ from scprism.search.study import JOURNAL, Study, count_trials, trials_table
 from scprism.search.task import Search, Task
 from scprism.search.trials import POLL_SECONDS, OnTrial, open_task, run_trials
 from scprism.train.batches import TrainingCells
+from scprism.train.stored import StoredRows
 
 __all__ = ["load_task", "run_workers", "save_task"]
 
@@ -103,8 +104,9 @@ def save_task(task: Task, folder: Path) -> None:
     """Write a task as plain arrays and JSON."""
     for field in dataclasses.fields(task.cells):
         values = getattr(task.cells, field.name)
-        if sparse.issparse(values) and (field.name == "inputs" or values is not task.cells.inputs):
-            _save_matrix(values, folder / field.name)
+        is_matrix = sparse.issparse(values) or isinstance(values, StoredRows)
+        if is_matrix and (field.name == "inputs" or values is not task.cells.inputs):
+            _save_matrix(values[:], folder / field.name)
         elif isinstance(values, np.ndarray):
             np.save(folder / f"{field.name}.npy", values)
     record = {

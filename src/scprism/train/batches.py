@@ -1,15 +1,28 @@
-"""Training cells: kept sparse, taken a batch at a time."""
+"""Training cells: kept sparse, in memory or in a scratch file, taken a batch at a time."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from scipy import sparse
 
 from scprism.prepare.stream import PreparedChunk
+from scprism.train.stored import ScratchRows, StoredRows
 from scprism.types import FloatArray, IntArray
 
-__all__ = ["Batch", "Dropout", "TrainingCells", "batches", "collect_cells", "split_cells"]
+__all__ = [
+    "AnyCells",
+    "Batch",
+    "Dropout",
+    "StoredCells",
+    "TrainingCells",
+    "batches",
+    "collect_cells",
+    "gather_cells",
+    "split_cells",
+]
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,23 @@ class TrainingCells:
     def n_cells(self) -> int:
         """The number of cells."""
         return int(self.inputs.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class StoredCells:
+    """Training cells in a scratch file; attributes as in `TrainingCells`."""
+
+    inputs: StoredRows
+    targets: StoredRows
+    strata: IntArray | None = None
+
+    @property
+    def n_cells(self) -> int:
+        """The number of cells."""
+        return self.inputs.shape[0]
+
+
+AnyCells: TypeAlias = TrainingCells | StoredCells
 
 
 @dataclass(frozen=True)
@@ -61,6 +91,37 @@ def collect_cells(chunks: Iterable[PreparedChunk], *, counts_as_targets: bool) -
         return TrainingCells(inputs, inputs)
     counts = np.concatenate([part.counts.data for part in parts]).astype(np.float32)
     return TrainingCells(inputs, sparse.csr_matrix((counts, inputs.indices, inputs.indptr), shape=inputs.shape))
+
+
+def gather_cells(
+    chunks: Iterable[PreparedChunk], *, counts_as_targets: bool, max_bytes: float, folder: Path | None = None
+) -> AnyCells:
+    """Return all chunks as one record: in memory as `collect_cells` does, or from `max_bytes` on in a scratch file.
+
+    Parameters
+    ----------
+    folder
+        Where the file lies, and takes up to as much room as the cells in memory would; it has no name and is gone when
+        the record is, or the process. None for the system's folder for temporary files.
+
+    Raises
+    ------
+    InputError
+        If there is no room for the file.
+    """
+    parts: list[PreparedChunk] = []
+    scratch: ScratchRows | None = None
+    size = 0
+    for chunk in chunks:
+        parts.append(chunk)
+        size += chunk.inputs.nnz * (12 if counts_as_targets else 8)  # places, inputs, counts
+        if scratch is None and size > max_bytes:
+            scratch = ScratchRows(folder, with_counts=counts_as_targets)
+        if scratch is not None:
+            for part in parts:
+                scratch.add(part.inputs, part.counts)
+            parts.clear()
+    return StoredCells(*scratch.rows()) if scratch else collect_cells(parts, counts_as_targets=counts_as_targets)
 
 
 def split_cells(
@@ -123,9 +184,7 @@ class Dropout:
         return _drop(inputs, kept, share=self.values), fill
 
 
-def batches(
-    cells: TrainingCells, rows: IntArray, *, batch_size: int, dropout: Dropout | None = None
-) -> Iterator[Batch]:
+def batches(cells: AnyCells, rows: IntArray, *, batch_size: int, dropout: Dropout | None = None) -> Iterator[Batch]:
     """Yield `batch_size` cells at a time in the order of `rows`."""
     for start in range(0, len(rows), batch_size):
         chosen = rows[start : start + batch_size]

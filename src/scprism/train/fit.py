@@ -3,10 +3,12 @@
 import dataclasses
 import hashlib
 import logging
+import math
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,9 +28,10 @@ from scprism.prepare.learn import learn_recipe, map_by_name
 from scprism.prepare.recipe import Recipe
 from scprism.prepare.selection import requested_genes
 from scprism.prepare.stream import prepared_chunks
-from scprism.train.batches import TrainingCells, collect_cells
+from scprism.train.batches import AnyCells, TrainingCells, gather_cells
 from scprism.train.checkpoint import Checkpoint
 from scprism.train.loop import EpochRecord, TrainingResult, train_model
+from scprism.train.stored import index_type, row_blocks
 from scprism.types import IntArray, Matrix, Organism, RNGLike
 
 __all__ = ["Fitted", "fit_network", "prepare_training", "resolve_device"]
@@ -62,10 +65,13 @@ def prepare_training(
     config: Config,
     organism: Organism | None,
     strata: IntArray | None = None,
-) -> tuple[Recipe, TrainingCells]:
+    max_bytes: float = math.inf,
+    folder: Path | None = None,
+) -> tuple[Recipe, AnyCells]:
     """Return the recipe learned from a reference, and its cells in the recipe's genes, sparse.
 
-    `strata` has a number for each cell's group, if the split is to keep their shares.
+    `strata` has a number for each cell's group, if the split is to keep their shares. Cells that take more than
+    `max_bytes` lie in a scratch file in `folder` (`scprism.train.batches.gather_cells`).
     """
     if organism is not None:
         check_choice("organism", organism, ("human", "mouse"))
@@ -88,13 +94,13 @@ def prepare_training(
         msg = f"Only {len(recipe.genes):,} genes go into the model; it will know little of the cells."
         warn(msg)
     chunks = prepared_chunks(matrix, map_by_name(names, recipe.genes), recipe)
-    cells = collect_cells(chunks, counts_as_targets=config.counts_as_targets)
+    cells = gather_cells(chunks, counts_as_targets=config.counts_as_targets, max_bytes=max_bytes, folder=folder)
     return recipe, dataclasses.replace(cells, strata=strata)
 
 
 def fit_network(
     recipe: Recipe,
-    cells: TrainingCells,
+    cells: AnyCells,
     *,
     config: Config,
     rng: RNGLike,
@@ -136,7 +142,7 @@ def resolve_device(device: str) -> str:
 
 
 def _identified(
-    checkpoint: Checkpoint, recipe: Recipe, cells: TrainingCells, *, config: Config, seed: int | None, device: str
+    checkpoint: Checkpoint, recipe: Recipe, cells: AnyCells, *, config: Config, seed: int | None, device: str
 ) -> Checkpoint:
     """Return the checkpoint with what a run must share with it."""
     settings = {name: value for name, value in config.flat().items() if name != "genes"}  # the data tell them
@@ -146,7 +152,7 @@ def _identified(
     return dataclasses.replace(checkpoint, identity=identity, surroundings=surroundings)
 
 
-def _summary(result: TrainingResult, recipe: Recipe, cells: TrainingCells, *, seed: int | None) -> dict[str, Any]:
+def _summary(result: TrainingResult, recipe: Recipe, cells: AnyCells, *, seed: int | None) -> dict[str, Any]:
     record = {f.name: getattr(result, f.name) for f in dataclasses.fields(result) if f.name not in ("log", "unseen")}
     packages = ("torch", "numpy", "scipy", "anndata")
     return {
@@ -166,8 +172,14 @@ def _summary(result: TrainingResult, recipe: Recipe, cells: TrainingCells, *, se
     }
 
 
-def data_fingerprint(recipe: Recipe, cells: TrainingCells) -> str:
+def data_fingerprint(recipe: Recipe, cells: AnyCells) -> str:
+    """Return a short hash of the genes and of what the network is trained to return for each cell."""
     digest = hashlib.sha256("\n".join(recipe.genes).encode())
-    for part in (cells.targets.indptr, cells.targets.indices, cells.targets.data):
-        digest.update(np.ascontiguousarray(part).tobytes())
+    targets = cells.targets
+    kind = targets.indptr.dtype if isinstance(cells, TrainingCells) else index_type(targets.nnz)
+    digest.update(targets.indptr.astype(kind, copy=False).data)
+    for part in ("indices", "data"):
+        for block in row_blocks(targets):
+            values = getattr(block, part)
+            digest.update(np.ascontiguousarray(values, dtype=kind if part == "indices" else values.dtype).data)
     return digest.hexdigest()[:16]

@@ -11,12 +11,13 @@ from scprism._torch import torch
 from scprism.errors import InputError, TrainingError
 from scprism.model.config import Config
 from scprism.model.network import Autoencoder
-from scprism.train.batches import Dropout, TrainingCells, batches, split_cells
+from scprism.train.batches import AnyCells, Dropout, batches, split_cells
 from scprism.train.checkpoint import Checkpoint, TrainingState, check_checkpoint, read_checkpoint, write_checkpoint
 from scprism.train.flat import flatten_parameters
 from scprism.train.optimiser import new_moments
 from scprism.train.step import batch_loss, new_workspace
 from scprism.train.steps import Run, Steps, choose_steps
+from scprism.train.stored import row_blocks
 from scprism.types import IntArray
 
 __all__ = ["EpochRecord", "OnEpoch", "TrainingResult", "batch_size", "mean_loss", "train_model"]
@@ -70,7 +71,7 @@ class _Progress:
 
 def train_model(
     model: Autoencoder,
-    cells: TrainingCells,
+    cells: AnyCells,
     *,
     config: Config,
     rng: np.random.Generator,
@@ -123,7 +124,7 @@ def train_model(
     return TrainingResult(progress.log, progress.best_epoch, progress.best_loss, test_loss, **sizes, unseen=unseen)
 
 
-def mean_loss(model: Autoencoder, cells: TrainingCells, rows: IntArray, *, config: Config) -> float:
+def mean_loss(model: Autoencoder, cells: AnyCells, rows: IntArray, *, config: Config) -> float:
     """Return the mean reconstruction loss a cell over `rows`, without dropout or penalties."""
     workspace = new_workspace(model, batch_size=min(EVALUATION_BATCH, len(rows)))
     parts = batches(cells, rows, batch_size=len(workspace.inputs))
@@ -168,11 +169,13 @@ def batch_size(config: Config, n_cells: int) -> int:
     return min(training.batch_size, max(LEAST_BATCH, n_cells // training.min_batches))
 
 
-def _dropout(cells: TrainingCells, *, config: Config, rng: np.random.Generator) -> Dropout | None:
+def _dropout(cells: AnyCells, *, config: Config, rng: np.random.Generator) -> Dropout | None:
     if config.input_dropout == 0 and config.gene_dropout == 0:
         return None
-    mean = np.asarray(cells.inputs.mean(axis=0), dtype=np.float32).ravel()
-    return Dropout(config.input_dropout, config.gene_dropout, mean, rng)
+    sums = np.zeros(cells.inputs.shape[1])
+    for block in row_blocks(cells.inputs):
+        sums += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
+    return Dropout(config.input_dropout, config.gene_dropout, (sums / cells.n_cells).astype(np.float32), rng)
 
 
 def _judged(run: Run, progress: _Progress) -> _Progress:

@@ -6,7 +6,7 @@ import numpy as np
 
 from scprism.model.config import Config
 from scprism.model.network import build_autoencoder
-from scprism.train.batches import TrainingCells
+from scprism.train.batches import AnyCells
 from scprism.train.loop import TrainingResult, batch_size, train_model
 
 __all__ = ["Pace", "measure_pace"]
@@ -42,7 +42,7 @@ class Pace:
         )
 
 
-def measure_pace(cells: TrainingCells, *, config: Config, device: str = "cpu") -> Pace:
+def measure_pace(cells: AnyCells, *, config: Config, device: str = "cpu") -> Pace:
     """Return how fast a network of these settings trains on these cells, by a few steps of one that is then forgotten.
 
     Takes a second, and the time in which steps are compiled where that was not done before.
@@ -64,7 +64,7 @@ def measure_pace(cells: TrainingCells, *, config: Config, device: str = "cpu") -
     return Pace(n_steps, first + (n_steps - 1) * step_seconds, config.max_epochs)
 
 
-def _trained(cells: TrainingCells, config: Config, *, n_steps: int, device: str) -> TrainingResult:
+def _trained(cells: AnyCells, config: Config, *, n_steps: int, device: str) -> TrainingResult:
     rng = np.random.default_rng(0)
     network = build_autoencoder(config, n_genes=cells.inputs.shape[1], rng=rng)
     shortened = config.changed(max_epochs=1, max_batches=n_steps)

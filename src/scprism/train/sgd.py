@@ -7,7 +7,7 @@ import numpy as np
 from scprism._torch import torch
 from scprism.model.config import Config
 from scprism.model.network import Autoencoder
-from scprism.train.batches import TrainingCells
+from scprism.train.batches import AnyCells, TrainingCells
 from scprism.train.optimiser import Moments
 from scprism.train.sgd_kernels import CellRows, Layer, Layers, Rule, Waiting, catch_up, take_steps
 from scprism.types import FloatArray, IntArray
@@ -37,7 +37,7 @@ def has_compiled_steps(model: Autoencoder, *, config: Config, batch_size: int) -
 
 
 def compiled_steps(
-    model: Autoencoder, moments: Moments, cells: TrainingCells, *, config: Config, batch_size: int
+    model: Autoencoder, moments: Moments, cells: AnyCells, *, config: Config, batch_size: int
 ) -> Callable[[IntArray], tuple[float, float]]:
     """Return what takes steps on the cells of an order, changing the network and its moments.
 
@@ -46,10 +46,13 @@ def compiled_steps(
     """
     layers, rule = _layers(model, moments), _rule(config, batch_size=batch_size)
     waiting = Waiting(np.zeros(len(layers.hidden.weight), dtype=np.int64), np.zeros(1, dtype=np.int64))
-    rows = CellRows(cells.inputs.data, cells.inputs.indices, cells.inputs.indptr)
 
     def take(order: IntArray) -> tuple[float, float]:
-        sums = take_steps(layers, rows, order, rule, waiting)
+        # the kernel has all cells at hand, or those of this order
+        inputs = cells.inputs if isinstance(cells, TrainingCells) else cells.inputs[order]
+        places = order if isinstance(cells, TrainingCells) else np.arange(len(order))
+        rows = CellRows(inputs.data, inputs.indices, inputs.indptr)
+        sums = take_steps(layers, rows, places, rule, waiting)
         catch_up(layers.hidden, rule, waiting)
         return sums
 

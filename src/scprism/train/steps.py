@@ -9,7 +9,7 @@ from scprism._torch import torch
 from scprism.model.config import Config
 from scprism.model.network import Autoencoder
 from scprism.model.penalties import decorrelation_penalty, map_penalty, weight_penalty
-from scprism.train.batches import Dropout, TrainingCells, batches
+from scprism.train.batches import AnyCells, Dropout, batches
 from scprism.train.flat import FlatParameters
 from scprism.train.optimiser import Moments, take_step
 from scprism.train.sgd import compiled_steps, has_compiled_steps
@@ -47,7 +47,7 @@ class Run:
     parameters: FlatParameters
     moments: Moments
     best: torch.Tensor
-    cells: TrainingCells
+    cells: AnyCells
     config: Config
     rng: np.random.Generator
     dropout: Dropout | None
