@@ -5,10 +5,10 @@
 
 For each pair and seed the default model of the reference is adapted to the query in four ways (`scprism.adapt`). Then:
 macro-F1 of the query's labels, the reference embedded anew by the adapted model, mean over k = 2…25, by the rule of
-`Model.label` and by cosine neighbours alone; loss of a tenth of the query's cells, which no adapting saw; deviance of
-half of the molecules of these cells, given the others; loss of reference cells that no training saw, and how many of
-them other reference cells label rightly; and, as medians over units, the cosine of their maps and the correlation of
-their activations, before and after. "one factor a gene" is the unchanged model, its proportions matched to the query's
+``label_by="latent"`` and by cosine neighbours alone; loss of a tenth of the query's cells, which no adapting saw;
+deviance of half of the molecules of these cells, given the others; loss of reference cells that no training saw, and
+how many of them other reference cells label rightly; and, as medians over units, the cosine of their maps and the
+correlation of their activations, before and after. "one factor a gene" is the unchanged model, its proportions matched to the query's
 totals. How to adapt was chosen on six pairs, by cosine neighbours, and confirmed on the others. Results are kept in
 FILE; an interrupted run goes on.
 """
@@ -26,8 +26,8 @@ from sklearn.metrics import f1_score
 from sklearn.neighbors import KNeighborsClassifier
 
 import scprism
-from foreign.cells import PARTS, all_pairs, labels_of
-from foreign.methods import Reference, Task, open_task, vote, vote_as_labels
+from foreign.cells import PARTS, all_pairs, labels_of, read_part
+from foreign.methods import Task, open_task, vote, vote_as_labels
 from kept import Kept, Settings, add_store_options, kept_model
 from scprism.adaptation.training import Part, loss_of, of_genes
 from scprism.denoise.adjust import gene_factors, scaled_by_gene
@@ -76,7 +76,7 @@ def embedded(model: scprism.Prism, query: Query) -> np.ndarray:
 
 
 def label_scores(model: scprism.Prism, task: Task, query: Query, reference: Query) -> dict[str, float]:
-    """Return macro-F1 of the query's labels, mean over numbers of neighbours, by `Model.label` and by cosine alone."""
+    """Return macro-F1 of the query's labels, mean over numbers of neighbours: by the latent's rule, by cosine alone."""
     z, asked = embedded(model, with_gaps_of(reference, query)), embedded(model, query)
     places = [task.words.index(word) for word in task.types]
     calls = {"macro_f1": vote_as_labels(task, z, asked), "neighbours": vote(task, z, asked, "cosine")}
@@ -212,11 +212,11 @@ def main() -> None:
 
     def compute(settings: Settings) -> Rows:
         pair, seed = pairs[str(settings["pair"])], int(str(settings["seed"]))
-        reference = Reference(pair.reference, options.data)
+        reference = read_part(pair.reference, options.data)
         print_of_file = file_fingerprint(options.data / f"{PARTS[pair.reference].file}.h5ad")
-        model = kept_model(options.models, f"{pair.reference}-{print_of_file}", reference.cells, seed=seed)
+        model = kept_model(options.models, f"{pair.reference}-{print_of_file}", reference, seed=seed)
         task = open_task(pair, reference, options.data)
-        return results(model, task, reference.cells, ways=[str(settings["way"])], seed=seed)
+        return results(model, task, reference, ways=[str(settings["way"])], seed=seed)
 
     rows = Kept("adapt", __file__, options).rows(asked, files, compute)
     if len(rows):

@@ -4,6 +4,7 @@
     python benchmarks/label_rules.py --data DIR --table
     python benchmarks/label_rules.py --data DIR --trust [--only 'PAIR' ...]
     python benchmarks/label_rules.py --data DIR --references
+    python benchmarks/label_rules.py --data DIR --missing
 
 A method's log probabilities are kept in the store under pair, method and seed, so that an interrupted run goes on where
 it stopped and a stack of methods costs nothing. Choices were made on the pairs of the group "choose", both of whose
@@ -11,6 +12,7 @@ data sets are on that side of the split; of "one side new" one data set played n
 With --trust: calibration, false alarms and new types as `scprism label` has them, a row a pair, and another row by a
 reference without one of the types.
 With --references: the accuracy by each of several references of one query, and by the one that is chosen.
+With --missing: eight pairs, with 10 to 90 % of the query's genes dropped at random.
 Scores are macro-F1 over the types of which both sides have 5 cells; intervals are over pairs (bootstrap, 95 %).
 """
 
@@ -25,7 +27,7 @@ import pandas as pd
 from sklearn.metrics import f1_score
 
 from one_reference.cells import Pair, all_pairs, group_of
-from one_reference.product import left_out_type, reference_rows, trust_row
+from one_reference.product import gap_row, left_out_type, reference_rows, trust_row
 from one_reference.store import Store
 from one_reference.task import open_task
 from one_reference.voices import voice
@@ -69,6 +71,17 @@ STACKS = {
         "rule network hallmark clean platforms=0.3": 1.0,
     },
 }
+GAP_PAIRS = (
+    "kang>pbmc3k:fine",
+    "ifnb_ctrl>pbmc3k",
+    "tm_droplet>kang",
+    "tm_droplet>mouse_lung",
+    "nsclc>tm_droplet",
+    "baron>baron_mouse",
+    "baron_mouse>baron",
+    "kidney>baron",
+)
+DROPPED = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
 BASELINES = ("knn shared", "sklearn shared", "celltypist", RULE)
 
 
@@ -146,6 +159,18 @@ def print_references(pairs: list[Pair], options: argparse.Namespace) -> None:
     print(pd.DataFrame(rows).T[["best", "mean", "by query", "by cell"]].mean().round(3).to_string())
 
 
+def print_missing(pairs: list[Pair], options: argparse.Namespace) -> None:
+    """Print macro-F1 by the share of genes dropped, a row a pair, and means."""
+    rows = []
+    for pair in pairs:
+        if pair.name in GAP_PAIRS:
+            task = open_task(pair, options.data)
+            found = {share: gap_row(task, share) for share in DROPPED}
+            rows += [{"pair": pair.name, "dropped": share, **row} for share, row in found.items()]
+            print(pair.name, {share: round(row["macro_f1"], 3) for share, row in found.items()}, flush=True)
+    print(pd.DataFrame(rows).groupby("dropped").mean(numeric_only=True).round(3).to_string())
+
+
 def table(pairs: list[Pair], found: pd.DataFrame) -> str:
     """Return means by group of pairs, the share of pairs within .01 of the best baseline, and intervals."""
     groups = pd.Series({pair.name: group_of(pair) for pair in pairs})
@@ -177,12 +202,18 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print what is there; compute nothing")
     parser.add_argument("--trust", action="store_true", help="print confidence and novelty instead")
     parser.add_argument("--references", action="store_true", help="print what is chosen among references instead")
+    parser.add_argument("--missing", action="store_true", help="print what missing genes cost instead")
     options = parser.parse_args()
     warnings.simplefilter("ignore", PrismWarning)
     pairs, store = all_pairs(options.data), Store(options.store)
-    if options.trust or options.references:
-        (print_trust if options.trust else print_references)(pairs, options)
-        return
+    for wanted, shown in (
+        (options.trust, print_trust),
+        (options.references, print_references),
+        (options.missing, print_missing),
+    ):
+        if wanted:
+            shown(pairs, options)
+            return
     if not options.table:
         compute(pairs, store, options)
     found = scores(pairs, store, options)

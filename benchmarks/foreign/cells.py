@@ -1,7 +1,6 @@
 """The real data sets, their labels in common words, and the ordered pairs that share labels."""
 
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -73,21 +72,17 @@ class Pair:
         ``"same species"``, ``"across species"``, ``"tissue"``, ``"condition"`` or ``"platform"``.
     fine
         Compare subtypes (CD4 and CD8 T cells) where both sides tell them apart.
-    dropped
-        Genes taken from the query: share in percent, way and draw, as ``"50,random,0"``; empty for none.
     """
 
     reference: str
     query: str
     kind: str
     fine: bool = False
-    dropped: str = ""
 
     @property
     def name(self) -> str:
         """The name in tables and keys."""
-        detail = f"{':fine' if self.fine else ''}{f'@{self.dropped}' if self.dropped else ''}"
-        return f"{self.reference}>{self.query}{detail}"
+        return f"{self.reference}>{self.query}{':fine' if self.fine else ''}"
 
 
 def read_part(name: str, folder: Path) -> AnnData:
@@ -135,19 +130,3 @@ def all_pairs(folder: Path) -> list[Pair]:
                 if {a, b} == {"pbmc3k", "kang"}:
                     pairs.append(replace(pairs[-1], fine=True))
     return pairs
-
-
-def print_labels(pairs: Iterable[Pair], folder: Path) -> None:
-    """Print how many cells of each type a pair has on each side, with the names they have in the files."""
-    for pair in pairs:
-        sides = []
-        for name in (pair.reference, pair.query):
-            cells = read_part(name, folder)
-            words = labels_of(name, cells, fine=pair.fine)
-            sides.append((words, cells.obs[PARTS[name].labels].astype(str).to_numpy()))
-        types = shared_types(sides[0][0], sides[1][0])
-        print(f"{pair.name} ({pair.kind})")
-        for kind in sorted(set(sides[0][0]) | set(sides[1][0])):
-            mark = "*" if kind in types else " "
-            texts = [f"{(w == kind).sum():5d} {sorted(set(raw[w == kind].tolist()))}" for w, raw in sides]
-            print(f"  {mark} {kind or '(unlabelled)':38s} {texts[0]:70s} {texts[1]}")

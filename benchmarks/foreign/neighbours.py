@@ -1,4 +1,4 @@
-"""The vote of the nearest reference cells, for every k at once and alike for all methods."""
+"""The labels by the nearest reference cells, for every k at once and alike for all methods."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from scprism.label.centroids import centroid_shares, centroids_of, space_of
-from scprism.label.neighbours import label_weights, majority_label, neighbour_shares
+from scprism.label.neighbours import label_weights, neighbour_shares
 from scprism.model.presets import PRESETS
 
 __all__ = ["NEIGHBOURS", "knn_calls", "label_calls"]
@@ -14,23 +14,18 @@ __all__ = ["NEIGHBOURS", "knn_calls", "label_calls"]
 NEIGHBOURS = tuple(range(2, 26))
 
 
-def knn_calls(
-    reference: np.ndarray, codes: np.ndarray, query: np.ndarray, *, metric: str, equal: bool = False
-) -> np.ndarray:
+def knn_calls(reference: np.ndarray, codes: np.ndarray, query: np.ndarray, *, metric: str) -> np.ndarray:
     """Return the label code of each query cell for each k, int16 (len(NEIGHBOURS), cells).
 
-    The neighbours vote as in `Model.label`, near ones and those of rare labels more; or all the same. Centres of labels
-    say nothing, and the space is as it comes.
+    Near neighbours and those of rare labels weigh more; centroids have no part, and the space is as it comes.
     """
     near = _near(reference, codes, query, metric=metric)
-    if equal:
-        return _for_each_k(near, majority_label)
     weights = label_weights(codes, n_labels=int(codes.max()) + 1)
     return _for_each_k(near, lambda labels: neighbour_shares(labels, weights=weights).argmax(axis=1))
 
 
 def label_calls(reference: np.ndarray, codes: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """Return the same by the whole rule of `Model.label`: whitened within labels, and with the centres' say."""
+    """Return the same by the whole rule of ``Config(label_by="latent")``: whitened within labels, with centroids."""
     present, codes = np.unique(codes, return_inverse=True)
     space = space_of(reference.astype(np.float32), codes, PRESETS["default"])
     points, asked = space.points(reference), space.points(query)

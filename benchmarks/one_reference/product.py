@@ -1,10 +1,11 @@
 """Labels as `scprism label` gives them, and how far their confidence and novelty can be trusted."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from anndata import AnnData
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from one_reference.cells import PARTS, Cells
 from one_reference.task import Task
@@ -16,7 +17,7 @@ from scprism.model.config import Config
 from scprism.query.view import query_in
 from scprism.read.checked import CheckedCells, check_cells
 
-__all__ = ["left_out_type", "probabilities_of_product", "reference_rows", "trust_row"]
+__all__ = ["gap_row", "left_out_type", "probabilities_of_product", "reference_rows", "trust_row"]
 
 
 def opened(cells: Cells, level: str) -> CheckedCells:
@@ -108,6 +109,22 @@ def trust_row(task: Task, *, without: str | None = None) -> dict[str, float]:
         row["auroc_novelty"] = roc_auc_score(new[seen], -table["novelty_p"].to_numpy()[seen])
         row["auroc_confidence"] = roc_auc_score(new[seen], -confidence[seen])
     return {name: float(value) for name, value in row.items()}
+
+
+def gap_row(task: Task, share: float) -> dict[str, float]:
+    """Return macro-F1 and calibration where a share of the query's genes is dropped at random."""
+    rng = np.random.default_rng(0)
+    kept = np.sort(rng.permutation(len(task.query.genes))[: round((1 - share) * len(task.query.genes))])
+    query = replace(task.query, counts=task.query.counts[:, kept], genes=task.query.genes[kept])
+    table, _ = labelled(replace(task, query=query), without=None)
+    truth, types = query.labels[task.pair.level], task.words[task.types]
+    known = np.isin(truth, task.words) & (truth != "")
+    given, confidence = table["label"].to_numpy(dtype=str), table["confidence"].to_numpy()
+    return {
+        "macro_f1": f1_score(truth[task.scored], given[task.scored], labels=types, average="macro", zero_division=0),
+        "ece": calibration_error(confidence[known], (given == truth)[known]),
+        "alarms": table["novel"].to_numpy()[known].mean(),
+    }
 
 
 def reference_rows(tasks: list[Task]) -> dict[str, float]:

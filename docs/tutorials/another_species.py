@@ -6,7 +6,7 @@
 #
 # The data that come with scprism are of mouse, so we *write the lung cells with the names of the human genes*, which is what a
 # human file looks like to the model. It is a check of the names, not of biology: we know what must come out. How well labels
-# carry over between real human and real mouse cells is [measured](../transfer.md).
+# carry over between real human and real mouse cells is [measured](../labels.md).
 
 # %%
 import pandas as pd

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scprism._check import some
-from scprism._files import exact_numbers, replacing
+from scprism._files import read_table, record_path, write_table
 from scprism._html import record_html
 from scprism.errors import BundleError, InputError
 from scprism.types import PathLike
@@ -20,7 +19,6 @@ __all__ = [
     "ALL",
     "ENRICHMENT_COLUMNS",
     "Enrichment",
-    "check_suffix",
     "count_significant",
     "read_enrichment",
     "table_of",
@@ -55,7 +53,6 @@ KINDS = {
     "q_value": np.float64,
     "leading_edge": str,
 }
-SEPARATORS = {".tsv": "\t", ".csv": ","}
 SCHEMA_VERSION = 1
 SIGNIFICANT = 0.05
 
@@ -122,37 +119,21 @@ class Enrichment:
         InputError
             For another suffix, columns that are missing, or a file of another kind where the settings would go.
         """
-        target = Path(path)
-        check_suffix(target)
         missing = [column for column in ENRICHMENT_COLUMNS if column not in self.table.columns]
         if missing:
             msg = f"The table of an enrichment must have the columns of `scprism.enrich`; it lacks {some(missing)}."
             raise InputError(msg)
-        beside = _settings_path(target)
+        beside = record_path(path)
         if beside.exists() and _settings_in(beside) is None:
-            msg = f"The settings of {target.name!r} go to {str(beside)!r}, which is another file. Choose another name."
-            raise InputError(msg)
-        table = self.table[list(ENRICHMENT_COLUMNS)]
-        text = {"scprism_enrichment": SCHEMA_VERSION, "settings": dict(self.settings), "warnings": list(self.warnings)}
-        content = json.dumps(text, indent=2) + "\n"
-        with replacing(target) as scratch:
-            if target.suffix == ".parquet":
-                table.astype({"group": str, "unit": str, "gene_set": str}).to_parquet(scratch, index=False)
-            else:
-                table.to_csv(scratch, sep=SEPARATORS[target.suffix], index=False, lineterminator="\n")
-        with replacing(beside) as scratch:
-            scratch.write_text(content, encoding="utf-8")
-
-
-def check_suffix(path: Path) -> None:
-    """Raise `InputError` unless an enrichment can be written to a file of this name."""
-    allowed = [*SEPARATORS, ".parquet"]
-    if path.suffix not in allowed:
-        msg = f"An enrichment is written to a file that ends in {', '.join(allowed)}, got {path.name!r}."
-        raise InputError(msg)
-    if path.suffix == ".parquet" and find_spec("pyarrow") is None:
-        msg = "Writing .parquet needs the package 'pyarrow': pip install pyarrow. Or end the name in .tsv or .csv."
-        raise InputError(msg)
+            msg = f"The settings of {Path(path).name!r} go to {str(beside)!r}, which is another file."
+            raise InputError(f"{msg} Choose another name.")
+        record = {
+            "scprism_enrichment": SCHEMA_VERSION,
+            "settings": dict(self.settings),
+            "warnings": list(self.warnings),
+        }
+        table = self.table[list(ENRICHMENT_COLUMNS)].astype(dict.fromkeys(("group", "unit", "gene_set"), str))
+        write_table(table, path, record=record)
 
 
 def read_enrichment(path: PathLike) -> Enrichment:
@@ -178,13 +159,8 @@ def read_enrichment(path: PathLike) -> Enrichment:
     >>> read_enrichment(path).table.equals(paths.table)
     True
     """
-    source = Path(path)
     try:
-        if source.suffix == ".parquet":
-            table = pd.read_parquet(source)
-        else:
-            separator = SEPARATORS.get(source.suffix, "\t")
-            table = pd.read_csv(source, sep=separator, dtype=KINDS, keep_default_na=False, **exact_numbers())
+        table = read_table(path, dtypes=KINDS)
     except (OSError, ValueError, ImportError) as error:
         msg = f"The enrichment in {str(path)!r} cannot be read: {error}. `scprism enrich` writes such files."
         raise BundleError(msg) from error
@@ -194,18 +170,14 @@ def read_enrichment(path: PathLike) -> Enrichment:
             f"{some(map(str, table.columns))}. Give the file that `scprism enrich` wrote."
         )
         raise BundleError(msg)
-    found = _settings_in(_settings_path(source))
+    found = _settings_in(record_path(path))
     if found is None:
         message = (
-            f"How {source.name!r} was made is not known: the file {_settings_path(source).name!r} beside it is missing "
+            f"How {Path(path).name!r} was made is not known: the file {record_path(path).name!r} beside it is missing "
             "or of another kind."
         )
         return Enrichment(table, {}, (message,))
     return Enrichment(table, found["settings"], tuple(found["warnings"]))
-
-
-def _settings_path(path: Path) -> Path:
-    return path.with_name(path.name + ".json")
 
 
 def _settings_in(path: Path) -> dict[str, Any] | None:
