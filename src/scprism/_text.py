@@ -2,14 +2,15 @@
 
 import codecs
 import gzip
+import json
 import zlib
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 from scprism.errors import InputError
 from scprism.types import PathLike
 
-__all__ = ["encoding_of", "not_text", "open_text", "read_lines"]
+__all__ = ["encoding_of", "not_text", "open_text", "parse_json", "read_lines"]
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -59,6 +60,21 @@ def read_lines(path: PathLike, *, what: str) -> list[str]:
     if "\0" in text:
         raise not_text(path, what=what, error=None)
     return text.splitlines()
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return what JSON holds.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, or lists lie in lists so deep that nobody wrote it.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        msg = "its lists lie too deep in each other"
+        raise ValueError(msg) from error
 
 
 def not_text(path: PathLike, *, what: str, error: Exception | None) -> InputError:

@@ -13,6 +13,7 @@ import pandas as pd
 from scprism._check import some
 from scprism._files import exact_numbers, replacing
 from scprism._html import record_html
+from scprism._text import parse_json
 from scprism.errors import BundleError, InputError
 from scprism.types import PathLike
 
@@ -211,7 +212,7 @@ def _settings_path(path: Path) -> Path:
 def _settings_in(path: Path) -> dict[str, Any] | None:
     """Return what `Enrichment.save` wrote beside a table, or None if this is no such file."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     known = isinstance(found, dict) and found.get("scprism_enrichment") == SCHEMA_VERSION
