@@ -8,9 +8,9 @@ macro-F1 of the query's labels, the reference embedded anew by the adapted model
 ``label_by="latent"`` and by cosine neighbours alone; loss of a tenth of the query's cells, which no adapting saw;
 deviance of half of the molecules of these cells, given the others; loss of reference cells that no training saw, and
 how many of them other reference cells label rightly; and, as medians over units, the cosine of their maps and the
-correlation of their activations, before and after. "one factor a gene" is the unchanged model, its proportions matched to the query's
-totals. How to adapt was chosen on six pairs, by cosine neighbours, and confirmed on the others. Results are kept in
-FILE; an interrupted run goes on.
+correlation of their activations, before and after. "one factor a gene" is the unchanged model, its proportions matched
+to the query's totals. How to adapt was chosen on six pairs, by cosine neighbours, and confirmed on the others. Results
+are kept in FILE; an interrupted run goes on.
 """
 
 import argparse

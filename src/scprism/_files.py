@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scprism._check import require
+from scprism._text import parse_json
 from scprism.errors import InputError
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ def read_record(path: "PathLike") -> dict[Any, Any] | None:
     beside = record_path(path)
     if not beside.is_file():
         return None
-    record = json.loads(beside.read_text(encoding="utf-8"))
+    record = parse_json(beside.read_text(encoding="utf-8"))
     if not isinstance(record, dict):
         msg = f"{str(beside)!r} holds no record"
         raise ValueError(msg)

@@ -1,6 +1,7 @@
 """AnnData written to disk: the user's `obs` is made writable, so that it never stops a result from being written."""
 
 import contextlib
+import shutil
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +19,7 @@ from scipy import sparse
 
 from scprism._check import some
 from scprism._files import STORE_SUFFIXES, check_suffix, replacing
-from scprism.errors import PrismWarning
+from scprism.errors import InputError, PrismWarning
 from scprism.types import FloatArray, PathLike
 
 __all__ = ["named_layers", "on_disk", "writable_obs", "write_anndata", "write_by_rows"]
@@ -56,6 +57,7 @@ def write_anndata(cells: AnnData, path: PathLike, *, compression: str | None = N
     suffix = check_suffix(path, STORE_SUFFIXES)
     written = _writable(cells)
     with replacing(path) as scratch:
+        _check_room(scratch, _size_of(written), result=path)
         _write(written, scratch, suffix, compression=compression)
 
 
@@ -79,6 +81,7 @@ def write_by_rows(cells: AnnData, path: PathLike, rows: Iterable[tuple[slice, Fl
     suffix = check_suffix(path, STORE_SUFFIXES)
     written = _writable(cells)
     with replacing(path) as scratch:
+        _check_room(scratch, _size_of(written) + 4 * cells.n_obs * cells.n_vars, result=path)
         _write(written, scratch, suffix)
         if suffix == ".zarr":
             store = zarr.open_group(scratch, mode="r+")
@@ -99,6 +102,51 @@ def _fill(
     array.attrs.update(ARRAY_ENCODING)
     for which, values in rows:
         array[which] = values
+
+
+def _check_room(scratch: Path, n_bytes: int, *, result: PathLike) -> None:
+    """Raise an error if a result has no room, before it is begun: HDF5 ends the process where a disk is full.
+
+    Raises
+    ------
+    InputError
+        If the disk has less room.
+    OSError
+        If files must not be so large.
+    """
+    free = shutil.disk_usage(scratch.parent).free
+    if free < n_bytes:
+        msg = (
+            f"{str(result)!r} takes about {n_bytes / 1e9:.3g} GB, and its disk has {free / 1e9:.3g} GB left. Make room"
+        )
+        raise InputError(f"{msg} there, or choose a place on another disk.")
+    try:
+        with scratch.open("wb") as file:
+            file.truncate(n_bytes)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(result)) from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _size_of(cells: AnnData) -> int:
+    """Return about how many bytes a file of these cells takes at most."""
+    raw = None if cells.raw is None else cells.raw.X
+    mappings = (named_layers(cells), cells.obsm, cells.varm, cells.obsp, cells.varp)
+    arrays = [cells.X, raw, *(value for mapping in mappings for value in mapping.values())]
+    tables = (cells.obs, cells.var)
+    return sum(map(_bytes_of, arrays)) + sum(int(t.memory_usage(index=True, deep=True).sum()) for t in tables) + 2**16
+
+
+def _bytes_of(array: Any) -> int:
+    """Return how many bytes an array has, of one on disk those that it takes there."""
+    if isinstance(array, CSRDataset | CSCDataset):
+        return sum(_bytes_of(array.group[part]) for part in ("data", "indices", "indptr"))
+    if sparse.issparse(array):
+        return sum(int(getattr(array, part).nbytes) for part in ("data", "indices", "indptr") if hasattr(array, part))
+    if isinstance(array, h5py.Dataset):
+        return int(array.id.get_storage_size())
+    return int(getattr(array, "nbytes", 0))
 
 
 def on_disk(matrix: object) -> bool:

@@ -2,14 +2,17 @@
 
 import codecs
 import gzip
+import json
 import zlib
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from scprism.errors import InputError
-from scprism.types import PathLike
 
-__all__ = ["encoding_of", "not_text", "open_text", "read_lines"]
+if TYPE_CHECKING:
+    from scprism.types import PathLike
+
+__all__ = ["encoding_of", "not_text", "open_text", "parse_json", "read_lines"]
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -21,14 +24,14 @@ MARKS = (
 GZIP = b"\x1f\x8b"
 
 
-def encoding_of(path: PathLike) -> str:
+def encoding_of(path: "PathLike") -> str:
     """Return the encoding that the byte-order mark of a file names, UTF-8 if it has none."""
     with _open_bytes(Path(path)) as file:
         start = file.read(4)
     return next((name for mark, name in MARKS if start.startswith(mark)), "utf-8")
 
 
-def open_text(path: PathLike) -> TextIO:
+def open_text(path: "PathLike") -> TextIO:
     """Return a file opened as text, by its mark; line ends are kept as they are."""
     place, encoding = Path(path), encoding_of(path)
     if _is_gzip(place):
@@ -36,7 +39,7 @@ def open_text(path: PathLike) -> TextIO:
     return place.open(encoding=encoding, newline="")
 
 
-def read_lines(path: PathLike, *, what: str) -> list[str]:
+def read_lines(path: "PathLike", *, what: str) -> list[str]:
     """Return the lines of a small file of text, without their ends.
 
     Parameters
@@ -61,7 +64,22 @@ def read_lines(path: PathLike, *, what: str) -> list[str]:
     return text.splitlines()
 
 
-def not_text(path: PathLike, *, what: str, error: Exception | None) -> InputError:
+def parse_json(text: str | bytes) -> Any:
+    """Return what JSON holds.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, or lists lie in lists so deep that nobody wrote it.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        msg = "its lists lie too deep in each other"
+        raise ValueError(msg) from error
+
+
+def not_text(path: "PathLike", *, what: str, error: Exception | None) -> InputError:
     """Return the error for a file that cannot be read as text, which says why."""
     if isinstance(error, UnicodeDecodeError) and 0 not in error.object:
         line = error.object[: error.start].count(b"\n") + 1

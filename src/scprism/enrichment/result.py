@@ -1,6 +1,5 @@
 """The result of an enrichment: its table, how it was made, what was warned of, and its file."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import pandas as pd
 from scprism._check import some
 from scprism._files import read_table, record_path, write_table
 from scprism._html import record_html
+from scprism._text import parse_json
 from scprism.errors import BundleError, InputError
 from scprism.types import PathLike
 
@@ -183,7 +183,7 @@ def read_enrichment(path: PathLike) -> Enrichment:
 def _settings_in(path: Path) -> dict[str, Any] | None:
     """Return what `Enrichment.save` wrote beside a table, or None if this is no such file."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     known = isinstance(found, dict) and found.get("scprism_enrichment") == SCHEMA_VERSION

@@ -4,6 +4,7 @@ import hashlib
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,17 @@ __all__ = ["is_address", "model_folder"]
 
 MOST_BYTES = 4 * 2**30
 """A model of more is none of ours: what a zip file unpacks to is known before anything is written."""
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    UnicodeError,
+)
+"""What a damaged zip file makes its reader raise."""
 TIMEOUT_SECONDS = 60.0
 BLOCK = 2**16
 
@@ -84,7 +96,7 @@ def _unpack(path: Path, folder: Path) -> None:
             members = _members(archive, name=str(path))
             for name, member in members.items():
                 (folder / name).write_bytes(archive.read(member))  # of no more bytes than the member's size
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except UNREADABLE as error:
         msg = f"{str(path)!r} is not a model folder, nor a zip file of one that can be read ({error})."
         raise BundleError(f"{msg} Give the folder that `scprism fit --out` wrote, or a zip file of it.") from error
 

@@ -13,6 +13,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from scprism._text import parse_json
 from scprism.errors import BundleError
 from scprism.label.calibrate import Calibration, Confidence
 from scprism.label.centroids import Space, Whitening
@@ -94,7 +95,7 @@ def read_index(
     if not (source / RECORD_FILE).is_file():
         return {}
     try:
-        record = json.loads((source / RECORD_FILE).read_text(encoding="utf-8"))
+        record = parse_json((source / RECORD_FILE).read_text(encoding="utf-8"))
         _check_record(record, source, fingerprint)
         payload = (source / ARRAYS_FILE).read_bytes()
         if hashlib.sha256(payload).hexdigest() != record["arrays_sha256"]:

@@ -19,6 +19,7 @@ import safetensors.numpy
 
 from scprism._check import some
 from scprism._files import MODEL_NAMES, exact_numbers, foreign_names
+from scprism._text import parse_json
 from scprism._warnings import warn
 from scprism.errors import BundleError, InputError
 from scprism.model.asked import Asked
@@ -182,7 +183,7 @@ def _read_record(source: Path) -> dict[str, Any]:
         raise BundleError(msg)
     name = str(source / MODEL_FILE)
     try:
-        record = json.loads(_read_bytes(source / MODEL_FILE))
+        record = parse_json(_read_bytes(source / MODEL_FILE))
     except ValueError as error:
         msg = f"{name!r} is truncated or is not JSON ({error}). Copy the whole folder again."
         raise BundleError(msg) from error

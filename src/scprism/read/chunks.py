@@ -11,6 +11,7 @@ from anndata.abc import CSCDataset, CSRDataset
 from numpy.typing import DTypeLike
 from scipy import sparse
 
+from scprism._stores import on_disk
 from scprism.errors import InputError
 from scprism.types import IntArray, Matrix
 
@@ -54,7 +55,15 @@ def row_chunks(
     n_rows = rows.shape[0]
     for start in range(0, n_rows, size):
         span = slice(start, min(start + size, n_rows))
-        block = _dense_block(rows, span, dtype) if _is_dense(rows) else sparse.csr_matrix(rows[span], dtype=dtype)
+        try:
+            block = _dense_block(rows, span, dtype) if _is_dense(rows) else sparse.csr_matrix(rows[span], dtype=dtype)
+        except Exception as error:  # each library has its own ways to fail on a damaged file
+            if on_disk(rows):
+                raise _unreadable(rows, span, error) from error
+            if isinstance(error, ValueError):
+                msg = f"The count matrix is damaged: {str(error).rstrip('.')}. Take the file from its source again."
+                raise InputError(msg) from error
+            raise
         yield span, _canonical(block)
 
 
@@ -86,6 +95,17 @@ def _dask_chunks(matrix: Any, size: int, dtype: DTypeLike) -> Iterator[tuple[sli
 
 def _csr(values: Any, dtype: DTypeLike) -> sparse.csr_matrix:
     return sparse.csr_matrix(values, dtype=dtype)
+
+
+def _unreadable(matrix: Any, span: slice, error: Exception) -> InputError:
+    """Return the error for rows that a file does not give, damaged or changed since it was opened."""
+    array = matrix.group["data"] if isinstance(matrix, CSRDataset) else matrix
+    place = array.file.filename if isinstance(array, h5py.Dataset) else array.store_path
+    reason = (str(error) or type(error).__name__).strip().splitlines()[0].rstrip(".")
+    msg = (
+        f"The cells {span.start + 1:,} to {span.stop:,} of '{place}' cannot be read: {reason}. The file may be cut off,"
+    )
+    return InputError(f"{msg} damaged or changed meanwhile: compare its size with the source's and copy it again.")
 
 
 def _canonical(block: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -17,7 +17,7 @@ from scprism.genes.identifiers import symbol_hint
 from scprism.read.columns import RepeatedGenes, of_genome, transposed, with_names, with_plain_strings, with_symbols
 from scprism.read.counts import checked_counts
 from scprism.read.on_disk import open_h5ad, open_zarr
-from scprism.read.problems import check_zarr, unreadable
+from scprism.read.problems import check_hdf5, check_zarr, unreadable
 from scprism.read.text import read_text
 from scprism.types import PathLike
 
@@ -166,6 +166,7 @@ def _hdf5_kind(path: Path) -> Kind:
     """Return what an HDF5 file holds; its suffix may be anybody's guess."""
     try:
         with h5py.File(path, "r") as file:
+            check_hdf5(file, path)
             keys = {
                 *file.keys(),
                 *(f"*/{key}" for group in file.values() if isinstance(group, h5py.Group) for key in group),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from scprism._check import some
@@ -12,7 +13,7 @@ from scprism._text import not_text
 from scprism._warnings import warn
 from scprism.errors import InputError
 
-__all__ = ["check_zarr", "unreadable"]
+__all__ = ["check_declared", "check_hdf5", "check_zarr", "unreadable"]
 
 CUT_OFF = "The file may be cut off or damaged: compare its size with the source's and copy it again."
 OTHER_FORMAT = "Its name says one format and its content another: give the file as the source has it."
@@ -31,6 +32,9 @@ REASONS = (
     (("signature not found", "not a gzipped file", "bad magic"), OTHER_FORMAT),
 )
 """What libraries say, in small letters, and what it means; the first that fits."""
+LEAST_DECLARED = 2**28
+MOST_COMPRESSED = 5000
+"""Times that values can be compressed at most: gzip reaches 1,032, zstd some thousand where all are the same."""
 AS_ZEROS = "zarr reads what is missing as zeros"
 
 
@@ -52,6 +56,29 @@ def unreadable(path: Path, kind: str, error: Exception) -> InputError:
 def _causes(error: BaseException) -> Iterator[BaseException]:
     while (error := error.__cause__ or error.__context__) is not None:  # type: ignore[assignment]
         yield error
+
+
+def check_declared(path: Path, n_declared: int, n_stored: int) -> None:
+    """Raise `InputError` if a file says that it holds more than it can, before memory is taken for it.
+
+    Parameters
+    ----------
+    n_declared, n_stored
+        Bytes of the values that its header tells of, and those that there are, compressed or not.
+    """
+    if n_declared > LEAST_DECLARED and n_declared > MOST_COMPRESSED * n_stored:
+        msg = f"'{path}' says that it holds {n_declared / 1e9:,.1f} GB, and there are {n_stored / 1e9:,.3f} GB of it."
+        raise InputError(f"{msg} {CUT_OFF}")
+
+
+def check_hdf5(file: h5py.File, path: Path) -> None:
+    """Raise `InputError` if an array of an HDF5 file says that it holds more than it can."""
+
+    def check(_: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and item.size is not None and item.chunks is not None:
+            check_declared(path, item.size * item.dtype.itemsize, item.id.get_storage_size())
+
+    file.visititems(check)
 
 
 def check_zarr(path: Path) -> None:

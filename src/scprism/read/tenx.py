@@ -12,10 +12,13 @@ from scipy import io, sparse
 from scprism._check import closest, some
 from scprism._text import encoding_of
 from scprism.errors import InputError
+from scprism.read.problems import check_declared
 
 __all__ = ["read_10x_folder", "read_10x_h5"]
 
 EXPRESSION = "Gene Expression"
+LEAST_LINE = 6
+"""Bytes of a value in a matrix.mtx: row, column and value, each with what parts it from the next."""
 
 
 def read_10x_h5(path: Path, *, genome: str | None = None, feature_type: str | None = None) -> AnnData:
@@ -79,15 +82,18 @@ def read_10x_folder(folder: Path, *, feature_type: str | None = None) -> AnnData
         If one of the files is missing or there twice, their lengths do not fit, or it is not clear which features are
         genes.
     """
-    matrix = sparse.csr_matrix(io.mmread(_find(folder, "matrix.mtx")).T, dtype=np.float32)  # (cells, features)
+    place = _find(folder, "matrix.mtx")
     features = _table(_find(folder, "features.tsv", "genes.tsv"))
     barcodes = _table(_find(folder, "barcodes.tsv"))
-    if matrix.shape != (len(barcodes), len(features)):
+    n_rows, n_columns, n_values, *_ = io.mminfo(place)
+    if (n_rows, n_columns) != (len(features), len(barcodes)):
         msg = (
-            f"The files of '{folder}' do not belong together: the matrix has {matrix.shape[1]:,} rows and "
-            f"{matrix.shape[0]:,} columns, for {len(features):,} genes and {len(barcodes):,} barcodes."
+            f"The files of '{folder}' do not belong together: the matrix has {n_rows:,} rows and "
+            f"{n_columns:,} columns, for {len(features):,} genes and {len(barcodes):,} barcodes."
         )
         raise InputError(msg)
+    check_declared(place, LEAST_LINE * n_values, place.stat().st_size)
+    matrix = sparse.csr_matrix(io.mmread(place).T, dtype=np.float32)  # (cells, features)
     symbols = features[min(1, features.shape[1] - 1)].to_numpy()
     var = pd.DataFrame({"gene_ids": features[0].to_numpy()}, index=symbols)
     cells = AnnData(matrix, obs=pd.DataFrame(index=barcodes[0].to_numpy()), var=var)

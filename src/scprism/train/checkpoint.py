@@ -12,6 +12,7 @@ from typing import Any
 import safetensors
 
 from scprism._files import replacing
+from scprism._text import parse_json
 from scprism._torch import torch
 from scprism._warnings import warn
 from scprism.errors import BundleError, InputError, TrainingError
@@ -112,7 +113,7 @@ def read_checkpoint(checkpoint: Checkpoint) -> TrainingState:
         if metadata.get("format") != FORMAT:
             msg = f"{str(path)!r} is not a checkpoint that this version of scprism can read. Delete it to begin anew."
             raise BundleError(msg)
-        header = json.loads(metadata["scprism"])
+        header = parse_json(metadata["scprism"])
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         msg = f"The checkpoint {str(path)!r} cannot be read ({error}). Delete it to begin anew."
         raise BundleError(msg) from error

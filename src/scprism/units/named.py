@@ -13,6 +13,7 @@ import pandas as pd
 import safetensors
 import safetensors.numpy
 
+from scprism._text import parse_json
 from scprism.errors import BundleError
 from scprism.genes.sets import set_name
 from scprism.types import PathLike
@@ -171,7 +172,7 @@ def read_units(folder: PathLike, *, genes: Sequence[str], fingerprint: str) -> N
     if not (source / RECORD_FILE).exists() and not (source / ARRAYS_FILE).exists():
         return None
     try:
-        record = json.loads((source / RECORD_FILE).read_text(encoding="utf-8"))
+        record = parse_json((source / RECORD_FILE).read_text(encoding="utf-8"))
         if record["schema_version"] > UNITS_VERSION:
             msg = f"The units in {str(source)!r} are of a newer scprism. Upgrade: pip install --upgrade scprism"
             raise BundleError(msg)
