@@ -183,11 +183,13 @@ def test_an_odd_cell_is_shown_with_its_reason(page):
 
 def test_a_click_on_a_cell_says_what_it_is(page, made):
     name = made.cells.cells.obs_names[8]
-    page.mouse.click(*place(page, name))
+    clicked = place(page, name)
+    page.mouse.click(*clicked)
     page.wait_for_selector("#figure-embedding[data-chosen]:not([data-chosen=''])")
     text = page.locator("#panel").inner_text()
     found = page.locator("#panel h3").inner_text()
     assert found == chosen(page)
+    assert np.hypot(*np.subtract(place(page, found), clicked)) < 8
     if "reference" in text:  # its twin, which lies in the same place
         assert found in made.reference.cells.obs_names
     else:

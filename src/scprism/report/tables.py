@@ -14,6 +14,7 @@ __all__ = [
     "dead_units",
     "label_table",
     "leading_groups",
+    "percent",
     "sets_per_unit",
     "significant_groups",
 ]
@@ -117,3 +118,18 @@ def dead_units(latent: FloatArray) -> np.ndarray:
     """Return which units are as good as constant over the cells (cells, units): bool (units,)."""
     spread = latent.std(axis=0, dtype=np.float64)
     return np.asarray(spread <= CONSTANT * spread.max())
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent; only all is 100% and only none is 0%.
+
+    Examples
+    --------
+    >>> [percent(share) for share in (0, 0.0004, 0.125, 0.9999, 1)]
+    ['0%', '<0.1%', '12.5%', '>99.9%', '100%']
+    """
+    if 0 < share < 0.001:
+        return "<0.1%"
+    if 0.999 < share < 1:
+        return ">99.9%"
+    return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
