@@ -17,6 +17,7 @@ __all__ = [
     "percent",
     "sets_per_unit",
     "significant_groups",
+    "wilson_interval",
 ]
 
 SIGNIFICANT = 0.05
@@ -133,3 +134,17 @@ def percent(share: float) -> str:
     if 0.999 < share < 1:
         return ">99.9%"
     return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
+
+
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of `n` cells (Wilson, J. Am. Stat. Assoc. 22, 209 (1927)).
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in wilson_interval(0.9, 10)]
+    [0.596, 0.982]
+    """
+    z = 1.959964
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return float(min(middle - half, share)), float(max(middle + half, share))
