@@ -1,7 +1,5 @@
 """A small set of results written by hand, so that every number on a page can be counted."""
 
-import base64
-import gzip
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
+from page_data import unpacked, whole
 from scprism.explain.explanation import Explanation
 from scprism.model.asked import Asked
 from scprism.model.config import Config
@@ -99,14 +98,6 @@ class Page(HTMLParser):
         codes, none = whole(packed).astype(float), 2 ** packed["bits"] - 1
         numbers = packed["low"] + codes * (packed["high"] - packed["low"]) / (none - 1)
         return np.where(codes == none, np.nan, numbers)
-
-
-def unpacked(text: str) -> str:
-    return gzip.decompress(base64.b64decode(text)).decode()
-
-
-def whole(packed: dict[str, Any]) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(packed["codes"]), dtype="u1" if packed["bits"] == 8 else "<u2")
 
 
 def words(text: str) -> str:

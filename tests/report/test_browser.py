@@ -123,17 +123,18 @@ def ends(page):
     return page.evaluate("document.getElementById('figure-embedding')._fullLayout.xaxis.range.slice()")
 
 
-def place(page, number):
+def place(page, name):
     """Return where a cell of the embedding is in the window."""
     plot(page).scroll_into_view_if_needed()
-    script = """(number) => {
+    script = """(name) => {
       const plot = document.getElementById("figure-embedding"), axes = plot._fullLayout;
-      const points = plot.data.flatMap((trace) => trace.x.map((x, i) => [x, trace.y[i], trace.text[i]]));
-      const data = points.find((point) => point[2].startsWith("<b>" + number));
+      const cells = plot.data.filter((trace) => trace.text);
+      const points = cells.flatMap((trace) => trace.text.map((text, i) => [trace.x[i], trace.y[i], text]));
+      const data = points.find((point) => point[2].startsWith("<b>" + escaped(name) + "</b>"));
       const box = plot.getBoundingClientRect(), { xaxis, yaxis } = axes;
       return [box.x + xaxis._offset + xaxis.d2p(data[0]), box.y + yaxis._offset + yaxis.d2p(data[1])];
     }"""
-    return page.evaluate(script, number)
+    return page.evaluate(script, name)
 
 
 def test_colours_can_be_any_column(page, made):
@@ -183,11 +184,13 @@ def test_an_odd_cell_is_shown_with_its_reason(page):
 
 def test_a_click_on_a_cell_says_what_it_is(page, made):
     name = made.cells.cells.obs_names[8]
-    page.mouse.click(*place(page, name))
+    clicked = place(page, name)
+    page.mouse.click(*clicked)
     page.wait_for_selector("#figure-embedding[data-chosen]:not([data-chosen=''])")
     text = page.locator("#panel").inner_text()
     found = page.locator("#panel h3").inner_text()
     assert found == chosen(page)
+    assert np.hypot(*np.subtract(place(page, found), clicked)) < 8
     if "reference" in text:  # its twin, which lies in the same place
         assert found in made.reference.cells.obs_names
     else:

@@ -161,6 +161,12 @@ def test_conditions_stand_in_a_table_smallest_q_first(arguments, written):
     n_found = (table["q_value"] < 0.05).sum()
     assert f"{n_found} of {table['q_value'].notna().sum()} tests have q < 0.05" in page.text["conditions"]
     assert "Replicates are the samples of “donor”" in page.text["conditions"]
+    found = whole[whole["q_value"] < 0.05]
+    assert len(found)
+    direction = "higher" if found.iloc[0]["difference"] > 0 else "lower"
+    answer = f"{len(found)} of {len(whole)} units differ between “{SCRIPT}” and “control”: {found.iloc[0]['unit']}"
+    assert answer in page.text["conditions"]
+    assert f"is {direction} ({rows[0][2]}, q {rows[0][-1]})" in page.text["conditions"]
 
 
 def test_the_volcano_has_a_point_a_unit_at_its_difference_and_q(made):
@@ -188,6 +194,7 @@ def test_cells_as_replicates_are_told_on_the_page(arguments, written):
         arguments.comparison = compare(arguments.model, arguments.cells, groupby="condition", reference="control")
     page = written(arguments)
     assert "Cells were taken as replicates, which makes p- and q-values far too small" in page.text["conditions"]
+    assert "units seem to differ, with cells taken as replicates," in page.text["conditions"]
     assert "Cells were taken as replicates" in page.text["summary"]
 
 

@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from scprism.errors import InputError
-from scprism.report.truth import wilson_interval
+from scprism.report.tables import wilson_interval
 
 NASTY = "T <CD4> & 'naïve'"
 TYPES = ["B cell"] * 5 + [NASTY] * 4 + ["<script>"]

@@ -29,7 +29,7 @@ def test_where_all_is_well_the_answer_is_yes_and_says_how_many_labels_are_right(
     assert (found["level"], found["answer"]) == ("good", "Yes")
     assert found["reason"] == (
         "about 95% of the labels are expected to be right (the mean confidence), and 3.0% of the cells are novel, "
-        "where up to 5% are expected of cells like the reference's"
+        "where up to 5% are expected of cells like the reference’s"
     )
 
 
@@ -58,7 +58,7 @@ def test_known_labels_count_and_not_what_confidence_expects():
     found = verdict(labels(confidence=0.6), truth=["B cell"] * 95 + ["T cell"] * 5)
     assert found["reason"] == (
         "95.0% of 100 cells of known type are labelled rightly, and 3.0% of the cells are novel, where up to 5% are "
-        "expected of cells like the reference's"
+        "expected of cells like the reference’s"
     )
     found = verdict(labels(), truth=["B cell"] * 60 + ["T cell"] * 30 + ["macrophage"] * 10)
     assert found["level"] == "bad"

@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from scprism.errors import InputError
 from scprism.figures.axes import axes_of, heatmap
 from scprism.report.palette import GREY, VALIDATION
-from scprism.report.tables import confidence_counts, label_table
+from scprism.report.tables import confidence_counts, label_table, wilson_interval
 
 __all__ = ["plot_calibration", "plot_confidence", "plot_confusion"]
 
@@ -107,7 +107,7 @@ def plot_calibration(
     for number in np.unique(bins):
         inside = bins == number
         n, share, mean = int(inside.sum()), float(right[inside].mean()), float(confidence[inside].mean())
-        low, high = _wilson(share, n)
+        low, high = wilson_interval(share, n)
         ax.errorbar(mean, share, [[share - low], [high - share]], color=VALIDATION, marker="o", capsize=2)
         ax.annotate(f"{n:,}", (mean, share), textcoords="offset points", xytext=(5, -10), fontsize="small")
     ax.set(xlabel="confidence", ylabel="share of right labels", xlim=(-0.02, 1.05), ylim=(-0.02, 1.02))
@@ -121,11 +121,3 @@ def _known(labels: pd.DataFrame, truth: "pd.Series[Any]") -> "pd.Series[str]":
         msg = "`truth` must hold the known type of some of the labelled cells, by cell, and holds that of none."
         raise InputError(msg)
     return known.astype(str)
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share of `n` cells (Wilson, J. Am. Stat. Assoc. 22, 209 (1927))."""
-    z = 1.959964
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return float(min(middle - half, share)), float(max(middle + half, share))

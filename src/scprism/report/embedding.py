@@ -23,8 +23,10 @@ MAX_SVG_POINTS = 4000
 """Up to here each cell is a vector shape, sharp on paper; beyond, WebGL draws them."""
 MOST_NAMES = 100
 """Columns of text with more different values than this name single cells, and no colours tell them apart."""
-MOST_VALUES = 2_000_000
+MOST_VALUES = 1_000_000
 """Values of genes that a page holds at most, in cells × genes."""
+MOST_EXACT = 400_000
+"""Values of units, in cells × units, that are written with 16 bits each; where there are more, with 8."""
 MOST_GENES = 150
 
 
@@ -111,7 +113,7 @@ def embedding_data(
         "density": _density(drawn),
         "columns": [
             *_label_columns(table),
-            *(_unit(named, values) for named, values in zip(units, np.transpose(drawn.values), strict=True)),
+            *_units(units, drawn.values),
             *_own_columns(own),
             *_genes(counted),
         ],
@@ -176,8 +178,12 @@ def _genes(counted: Counted | None) -> list[dict[str, Any]]:
     ]
 
 
-def _unit(named: Named, values: FloatArray) -> dict[str, Any]:
-    return {**_number(f"unit:{named.key}", f"unit {unit_name(named.title)}", values), "group": "unit"}
+def _units(units: list[Named], values: FloatArray) -> list[dict[str, Any]]:
+    bits = 16 if values.size <= MOST_EXACT else 8
+    return [
+        {**_number(f"unit:{named.key}", f"unit {unit_name(named.title)}", values[:, i], bits=bits), "group": "unit"}
+        for i, named in enumerate(units)
+    ]
 
 
 def _number(

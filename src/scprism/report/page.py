@@ -53,7 +53,7 @@ from scprism.report.subject import (
     reference_values,
     shows_programs,
 )
-from scprism.report.tables import sets_per_unit
+from scprism.report.tables import percent, sets_per_unit
 from scprism.report.trust import trust_section
 from scprism.report.truth import calibration_figure, confusion_figure, known_agreement, truth_section
 from scprism.report.verdict import verdict_section
@@ -271,16 +271,7 @@ def _render(content: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = _percent
+    environment.filters["percent"] = percent
     script = Markup("\n".join(scripts))  # noqa: S704
     assets = {"style": Markup(style), "script": script, "plotly": packed(get_plotlyjs())}  # noqa: S704
     return environment.get_template(TEMPLATE).render(**assets, **content)
-
-
-def _percent(share: float) -> str:
-    """Return a share in per cent; only all is 100% and only none is 0%."""
-    if 0 < share < 0.001:
-        return "<0.1%"
-    if 0.999 < share < 1:
-        return ">99.9%"
-    return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"

@@ -14,8 +14,10 @@ __all__ = [
     "dead_units",
     "label_table",
     "leading_groups",
+    "percent",
     "sets_per_unit",
     "significant_groups",
+    "wilson_interval",
 ]
 
 SIGNIFICANT = 0.05
@@ -117,3 +119,32 @@ def dead_units(latent: FloatArray) -> np.ndarray:
     """Return which units are as good as constant over the cells (cells, units): bool (units,)."""
     spread = latent.std(axis=0, dtype=np.float64)
     return np.asarray(spread <= CONSTANT * spread.max())
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent; only all is 100% and only none is 0%.
+
+    Examples
+    --------
+    >>> [percent(share) for share in (0, 0.0004, 0.125, 0.9999, 1)]
+    ['0%', '<0.1%', '12.5%', '>99.9%', '100%']
+    """
+    if 0 < share < 0.001:
+        return "<0.1%"
+    if 0.999 < share < 1:
+        return ">99.9%"
+    return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
+
+
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of `n` cells (Wilson, J. Am. Stat. Assoc. 22, 209 (1927)).
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in wilson_interval(0.9, 10)]
+    [0.596, 0.982]
+    """
+    z = 1.959964
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return float(min(middle - half, share)), float(max(middle + half, share))

@@ -14,8 +14,9 @@ from scprism.label.labels import labels_as_text
 from scprism.report.interactive import page_layout
 from scprism.report.palette import GREY, VALIDATION, count_colours
 from scprism.report.subject import Subject
+from scprism.report.tables import wilson_interval
 
-__all__ = ["calibration_figure", "confusion_figure", "known_agreement", "truth_section", "wilson_interval"]
+__all__ = ["calibration_figure", "confusion_figure", "known_agreement", "truth_section"]
 
 
 def known_agreement(subject: Subject) -> Agreement | None:
@@ -136,20 +137,6 @@ def calibration_figure(known: Agreement | None) -> go.Figure | None:
     figure.update_xaxes(range=[0, 1.02], tickformat=".1f")
     figure.update_yaxes(range=[0, 1.04], tickformat=".0%")
     return figure
-
-
-def wilson_interval(share: float, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share of `n` cells (Wilson, J. Am. Stat. Assoc. 22, 209 (1927)).
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in wilson_interval(0.9, 10)]
-    [0.596, 0.982]
-    """
-    z = 1.959964
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return float(min(middle - half, share)), float(max(middle + half, share))
 
 
 def _possible_labels(subject: Subject) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from scprism.label.agreement import Agreement
 from scprism.query.align import Alignment
 from scprism.query.view import USUAL_COVERAGE
 from scprism.report.findings import MANY_LOW_CONFIDENCE, MANY_NOVEL
-from scprism.report.tables import LOW_CONFIDENCE
+from scprism.report.tables import LOW_CONFIDENCE, percent
 
 __all__ = ["Ground", "verdict_section"]
 
@@ -83,7 +83,7 @@ def verdict_section(
 
 def _right(labels: pd.DataFrame, known: Agreement | None) -> Ground:
     if known is not None:
-        text = f"{known.accuracy:.1%} of {known.n_cells:,} cells of known type are labelled rightly"
+        text = f"{percent(known.accuracy)} of {known.n_cells:,} cells of known type are labelled rightly"
         if known.n_unknown:
             text += f"; {known.n_unknown:,} further cells are of types that the reference lacks"
         return Ground("Known labels", _level(known.accuracy), text)
@@ -100,13 +100,13 @@ def _level(share: float) -> Level:
 
 def _novel(share: float) -> Ground:
     level: Level = "bad" if share > MOST_NOVEL else "caution" if share > MANY_NOVEL else "good"
-    text = f"{share:.1%} of the cells are novel, where up to 5% are expected of cells like the reference's"
+    text = f"{percent(share)} of the cells are novel, where up to 5% are expected of cells like the reference’s"
     return Ground("Novel cells", level, text)
 
 
 def _low(share: float) -> Ground:
     level: Level = "bad" if share > 0.5 else "caution" if share > MANY_LOW_CONFIDENCE else "good"
-    return Ground("Unsure labels", level, f"{share:.1%} of the cells have a confidence below {LOW_CONFIDENCE:g}")
+    return Ground("Unsure labels", level, f"{percent(share)} of the cells have a confidence below {LOW_CONFIDENCE:g}")
 
 
 def _place(messages: tuple[str, ...]) -> Ground:
@@ -120,5 +120,7 @@ def _place(messages: tuple[str, ...]) -> Ground:
 def _coverage(alignment: Alignment) -> Ground:
     genes, expression = alignment.share_of_genes, alignment.share_of_expression
     level: Level = "bad" if expression < FEW_GENES else "caution" if genes < USUAL_COVERAGE else "good"
-    text = f"the query has {genes:.1%} of the model’s genes, with {expression:.1%} of the reference’s expression"
+    text = (
+        f"the query has {percent(genes)} of the model’s genes, with {percent(expression)} of the reference’s expression"
+    )
     return Ground("Gene coverage", level, text)
