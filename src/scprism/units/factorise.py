@@ -1,6 +1,7 @@
 """Several non-negative factorisations of the same cells side by side."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -46,7 +47,7 @@ def factorised(
     for _ in range(iterations):
         for matrix, given, sought in ((by_cell, loadings, activities), (by_gene, activities, loadings)):
             coordinate_pass(matrix.indptr, matrix.indices, matrix.data, given, given.T @ given, ends, sought)
-    blocks = [slice(start, stop) for start, stop in zip(ends[:-1], ends[1:], strict=True)]
+    blocks = [slice(start, stop) for start, stop in pairwise(ends)]
     return [(activities[:, block], loadings[:, block].T) for block in blocks]
 
 
