@@ -1,5 +1,6 @@
 """Units found by non-negative matrix factorisation over several starts and halves of the cells."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Literal
@@ -10,6 +11,7 @@ from scipy import sparse
 from scprism._random import random_generator
 from scprism.errors import InputError
 from scprism.types import FloatArray, RNGLike
+from scprism.units.factorise import factorised, random_starts
 from scprism.units.inference import activity, activity_through
 from scprism.units.record import ACTIVITY_QUANTILES, Units, UnitSettings, unit_names
 from scprism.units.replication import Candidates, agreement, distinct, replication
@@ -148,32 +150,32 @@ def _candidates(
 ) -> Candidates:
     """Return the programs of runs on halves of the cells, and of one run a rank on all cells."""
     n_cells, n_splits = weighted.shape[0], max(1, settings.runs // (2 * len(settings.ranks)))
-    jobs: list[tuple[int, int, int, np.ndarray, int]] = []  # split, half, rank, cells, seed
+    jobs: dict[tuple[int, int], list[tuple[int, int]]] = {}  # (split, half): ranks and seeds
     shuffled = [rng.permutation(n_cells) for _ in range(n_splits)]
     for pair in range(settings.runs // 2):
         rank = settings.ranks[pair % len(settings.ranks)]
         split = min(pair // len(settings.ranks), n_splits - 1)
         for half in (0, 1):
-            cells = np.sort(shuffled[split][half::2])
-            jobs.append((split, half, rank, cells, int(rng.integers(2**31))))
-    jobs += [(-1, 0, rank, np.arange(n_cells), int(rng.integers(2**31))) for rank in settings.ranks]
+            jobs.setdefault((split, half), []).append((rank, int(rng.integers(2**31))))
+    jobs[-1, 0] = [(rank, int(rng.integers(2**31))) for rank in settings.ranks]
 
-    def run(job: tuple[int, int, int, np.ndarray, int]) -> tuple[FloatArray, FloatArray, FloatArray, np.ndarray]:
-        programs = _factorised(weighted[job[3]], job[2], job[4], settings.max_iterations)
-        return programs, _activities(programs, weighted), *_coherent(programs, weighted, job[3])
+    def run(place: tuple[int, int]) -> list[tuple[FloatArray, FloatArray, FloatArray, np.ndarray]]:
+        split, half = place
+        seen = np.arange(n_cells) if split < 0 else np.sort(shuffled[split][half::2])
+        found = _factorised(weighted[seen], jobs[place], settings.max_iterations)
+        return [(part, _activities(part, weighted), *_coherent(part, weighted, seen)) for part in found]
 
-    longest_first = sorted(range(len(jobs)), key=lambda number: -len(jobs[number][3]) * jobs[number][2])
     with ThreadPoolExecutor(threads) as pool:
-        done = list(pool.map(run, [jobs[number] for number in longest_first]))
-    found = [done[longest_first.index(number)] for number in range(len(jobs))]
+        working = {place: pool.submit(run, place) for place in sorted(jobs)}  # all cells, the longest, first
+        runs = [(place, *one) for place in jobs for one in working[place].result()]
     return Candidates(
-        programs=np.concatenate([programs for programs, *_ in found]),
-        activities=np.concatenate([activities for _, activities, *_ in found], axis=1),
-        coherence=np.concatenate([moves for *_, moves, _ in found]),
-        coherent=np.concatenate([coherent for *_, coherent in found]),
-        run=np.repeat(np.arange(len(jobs)), [len(programs) for programs, *_ in found]),
-        split=np.array([job[0] for job in jobs]),
-        half=np.array([job[1] for job in jobs]),
+        programs=np.concatenate([programs for _, programs, *_ in runs]),
+        activities=np.concatenate([activities for _, _, activities, *_ in runs], axis=1),
+        coherence=np.concatenate([moves for *_, moves, _ in runs]),
+        coherent=np.concatenate([coherent for *_, coherent in runs]),
+        run=np.repeat(np.arange(len(runs)), [len(programs) for _, programs, *_ in runs]),
+        split=np.array([split for (split, _), *_ in runs]),
+        half=np.array([half for (_, half), *_ in runs]),
     )
 
 
@@ -181,7 +183,7 @@ def _shuffled_programs(weighted: sparse.csr_matrix, settings: UnitSettings, rng:
     """Return the programs of a run of the largest rank on half of the cells, their genes shuffled."""
     half = np.sort(rng.permutation(weighted.shape[0])[::2])
     cells = gene_shuffled(weighted[half], rng)
-    return _factorised(cells, max(settings.ranks), int(rng.integers(2**31)), settings.max_iterations)
+    return _factorised(cells, [(max(settings.ranks), int(rng.integers(2**31)))], settings.max_iterations)[0]
 
 
 def _coherent(programs: FloatArray, weighted: sparse.csr_matrix, seen: np.ndarray) -> tuple[FloatArray, np.ndarray]:
@@ -196,15 +198,14 @@ def _coherent(programs: FloatArray, weighted: sparse.csr_matrix, seen: np.ndarra
     return found, np.asarray(found * np.sqrt(len(others)) >= LEAST_COHERENCE_Z)
 
 
-def _factorised(weighted: sparse.csr_matrix, rank: int, seed: int, iterations: int) -> FloatArray:
-    """Return the programs of one factorisation from a random start, each of length 1, empty ones left out."""
-    from sklearn.decomposition import NMF
-
-    # tolerance 0: as many steps as said, and no warning that there might be more
-    model = NMF(rank, init="random", random_state=seed, max_iter=iterations, tol=0.0)
-    model.fit_transform(weighted)
-    lengths = np.linalg.norm(model.components_, axis=1)
-    return np.asarray(model.components_[lengths > 0] / lengths[lengths > 0, None])
+def _factorised(weighted: sparse.csr_matrix, runs: Sequence[tuple[int, int]], iterations: int) -> list[FloatArray]:
+    """Return the programs of factorisations of a rank from the start of a seed, of length 1, empty ones left out."""
+    starts = [random_starts(weighted, rank, seed) for rank, seed in runs]
+    found = []
+    for _, programs in factorised(weighted, starts, iterations=iterations):
+        lengths = np.linalg.norm(programs, axis=1)
+        found.append(programs[lengths > 0] / lengths[lengths > 0, None])
+    return found
 
 
 def _distinct(order: list[int], candidates: Candidates, settings: UnitSettings) -> list[int]:
@@ -234,18 +235,9 @@ def _refined(
 
     Beside them how alike each is to each candidate, and its replication; the best replicated first.
     """
-    from sklearn.decomposition import non_negative_factorization
-
     while programs is not None and len(programs):
-        _, programs, _ = non_negative_factorization(
-            weighted,
-            W=_activities(programs, weighted),
-            H=np.ascontiguousarray(programs, dtype=np.float32),
-            n_components=len(programs),
-            init="custom",
-            max_iter=REFINING_ITERATIONS,
-            tol=0.0,
-        )
+        start = _activities(programs, weighted), programs
+        _, programs = factorised(weighted, [start], iterations=REFINING_ITERATIONS)[0]
         lengths = np.linalg.norm(programs, axis=1, keepdims=True)
         programs = np.divide(programs, lengths, out=np.zeros_like(programs), where=lengths > 0)
         alike = agreement(programs, _activities(programs, weighted), candidates, least_cosine=settings.least_cosine)

@@ -29,6 +29,8 @@ MATRICES = ("programs", "low", "high")
 VECTORS = ("replication", "n_runs_found", "coherence", "overlap", "shuffled_overlap")
 ARRAYS = (*MATRICES, *VECTORS, "gene_weights", "quantiles")
 N_TOP_GENES = 8
+NAMING_GENES = 2
+"""Of a unit's eight leading genes so many must be in the leading edge of a set that it is named after."""
 
 
 @dataclass(frozen=True)
@@ -89,16 +91,17 @@ class NamedUnits:
     def proposed_names(self) -> tuple[str, ...]:
         """For each unit the gene set that it forms best, else its three leading genes; empty if it is not trusted.
 
-        Where several units form the same set best, the leading gene of each stands behind it.
+        A set gives its name only if two or more of the eight leading genes are in its leading edge, so that a name says
+        what these genes show. Where several units form the same set best, the leading gene of each stands behind it.
         """
-        leading = top_genes(self.units, self.genes, n_genes=3).groupby("unit")["gene"].agg(list)
+        leading = top_genes(self.units, self.genes, n_genes=N_TOP_GENES).groupby("unit")["gene"].agg(list)
         genes = [leading.get(unit, []) for unit in self.units.names]
-        best = [set_name(names[0]) if names else "" for names in self._sets_up()]
+        best = [_naming_set(sets, first) for sets, first in zip(self.sets, genes, strict=True)]
         named = [name for name, trusted in zip(best, self.trusted, strict=True) if trusted]
         proposed = []
         for name, first, trusted in zip(best, genes, self.trusted, strict=True):
             told = f"{name} ({first[0]})" if named.count(name) > 1 and first else name
-            proposed.append("" if not trusted else told if name else ", ".join(first))
+            proposed.append("" if not trusted else told if name else ", ".join(first[:3]))
         return tuple(proposed)
 
     def table(self) -> pd.DataFrame:
@@ -128,6 +131,14 @@ class NamedUnits:
     def programs(self) -> pd.DataFrame:
         """Return the programs, units × genes: what a unit adds to log1p counts per 10,000 where its activity is 1."""
         return pd.DataFrame(self.units.programs, index=list(self.units.names), columns=list(self.genes))
+
+
+def _naming_set(sets: Sequence[FoundSet], leading: Sequence[str]) -> str:
+    """Return the name of the strongest set that is up and shows in a unit's leading genes; empty if there is none."""
+    for found in sets:
+        if found.direction == "up" and len(set(leading).intersection(found.leading_edge)) >= NAMING_GENES:
+            return set_name(found.name)
+    return ""
 
 
 def write_units(named: NamedUnits | None, folder: PathLike, *, fingerprint: str) -> None:
