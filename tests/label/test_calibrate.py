@@ -66,6 +66,7 @@ def test_confidence_finds_planted_chances():
     evidence = said(two_labels(odds), strange)
     calibration = learn_calibration([evidence], [], codes, n_labels=2)
     assert (calibration.calls(evidence).best.label == 0).all()
+    assert calibration.accuracy == (codes == 0).mean()
     assert abs(confidence(calibration, evidence) - chance).mean() < 0.015
     assert calibration.confidence.beyond == pytest.approx(2.0, abs=0.3)
 

@@ -18,10 +18,10 @@ def labels(*, confidence=0.95, n_novel=3, n_low=2, n=100):
     return pd.DataFrame({"label": "B cell", "confidence": values, "novel": np.arange(n) < n_novel})
 
 
-def verdict(table, *, genes=1.0, expression=1.0, truth=None, messages=()):
+def verdict(table, *, genes=1.0, expression=1.0, truth=None, messages=(), held_out=None):
     known = None if truth is None else agreement(table, ("B cell", "T cell"), pd.Series(truth))
     alignment = SimpleNamespace(share_of_genes=genes, share_of_expression=expression)
-    return verdict_section(table, alignment=alignment, known=known, messages=messages)
+    return verdict_section(table, alignment=alignment, known=known, messages=messages, held_out=held_out)
 
 
 def test_where_all_is_well_the_answer_is_yes_and_says_how_many_labels_are_right():
@@ -40,6 +40,12 @@ def test_where_all_is_well_the_answer_is_yes_and_says_how_many_labels_are_right(
         pytest.param({"table": labels(confidence=0.69)}, "bad", "about 69% of the labels are expected", id="few"),
         pytest.param({"table": labels(n_novel=21)}, "caution", "but 21.0% of the cells are novel", id="novel"),
         pytest.param({"table": labels(n_novel=51)}, "bad", "but 51.0% of the cells are novel", id="most novel"),
+        pytest.param(
+            {"held_out": 0.89}, "caution", "but 89.0% of the reference’s own cells are labelled", id="held out"
+        ),
+        pytest.param(
+            {"held_out": 0.69}, "bad", "but 69.0% of the reference’s own cells are labelled", id="not learned"
+        ),
         pytest.param({"genes": 0.79}, "caution", "but the query has 79.0% of the model’s genes", id="genes"),
         pytest.param({"expression": 0.49}, "bad", "with 49.0% of the reference’s expression", id="expression"),
         pytest.param(

@@ -230,6 +230,7 @@ class View:
             "labels": next(iter(self.model.labels_known)) if labels is None else labels,
             "labelled_cells": "index" if reference is None else "reference",
             "n_labelled_cells": chosen.n_cells,
+            "held_out_accuracy": round(chosen.calibration.accuracy, 4),
             "fingerprint": self.model.fingerprint,
         }
         told = {"threshold": threshold, "over": over}

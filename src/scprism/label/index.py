@@ -141,6 +141,7 @@ def _record_of(reference: LabelReference) -> dict[str, Any]:
         "n_cells": reference.n_cells,
         "told_by": "expression" if isinstance(reference.rule, ExpressionRule) else "latent",
         "recipe": {name: value for name, value in recipe.items() if name not in MOMENTS},
+        "accuracy": reference.calibration.accuracy,
         "confidence": reference.calibration.confidence.to_json(),
         "trends": reference.calibration.novelty.to_json(),
         "usual": reference.usual.to_json(),
@@ -176,7 +177,7 @@ def _reference(entry: dict[str, Any], arrays: Arrays, *, weights: Weights, setti
         )
     known = tuple(arrays[f"known.{i}"] for i in range(sum(name.startswith("known.") for name in arrays)))
     novelty = Novelty.from_parts(entry["trends"], arrays["middle"], arrays["spread"], known)
-    calibration = Calibration(Confidence.from_json(entry["confidence"]), novelty)
+    calibration = Calibration(Confidence.from_json(entry["confidence"]), novelty, float(entry["accuracy"]))
     return LabelReference(names, recipe, rule, calibration, UsualRange.from_json(entry["usual"]), int(entry["n_cells"]))
 
 

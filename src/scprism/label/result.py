@@ -41,7 +41,8 @@ class Labels:
         got one label (``over=``), ``cell_label`` is the cell's own.
     settings
         ``labels``, the column that the labels are from; ``labelled_cells``, ``"reference"`` if they were given, or
-        ``"index"`` for those that the model knows (`Model.index`); ``n_labelled_cells``; ``fingerprint`` of the model's
+        ``"index"`` for those that the model knows (`Model.index`); ``n_labelled_cells``; ``held_out_accuracy``, the
+        share of labelled cells that get the right label by what is learned without them; ``fingerprint`` of the model's
         weights; ``threshold`` and ``over``, if they were given. Empty where they are not known.
     warnings
         What was warned of when the cells were labelled.

@@ -39,7 +39,12 @@ class Ground:
 
 
 def verdict_section(
-    labels: pd.DataFrame | None, *, alignment: Alignment, known: Agreement | None, messages: tuple[str, ...]
+    labels: pd.DataFrame | None,
+    *,
+    alignment: Alignment,
+    known: Agreement | None,
+    messages: tuple[str, ...],
+    held_out: float | None = None,
 ) -> dict[str, Any] | None:
     """Return the verdict on the labels, None without labels.
 
@@ -55,12 +60,15 @@ def verdict_section(
         How the labels agree with known ones, where they are given.
     messages
         What was warned of when the cells were labelled.
+    held_out
+        Share of the reference's own cells that are labelled rightly by what was learned without them; None if unknown.
     """
     if labels is None or labels.empty:
         return None
     grounds = [
         _right(labels, known),
         _novel(float(labels["novel"].mean())),
+        *([] if held_out is None else [_held_out(held_out)]),
         _low(float((labels["confidence"] < LOW_CONFIDENCE).mean())),
         _place(messages),
         _coverage(alignment),
@@ -90,6 +98,11 @@ def _right(labels: pd.DataFrame, known: Agreement | None) -> Ground:
     expected = float(labels["confidence"].mean())
     text = f"about {expected:.0%} of the labels are expected to be right (the mean confidence)"
     return Ground("Expected accuracy", _level(expected), text)
+
+
+def _held_out(share: float) -> Ground:
+    text = f"{percent(share)} of the reference’s own cells are labelled rightly by what is learned without them"
+    return Ground("Held-out reference cells", _level(share), text)
 
 
 def _level(share: float) -> Level:
