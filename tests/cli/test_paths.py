@@ -29,6 +29,7 @@ NO_PATHS = {
     "over",
     "preset",
     "query_layer",
+    "sample",
     "reference_layer",
     "replicate",
     "study",
