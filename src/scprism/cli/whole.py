@@ -15,6 +15,9 @@ from scprism.errors import InputError
 
 __all__ = ["demo", "run"]
 
+KNOWN_TYPES = {"B cells": "B cell", "NK cells": "NK cell", "Neutrophils": "Granulocyte", "T cells": "T cell"}
+"""What the authors of the demo's query call its types, and what the reference calls them."""
+
 
 @command(app, example="scprism demo --out demo")
 def demo(
@@ -25,17 +28,19 @@ def demo(
 ) -> None:
     """Run the whole path on bundled real data, offline; it ends in OUT/report.html."""
     o.use_threads(threads)
-    from scprism.cli.run import Watch, run_path
+    from scprism.cli.run import Columns, Watch, run_path
     from scprism.estimator.prism import Prism
     from scprism.read.datasets import load_dataset
 
     reference, query = load_dataset("tm_droplet_immune"), load_dataset("mouse_lung_immune")
+    query.obs["known_type"] = query.obs["Major_cell_type"].astype(str).map(KNOWN_TYPES)
     say("reference: immune cells of mouse spleen, marrow and lung (10x); query: immune cells of mouse lung (inDrop)")
     model = Prism(rng=rng)
     with training_progress(model.config.max_epochs) as on_epoch:
         files = {"reference": "tm_droplet_immune (bundled)", "query": "mouse_lung_immune (bundled)"}
         watch = Watch(on_step=say, on_epoch=on_epoch, made_by=made_by(), files=files)
-        page = run_path(reference, query, model=model, labels="cell_type", out=out, watch=watch)
+        columns = Columns(truth="known_type", sample="Tissue")
+        page = run_path(reference, query, model=model, labels="cell_type", out=out, columns=columns, watch=watch)
     say(f"report: {page.resolve()}")
 
 
