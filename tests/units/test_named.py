@@ -23,9 +23,9 @@ def named_by(units, *edges):
 @pytest.mark.parametrize(
     ("edges", "name"),
     [
-        pytest.param([("G2", "G8", "G50")], "Set 0", id="two of the leading eight"),
-        pytest.param([("G1", "G9", "G50")], "G1, G2, G3", id="one of them"),
-        pytest.param([("G9", "G50"), ("G1", "G3")], "Set 1", id="only in the second set"),
+        pytest.param([("G2", "G4", "G6", "G8", "G50")], "Set 0", id="half of the leading eight"),
+        pytest.param([("G1", "G2", "G3", "G9", "G50")], "G1, G2, G3", id="fewer"),
+        pytest.param([("G9", "G50"), ("G1", "G3", "G5", "G7")], "Set 1", id="only in the second set"),
         pytest.param([], "G1, G2, G3", id="no set"),
     ],
 )

@@ -29,8 +29,8 @@ MATRICES = ("programs", "low", "high")
 VECTORS = ("replication", "n_runs_found", "coherence", "overlap", "shuffled_overlap")
 ARRAYS = (*MATRICES, *VECTORS, "gene_weights", "quantiles")
 N_TOP_GENES = 8
-NAMING_GENES = 2
-"""Of a unit's eight leading genes so many must be in the leading edge of a set that it is named after."""
+NAMING_GENES = 4
+"""Of a unit's eight leading genes half must be in the leading edge of a set that it is named after."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class NamedUnits:
     def proposed_names(self) -> tuple[str, ...]:
         """For each unit the gene set that it forms best, else its three leading genes; empty if it is not trusted.
 
-        A set gives its name only if two or more of the eight leading genes are in its leading edge, so that a name says
-        what these genes show. Where several units form the same set best, the leading gene of each stands behind it.
+        A set gives its name only if half of the eight leading genes or more are in its leading edge, so that a name
+        says what these genes show. Where several units form the same set best, the leading gene of each stands behind it.
         """
         leading = top_genes(self.units, self.genes, n_genes=N_TOP_GENES).groupby("unit")["gene"].agg(list)
         genes = [leading.get(unit, []) for unit in self.units.names]
