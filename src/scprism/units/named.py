@@ -30,7 +30,7 @@ VECTORS = ("replication", "n_runs_found", "coherence", "overlap", "shuffled_over
 ARRAYS = (*MATRICES, *VECTORS, "gene_weights", "quantiles")
 N_TOP_GENES = 8
 NAMING_GENES = 4
-"""Of a unit's eight leading genes half must be in the leading edge of a set that it is named after."""
+"""So many of a unit's eight leading genes must be in the leading edge of a set that it is named after: half of them."""
 
 
 @dataclass(frozen=True)
