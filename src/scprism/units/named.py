@@ -92,7 +92,8 @@ class NamedUnits:
         """For each unit the gene set that it forms best, else its three leading genes; empty if it is not trusted.
 
         A set gives its name only if half of the eight leading genes or more are in its leading edge, so that a name
-        says what these genes show. Where several units form the same set best, the leading gene of each stands behind it.
+        says what these genes show. Where several units form the same set best, the leading gene of each stands behind
+        it.
         """
         leading = top_genes(self.units, self.genes, n_genes=N_TOP_GENES).groupby("unit")["gene"].agg(list)
         genes = [leading.get(unit, []) for unit in self.units.names]
